@@ -1,0 +1,45 @@
+//! What is shared, and how the core reads it.
+
+mod memory;
+
+pub use memory::MemoryStore;
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, in nanoseconds since 1970 (negative before).
+    pub modified_ns: i128,
+    /// Inode number, 0 where there is none.
+    pub inode: u64,
+}
+
+/// A file of the public folder whose SHA-256 is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// Its name in the folder: one path component.
+    pub name: String,
+    /// The state it was in when it was hashed.
+    pub stamp: Stamp,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+}
+
+/// Why a read gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The file is not in the state it was hashed in, or is gone; nothing of it may be served.
+    Changed,
+    /// The read failed for another reason and may succeed later.
+    Failed,
+}
+
+/// Small bounded reads of shared files: the one service the core calls directly.
+pub trait Store {
+    /// Fills `buffer` with the bytes of `file` from `offset` on. The range lies within the file.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the contents of `buffer` are then meaningless.
+    fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
+}

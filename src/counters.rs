@@ -1,0 +1,51 @@
+//! What happened, counted: everything that is dropped is counted here, and nothing else remembers it.
+
+macro_rules! counters {
+    ($( $(#[$attr:meta])* $name:ident, )*) => {
+        /// Counts since the start of the node.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters { $( $(#[$attr])* pub $name: u64, )* }
+
+        impl Counters {
+            /// Every counter with its name, in a fixed order.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [ $( (stringify!($name), self.$name), )* ].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams received.
+    datagrams_received,
+    /// Their payload bytes.
+    bytes_received,
+    /// Datagrams handed out for sending.
+    datagrams_sent,
+    /// Their payload bytes.
+    bytes_sent,
+    /// Datagrams dropped whole: no JSON array, no UTF-8, too long or too deep.
+    datagrams_refused,
+    /// Datagrams dropped because they were our own, come back to us.
+    datagrams_reflected,
+    /// Datagrams dropped because their source can be nobody's address.
+    datagrams_from_nowhere,
+    /// Elements stepped over: no one-key object, or a payload of the wrong shape.
+    elements_malformed,
+    /// Messages of a kind that is not ours; passed on to local applications.
+    messages_unknown,
+    /// Messages ignored because the sender was not verified.
+    messages_unverified,
+    /// Messages ignored because the sender or the node as a whole had too many.
+    messages_over_rate,
+    /// Tokens that came back and were not ours, or too old.
+    tokens_wrong,
+    /// Addresses named by peers that we did not take: unusable, of narrower scope than their source, or no room.
+    addresses_ignored,
+    /// Answers cut short or left out by the reply budget.
+    answers_trimmed,
+    /// Events dropped because nobody fetched them in time.
+    events_dropped,
+    /// Reads of shared files that failed.
+    reads_failed,
+}

@@ -1,0 +1,160 @@
+//! What goes into the [`Node`](super::Node) and what comes out, besides datagrams.
+
+use crate::content::SharedFile;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// What a node is told once, at its birth.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Addresses named by the user or built in; tried again, ever more seldom, for as long as the node runs.
+    pub contacts: Vec<SocketAddr>,
+    /// Addresses that an earlier run verified; tried like `contacts`, and kept for the next run until they have failed.
+    pub remembered: Vec<SocketAddr>,
+    /// Whether to look for neighbours on the local network.
+    pub lan: bool,
+    /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
+    pub version: String,
+}
+
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// One address.
+    Address(SocketAddr),
+    /// Whoever listens on the conventional port in the local networks: the broadcast address of each IPv4 interface,
+    /// 224.0.0.1, and ff02::1 on each IPv6 interface.
+    Lan,
+}
+
+/// A datagram that wants to be sent, from the socket that also receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub to: Destination,
+    /// The whole payload.
+    pub payload: Vec<u8>,
+}
+
+/// What local applications and the event loop ask of the node.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make contact with this address, as with [`Config::contacts`].
+    AddPeer(SocketAddr),
+    /// Send a line of text to a verified peer.
+    Chat {
+        /// The peer.
+        to: SocketAddr,
+        /// The line.
+        text: String,
+    },
+    /// Send a line of text to every verified peer in reach.
+    GroupChat {
+        /// The group, `main` by default.
+        group: String,
+        /// The line.
+        text: String,
+        /// Milliseconds since 1970; identifies the message, so no two of one author may be equal.
+        unix_ms: u64,
+    },
+    /// Measure the round trip to a verified peer; answered by [`Event::RoundTrip`].
+    Ping(SocketAddr),
+    /// Show no more chat from this IP address.
+    Ignore(IpAddr),
+    /// Show chat from this IP address again.
+    Heed(IpAddr),
+    /// The machine woke up or its addresses changed: verify the neighbours at once.
+    NetworkChanged,
+    /// A file in the public folder has been hashed (again): serve it.
+    Share(SharedFile),
+    /// The file of this name is gone: serve it no more.
+    Unshare(String),
+}
+
+/// What the node tells local applications and the event loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// This address returned our token for the first time since it was last forgotten.
+    PeerVerified(SocketAddr),
+    /// Somebody wrote to us. The text is as it came, cut to a bounded length: not safe for a terminal.
+    Chat {
+        /// A verified address.
+        from: SocketAddr,
+        /// The line.
+        text: String,
+    },
+    /// Somebody wrote to a group; reported once. As unsafe for a terminal as `Chat`.
+    GroupChat {
+        /// The verified address it came from.
+        from: SocketAddr,
+        /// The group.
+        group: String,
+        /// The line.
+        text: String,
+    },
+    /// A probe came home.
+    RoundTrip {
+        /// The peer.
+        from: SocketAddr,
+        /// The time between the probe and its return.
+        round_trip: Duration,
+    },
+    /// A message that the node does not know; its payload byte for byte.
+    Unknown {
+        /// Where it came from.
+        from: SocketAddr,
+        /// Whether the datagram carried our token for that address.
+        is_verified: bool,
+        /// The key.
+        name: String,
+        /// The JSON text of the payload.
+        payload: String,
+    },
+    /// The table is worth saving: these addresses, best first.
+    SavePeers(Vec<SocketAddr>),
+    /// A shared file is not what it was when it was hashed: hash it again.
+    FileChanged(String),
+}
+
+/// Why a command could not be carried out. Nothing was sent and nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The address has not returned our token, so what we send it could be an attack on somebody.
+    NotVerified(SocketAddr),
+    /// The address can be nobody's: unspecified, multicast, broadcast, or a port below 1024.
+    NotAnAddress(SocketAddr),
+    /// There is no verified peer to send to.
+    NobodyInReach,
+    /// A line of text or a group name is empty or too long for one datagram.
+    BadText,
+    /// A table is full.
+    Full,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotVerified(address) => write!(f, "{address} is not a verified peer (yet); /add it first"),
+            Self::NotAnAddress(address) => write!(f, "{address} cannot be the address of a peer"),
+            Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
+            Self::BadText => f.write_str("the text is empty or too long for one datagram"),
+            Self::Full => f.write_str("the table for that is full"),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// One verified peer, as shown to the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its address.
+    pub address: SocketAddr,
+    /// How long ago it was last heard.
+    pub heard_ago: Duration,
+    /// The smoothed round-trip time, once measured.
+    pub round_trip: Option<Duration>,
+    /// Whether we keep the path to it open.
+    pub is_neighbour: bool,
+}

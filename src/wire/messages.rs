@@ -1,0 +1,315 @@
+//! The one table of messages we speak.
+//!
+//! Everything that has to know the list of messages is made from this table: the types, decoding, encoding, the JSON
+//! Schema that answers `PleaseListSupportedMessages`, the dictionary of the fuzzers, and the test that `protocol.md`
+//! has a section and an example for each. To add a message, add it here and let the compiler lead.
+//!
+//! Type names are the names on the wire. Units are in the field docs; the source is the public draft
+//! (draft-pearson-lcdp-04) unless a message says otherwise.
+
+use super::{List, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The JSON Schema of a field's type.
+trait Shape {
+    /// JSON text of the schema.
+    const SCHEMA: &'static str;
+    /// Whether a payload without this field is malformed.
+    const REQUIRED: bool = true;
+}
+
+impl Shape for u64 {
+    const SCHEMA: &'static str = r#"{"type":"integer","minimum":0}"#;
+}
+
+impl Shape for Text<'_> {
+    const SCHEMA: &'static str = r#"{"type":"string"}"#;
+}
+
+impl Shape for List<Text<'_>> {
+    const SCHEMA: &'static str = r#"{"type":"array","items":{"type":"string"}}"#;
+}
+
+impl Shape for List<(Text<'_>, u64)> {
+    const SCHEMA: &'static str =
+        r#"{"type":"array","items":{"type":"array","items":[{"type":"string"},{"type":"integer"}]}}"#;
+}
+
+impl Shape for &RawValue {
+    const SCHEMA: &'static str = r#"{"type":"object"}"#;
+}
+
+impl<T: Shape> Shape for Option<T> {
+    const SCHEMA: &'static str = T::SCHEMA;
+    const REQUIRED: bool = false;
+}
+
+/// A field's name, the JSON text of its schema, and whether it is required.
+type Field = (&'static str, &'static str, bool);
+
+/// A payload whose fields are known.
+trait Described {
+    /// The fields, in the order of the table.
+    const FIELDS: &'static [Field];
+}
+
+macro_rules! messages {
+    (
+        objects {
+            $( $(#[$attr:meta])* $name:ident $(<$life:lifetime>)? {
+                $( $(#[$field_attr:meta])* $field:ident : $kind:ty ),* $(,)?
+            } )*
+        }
+        opaque {
+            $( $(#[$opaque_attr:meta])* $opaque:ident )*
+        }
+    ) => {
+        $(
+            $(#[$attr])*
+            #[derive(Clone, Debug, Serialize, Deserialize)]
+            pub struct $name $(<$life>)? { $( $(#[$field_attr])* pub $field: $kind ),* }
+
+            impl $(<$life>)? Described for $name $(<$life>)? {
+                const FIELDS: &'static [Field] = &[
+                    $( (stringify!($field), <$kind as Shape>::SCHEMA, <$kind as Shape>::REQUIRED), )*
+                ];
+            }
+        )*
+        $(
+            $(#[$opaque_attr])*
+            #[derive(Clone, Copy, Debug, Serialize)]
+            pub struct $opaque<'a>(
+                /// Any JSON value, byte for byte as it came.
+                pub &'a RawValue,
+            );
+        )*
+
+        /// One element of a datagram.
+        #[derive(Clone, Debug, Serialize)]
+        #[non_exhaustive]
+        pub enum Message<'a> {
+            $( $(#[$attr])* $name($name $(<$life>)?), )*
+            $( $(#[$opaque_attr])* $opaque($opaque<'a>), )*
+            /// A message this node does not know: kept for local applications, otherwise none of its business.
+            #[serde(skip_serializing)]
+            Unknown(Unknown<'a>),
+        }
+
+        impl<'a> Message<'a> {
+            /// Reads the payload of the message called `name`; `None` if it is malformed.
+            pub(super) fn read(name: Cow<'a, str>, payload: &'a RawValue) -> Option<Message<'a>> {
+                match &*name {
+                    $( stringify!($name) => object(payload).map(Message::$name), )*
+                    $( stringify!($opaque) => Some(Message::$opaque($opaque(payload))), )*
+                    _ => Some(Message::Unknown(Unknown { name, payload })),
+                }
+            }
+
+            /// The key under which the message travels.
+            pub fn name(&self) -> &str {
+                match self {
+                    $( Message::$name(_) => stringify!($name), )*
+                    $( Message::$opaque(_) => stringify!($opaque), )*
+                    Message::Unknown(unknown) => &unknown.name,
+                }
+            }
+        }
+
+        /// The names of all messages in the table, in its order.
+        pub const NAMES: &[&str] = &[ $( stringify!($name), )* $( stringify!($opaque), )* ];
+
+        /// The names of all payload fields in the table; some appear twice.
+        pub const FIELDS: &[&str] = &[ $( $( stringify!($field), )* )* ];
+
+        /// The JSON Schema (draft 7) of a datagram, as sent in `SupportedMessages`. About 3 KB.
+        pub fn schema() -> String {
+            let mut writer = SchemaWriter::default();
+            $( writer.message(stringify!($name), <$name as Described>::FIELDS); )*
+            $( writer.opaque(stringify!($opaque)); )*
+            writer.finish()
+        }
+    };
+}
+
+messages! {
+    objects {
+        /// Asks for addresses of other nodes.
+        PleaseSendPeers {}
+
+        /// Addresses of other nodes: hints, until each has answered for itself.
+        Peers<'a> {
+            /// Each `ip:port`, IPv6 in brackets.
+            #[serde(borrow)]
+            peers: List<Text<'a>>,
+        }
+
+        /// A line of text for the person at the other end. Ignored from unverified senders.
+        ChatMessage<'a> {
+            /// The text, of any length; show it with care.
+            #[serde(borrow)]
+            message: Text<'a>,
+        }
+
+        /// A line of text for everybody in a group.
+        GroupChatMessage<'a> {
+            /// Which group; `main` by default.
+            #[serde(borrow)]
+            group_name: Text<'a>,
+            /// The text, of any length.
+            #[serde(borrow)]
+            text: Text<'a>,
+            /// Milliseconds since 1970, by the author's clock. With the author it identifies the message.
+            timestamp: u64,
+        }
+
+        /// Asks for a part of a content.
+        PleaseSendContent<'a> {
+            /// 64 lower-case hex digits (SHA-256 of the content), or a name.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Where the part begins, in bytes.
+            offset: u64,
+            /// How long it is, in bytes. The wild asks for 4,096 at multiples of 4,096.
+            length: u64,
+        }
+
+        /// A part of a content.
+        Content<'a> {
+            /// Which content.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Where the part begins, in bytes.
+            offset: u64,
+            /// The bytes, in standard base64 with padding.
+            #[serde(borrow)]
+            base64: Text<'a>,
+            /// The size of the whole content in bytes, absent while unknown.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            eof: Option<u64>,
+        }
+
+        /// Who else might have a content; sent by nodes that lack it, and now and then by those that do not.
+        MaybeTheyHaveSome<'a> {
+            /// Which content.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Each `ip:port`: hints.
+            #[serde(borrow)]
+            peers: List<Text<'a>>,
+        }
+
+        /// Asks what the node shares.
+        PleaseListContent {}
+
+        /// What the node shares.
+        ContentList<'a> {
+            /// Pairs of id and size in bytes.
+            #[serde(borrow)]
+            results: List<(Text<'a>, u64)>,
+        }
+
+        /// The sender has just seen this content.
+        IJustSawThis<'a> {
+            /// Which content.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Its size in bytes.
+            length: u64,
+        }
+
+        /// The sender thinks that this content is worth a look.
+        YouShouldSeeThis<'a> {
+            /// Which content.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Its size in bytes.
+            length: u64,
+        }
+
+        /// Asks which messages the node understands.
+        PleaseListSupportedMessages {}
+
+        /// Which messages the node understands.
+        SupportedMessages<'a> {
+            /// A JSON Schema of its datagrams.
+            #[serde(borrow)]
+            schema: &'a RawValue,
+        }
+    }
+
+    opaque {
+        /// "Put this into whatever you send me from now on." What we send is `{"cookie":"<8 characters>"}`.
+        PleaseAlwaysReturnThisMessage
+
+        /// The payload of the peer's `PleaseAlwaysReturnThisMessage`: proof that the sender reads what is sent to its address.
+        AlwaysReturned
+
+        /// A round-trip probe: "send me this back, once, now."
+        PleaseReturnThisMessage
+
+        /// The payload of a `PleaseReturnThisMessage`, on its way home.
+        ReturnedMessage
+    }
+}
+
+/// A message that is not in the table.
+#[derive(Clone, Debug)]
+pub struct Unknown<'a> {
+    /// Its key.
+    pub name: Cow<'a, str>,
+    /// Its payload, byte for byte.
+    pub payload: &'a RawValue,
+}
+
+/// The payload as a struct. Only from a JSON object: serde would also take an array of the field values.
+fn object<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> Option<T> {
+    let text = payload.get();
+    text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// Writes the schema text piece by piece; every piece is a literal of ours, so nothing needs escaping.
+#[derive(Default)]
+struct SchemaWriter {
+    definitions: String,
+    references: String,
+}
+
+impl SchemaWriter {
+    fn message(&mut self, name: &str, fields: &[Field]) {
+        let mut properties = String::new();
+        let mut required = String::new();
+        for (field, schema, is_required) in fields {
+            push_item(&mut properties, &format!(r#""{field}":{schema}"#));
+            if *is_required {
+                push_item(&mut required, &format!(r#""{field}""#));
+            }
+        }
+        let required = if required.is_empty() { required } else { format!(r#","required":[{required}]"#) };
+        self.define(name, &format!(r#"{{"type":"object","properties":{{{properties}}}{required}}}"#));
+    }
+
+    fn opaque(&mut self, name: &str) {
+        self.define(name, "{}");
+    }
+
+    fn define(&mut self, name: &str, schema: &str) {
+        push_item(&mut self.definitions, &format!(r#""{name}":{schema}"#));
+        push_item(&mut self.references, &format!(r##""{name}":{{"$ref":"#/definitions/{name}"}}"##));
+    }
+
+    fn finish(self) -> String {
+        format!(
+            r#"{{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":{{"type":"object","minProperties":1,"maxProperties":1,"properties":{{{}}}}},"definitions":{{{}}}}}"#,
+            self.references, self.definitions
+        )
+    }
+}
+
+fn push_item(list: &mut String, item: &str) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    list.push_str(item);
+}
