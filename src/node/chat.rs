@@ -202,5 +202,6 @@ fn cut(text: &str) -> &str {
 
 /// The beginning of a text, at most `max` bytes, cut between characters.
 fn cut_to(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
 }

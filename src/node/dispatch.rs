@@ -146,13 +146,13 @@ impl<S: Store> Node<S> {
         let is_changed = self.keep_token(sender);
         if sender.is_new {
             self.greet(now, sender.address, is_answered);
-        } else if !sender.is_verified() && sender.asks_for.is_some() {
-            self.return_token(now, sender.address, is_changed, is_answered);
+        } else if !sender.is_verified() {
+            self.return_token(now, sender, is_changed, is_answered);
         }
     }
 
     /// Writes down which token we owe to a peer or to an address we are trying. Says whether it is a new one.
-    fn keep_token(&mut self, sender: &Sender) -> bool {
+    pub(super) fn keep_token(&mut self, sender: &Sender) -> bool {
         let Some(token) = &sender.asks_for else { return false };
         let place = match self.peers.get_mut(sender.address) {
             Some(peer) => &mut peer.owed,

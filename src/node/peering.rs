@@ -241,7 +241,11 @@ impl<S: Store> Node<S> {
 
     /// An unverified sender gave us its token. If we know it, the token goes back at once when it is a new one, so that
     /// it can believe us again; if it is a stranger who asked nothing else, it knocked, and is answered, seldom.
-    pub(super) fn return_token(&mut self, now: Time, address: SocketAddr, is_changed: bool, is_answered: bool) {
+    pub(super) fn return_token(&mut self, now: Time, sender: &Sender, is_changed: bool, is_answered: bool) {
+        let address = sender.address;
+        if sender.asks_for.is_none() {
+            return;
+        }
         if let Some(peer) = self.peers.get_mut(address) {
             let is_rested = peer.followed_up.is_none_or(|last| now.since(last) >= TOKEN_PAUSE);
             if is_changed && is_rested && !is_answered {
@@ -252,11 +256,17 @@ impl<S: Store> Node<S> {
             if is_changed {
                 self.contact(now, address);
             }
-        } else if !is_answered
-            && self.contacts.may_answer_knock(now, address)
-            && self.limits.knock.allow(now, KNOCK_RATE)
-            && self.heard.insert(now, address, Source::Itself)
-        {
+        } else if !is_answered {
+            self.answer_knock(now, sender);
+        }
+    }
+
+    /// A stranger knocked with nothing but its token. The answer is a contact like any other, only rarer.
+    fn answer_knock(&mut self, now: Time, sender: &Sender) {
+        let address = sender.address;
+        let may = self.contacts.may_answer_knock(now, address) && self.limits.knock.allow(now, KNOCK_RATE);
+        if may && self.heard.insert(now, address, Source::Itself) {
+            self.keep_token(sender);
             self.contact(now, address);
         }
     }
@@ -398,8 +408,9 @@ impl<S: Store> Node<S> {
         peer.introduced = Some(now);
         let text = peer.text;
         for address in to {
-            let is_allowed = makes_sense_to(asker, *address) && self.limits.introduce.allow(now, INTRODUCE_RATE);
-            if is_allowed {
+            // Without its token it would not believe us.
+            let owes = self.peers.get(*address).is_some_and(|peer| peer.owed.is_some());
+            if owes && makes_sense_to(asker, *address) && self.limits.introduce.allow(now, INTRODUCE_RATE) {
                 let mut writer = Writer::default();
                 let payload = [br#"{"peers":[""#, text.as_bytes(), br#""]}"#].concat();
                 writer.push_raw("Peers", &String::from_utf8_lossy(&payload), DATAGRAM_SEND_MAX_BYTES);

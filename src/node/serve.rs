@@ -52,7 +52,7 @@ impl<S: Store> Node<S> {
     fn note_failed_read(&mut self, file: &SharedFile, error: ReadError) {
         self.counters.reads_failed += 1;
         if error == ReadError::Changed {
-            let _ = self.shelf.remove(&file.name);
+            self.shelf.remove(&file.name);
             self.report(Event::FileChanged(file.name.clone()));
         }
     }
