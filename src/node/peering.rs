@@ -324,8 +324,8 @@ impl<S: Store> Node<S> {
             return;
         }
         let source = Source::Peer(network(sender.address.ip()));
-        // One name that nobody asked for is an introduction: the path through our NAT opens when we write there.
-        let is_introduction = !was_asked && names.len() == 1;
+        // A single name is, or might be, an introduction: the path through our NAT opens when we write there.
+        let is_introduction = names.len() == 1;
         for name in names.iter().take(2 * PEERS_ANSWER_MAX) {
             self.take_name(now, sender, name, source, is_introduction);
         }
@@ -356,9 +356,9 @@ impl<S: Store> Node<S> {
     pub(super) fn answer_peers(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
         const HEAD: &[u8] = br#"{"Peers":{"peers":["#;
         const TAIL: &[u8] = b"]}}";
-        reply.expects_answer();
         let asker = sender.address;
-        let mut room = reply.room().saturating_sub(HEAD.len() + TAIL.len());
+        // One address less is a small loss; without its token the asker would not believe us.
+        let mut room = reply.room_beside_owed().saturating_sub(HEAD.len() + TAIL.len());
         let mut introduced = Vec::new();
         let mut element = HEAD.to_vec();
         let sample = self.peers.sample(2 * PEERS_ANSWER_MAX, &mut self.rng);
