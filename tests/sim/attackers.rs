@@ -6,7 +6,7 @@ mod garbage;
 mod liar;
 mod spoofer;
 
-pub use garbage::{Garbage, deaths, mutate};
+pub use garbage::{Garbage, deaths};
 pub use liar::{Liar, Network};
 pub use spoofer::{Flooder, Spoofer};
 

@@ -217,7 +217,8 @@ impl Checks {
         let payload = element.payload;
         match &*element.name {
             "PleaseAlwaysReturnThisMessage" => {
-                let cookie = cookie(payload).ok_or_else(|| format!("sent the token {payload}, which the wild ignores"))?;
+                let cookie =
+                    cookie(payload).ok_or_else(|| format!("sent the token {payload}, which the wild ignores"))?;
                 self.known.entry(to).or_default().issued.insert(cookie);
             }
             "AlwaysReturned" if !self.known.get(&to).is_some_and(|known| known.owed.contains(payload)) => {
@@ -316,7 +317,8 @@ fn is_token(name: &str) -> bool {
 /// The eight characters in `{"cookie":"…"}`, which is the only form the wild understands.
 fn cookie(payload: &str) -> Option<String> {
     let cookie = payload.strip_prefix(r#"{"cookie":""#)?.strip_suffix(r#""}"#)?;
-    let is_plain = cookie.len() == 8 && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_plain =
+        cookie.len() == 8 && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     is_plain.then(|| cookie.to_owned())
 }
 

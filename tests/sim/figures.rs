@@ -57,13 +57,21 @@ fn a_settled_node_behind_a_router_spends_under_ten_megabytes_a_day() {
         .hosts
         .iter()
         .zip(&before)
-        .map(|(host, before)| host.traffic.bytes_sent + host.traffic.bytes_received - before.bytes_sent - before.bytes_received)
+        .map(|(host, before)| {
+            host.traffic.bytes_sent + host.traffic.bytes_received - before.bytes_sent - before.bytes_received
+        })
         .map(|bytes| bytes * 86_400 / seconds)
         .collect();
     let mean = per_day.iter().sum::<u64>() / per_day.len() as u64;
     let most = per_day.iter().copied().max().unwrap_or(0);
-    println!("{SWARM} nodes, {} % behind routers, settled: {mean} bytes a day on average, {most} at most", BEHIND_NAT / 10);
-    println!("fewest neighbours reachable at any of 30 moments: {fewest}; below {REACHABLE_MIN}: {poor} of {}", 30 * SWARM);
+    println!(
+        "{SWARM} nodes, {} % behind routers, settled: {mean} bytes a day on average, {most} at most",
+        BEHIND_NAT / 10
+    );
+    println!(
+        "fewest neighbours reachable at any of 30 moments: {fewest}; below {REACHABLE_MIN}: {poor} of {}",
+        30 * SWARM
+    );
     assert!(mean <= IDLE_BYTES_PER_DAY_MAX, "{mean} bytes a day");
     assert!(most <= 2 * IDLE_BYTES_PER_DAY_MAX, "one node spends {most} bytes a day");
     assert_eq!(poor, 0, "some nodes reached only {fewest} neighbours");

@@ -116,7 +116,11 @@ impl Ours {
     }
 
     /// Gives a command.
-    pub fn command(&mut self, now: Time, command: Command) -> (Result<(), CommandError>, Result<Vec<Transmit>, String>) {
+    pub fn command(
+        &mut self,
+        now: Time,
+        command: Command,
+    ) -> (Result<(), CommandError>, Result<Vec<Transmit>, String>) {
         if let Command::AddPeer(address) = &command {
             self.checks.allow(*address);
         }

@@ -18,8 +18,6 @@ use std::time::Duration;
 /// What a model can do at one moment.
 pub struct Io<'a> {
     pub now: Time,
-    /// Its own address.
-    pub me: SocketAddr,
     pub rng: &'a mut Rng,
     /// What it sends.
     pub out: Vec<Outgoing>,

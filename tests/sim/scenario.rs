@@ -132,7 +132,8 @@ fn invite(world: &mut World, options: &Options, rng: &mut Rng) {
 
 /// One owner of a whole /20, all of whose addresses behave.
 pub fn add_network(world: &mut World, place: Place, target: SocketAddr) -> usize {
-    let addresses: Vec<_> = (0..4000).map(|n: u16| SocketAddr::from(([111, 5, (n / 250) as u8, (n % 250) as u8 + 1], PORT))).collect();
+    let addresses: Vec<_> =
+        (0..4000).map(|n: u16| SocketAddr::from(([111, 5, (n / 250) as u8, (n % 250) as u8 + 1], PORT))).collect();
     let host = world.add_model(place, Network::new(addresses.clone(), target));
     for address in addresses {
         world.map.own(host, address);

@@ -154,9 +154,7 @@ impl World {
     }
 
     fn with_model(&mut self, host: usize, act: impl FnOnce(&mut dyn Model, &mut Io<'_>)) {
-        let place = self.hosts[host].place;
-        let Some(me) = place.v4.or(place.v6) else { return };
-        let mut io = Io { now: self.now, me, rng: &mut self.rng, out: Vec::new(), wake_at: None };
+        let mut io = Io { now: self.now, rng: &mut self.rng, out: Vec::new(), wake_at: None };
         if let Inhabitant::Model(model) = &mut self.hosts[host].inhabitant {
             act(&mut **model, &mut io);
         }

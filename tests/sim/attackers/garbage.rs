@@ -84,7 +84,8 @@ pub fn deaths() -> Vec<Vec<u8>> {
     let mut add = |payload: String| all.push(payload.into_bytes());
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let long = "a".repeat(300);
-    for id in [&*long, hash, "", "..", "../../etc/passwd", "latest/x", "a/b", "blake3/", "C:\\x", ".hidden", "\\u0000"] {
+    for id in [&*long, hash, "", "..", "../../etc/passwd", "latest/x", "a/b", "blake3/", "C:\\x", ".hidden", "\\u0000"]
+    {
         for (offset, length) in [("18446744073709551615", "4096"), ("18446744073709551615", "18446744073709551615")] {
             add(format!(r#"[{{"PleaseSendContent":{{"id":"{id}","offset":{offset},"length":{length}}}}}]"#));
         }
@@ -97,7 +98,9 @@ pub fn deaths() -> Vec<Vec<u8>> {
         add(format!(r#"[{{"IJustSawThis":{{"id":"{id}","length":4611686018427387904}}}}]"#));
     }
     for name in ["ReturnedMessage", "AlwaysReturned", "PleaseReturnThisMessage", "PleaseAlwaysReturnThisMessage"] {
-        for cookie in ["-1", "1e308", "\"-5\"", "\"99999999999999999999\"", "\"\"", "null", "[1,[2]]", "{}", "true", "1e999"] {
+        for cookie in
+            ["-1", "1e308", "\"-5\"", "\"99999999999999999999\"", "\"\"", "null", "[1,[2]]", "{}", "true", "1e999"]
+        {
             add(format!(r#"[{{"{name}":{{"cookie":{cookie}}}}},{{"PleaseSendPeers":{{}}}}]"#));
             add(format!(r#"[{{"{name}":{cookie}}},{{"PleaseSendPeers":{{}}}}]"#));
         }

@@ -55,18 +55,11 @@ pub struct Flooder {
     pause: Duration,
     /// How many different sources it claims; 0 for its own address.
     sources: u64,
-    /// What it repeats; any phrase if `None`.
-    phrase: Option<Vec<u8>>,
 }
 
 impl Flooder {
     pub fn new(targets: Vec<SocketAddr>, burst: usize, pause: Duration, sources: u64) -> Flooder {
-        Flooder { targets, burst, pause, sources, phrase: None }
-    }
-
-    /// The same, with one datagram over and over.
-    pub fn repeating(self, phrase: &[u8]) -> Flooder {
-        Flooder { phrase: Some(phrase.to_vec()), ..self }
+        Flooder { targets, burst, pause, sources }
     }
 }
 
@@ -81,7 +74,7 @@ impl Model for Flooder {
     fn on_wake(&mut self, io: &mut Io<'_>) {
         for _ in 0..self.burst {
             let to = io.rng.pick(&self.targets);
-            let phrase = self.phrase.clone().unwrap_or_else(|| io.rng.pick(PHRASES).into());
+            let phrase = io.rng.pick(PHRASES);
             if self.sources == 0 {
                 io.send(to, phrase);
             } else {

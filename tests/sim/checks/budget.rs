@@ -54,7 +54,9 @@ impl Account {
         let overdraft = self.largest.front().map_or(0, |(_, size)| *size);
         let excess = self.balance - least;
         if 2 * excess > overdraft {
-            return Err(format!("within a minute, {excess} bytes beyond twice the heard; the overdraft is {overdraft}/2"));
+            return Err(format!(
+                "within a minute, {excess} bytes beyond twice the heard; the overdraft is {overdraft}/2"
+            ));
         }
         Ok(())
     }
