@@ -4,6 +4,7 @@ pub mod content;
 pub mod counters;
 mod hash;
 pub mod node;
+pub mod peers;
 mod rate;
 pub mod time;
 pub mod tokens;

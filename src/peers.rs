@@ -188,6 +188,14 @@ impl PeerTable {
         silent
     }
 
+    /// Counts every peer as heard at most `silence` ago: after a sleep nobody could be heard.
+    pub fn spare(&mut self, now: Time, silence: Duration) {
+        for peer in &mut self.entries {
+            let excess = now.since(peer.heard).saturating_sub(silence);
+            peer.heard = peer.heard + excess;
+        }
+    }
+
     /// All peers, in random order but always from the same start.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Peer> {
         self.entries.iter()

@@ -16,6 +16,7 @@ use rand::Rng;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a secret is the current one. Long enough that a quiet neighbour need not be given a new token more than
@@ -161,7 +162,7 @@ fn cookie_of(payload: &RawValue) -> Option<Text<'_>> {
 
 /// A token we owe somebody: put into what we send them, as the same JSON value that they sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owed(Box<str>);
+pub struct Owed(Arc<str>);
 
 impl Owed {
     /// The token in a `PleaseAlwaysReturnThisMessage`; `None` if it is longer than [`OWED_MAX_BYTES`].

@@ -67,6 +67,15 @@ impl Contacts {
         account[1] = u64::from(seconds(now)) << 32 | u64::from(count.saturating_add(1));
     }
 
+    /// Takes the last contact back: the datagram never left.
+    pub fn unbook(&mut self, address: SocketAddr) {
+        let tag = self.tag(address);
+        let account = &mut self.accounts[slot(tag)];
+        if account[0] == tag && account[1] as u8 > 0 {
+            account[1] -= 1;
+        }
+    }
+
     /// Closes the account of an address that answered. One that only shares the place changes nothing.
     pub fn forgive(&mut self, address: SocketAddr) {
         let tag = self.tag(address);

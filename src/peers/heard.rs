@@ -6,7 +6,7 @@
 use super::address::Network;
 use crate::hash::Key;
 use crate::time::Time;
-use crate::tokens::Owed;
+use crate::tokens::{Cookie, Owed};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct Heard {
     pub touched: Time,
     /// The token it asked us to return.
     pub owed: Option<Owed>,
+    /// The probe of the last try; whoever returns it from this address has proved to read what is sent there.
+    pub probe: Option<Cookie>,
 }
 
 impl Heard {
@@ -78,11 +80,7 @@ pub struct HeardTable {
 impl HeardTable {
     /// An empty table.
     pub fn new(key: Key) -> HeardTable {
-        HeardTable {
-            entries: Vec::new(),
-            places: HashMap::with_hasher(key),
-            shares: HashMap::with_hasher(key),
-        }
+        HeardTable { entries: Vec::new(), places: HashMap::with_hasher(key), shares: HashMap::with_hasher(key) }
     }
 
     /// Adds an address that is not in the table yet. Says no if the table or the share of its source is full.
@@ -93,7 +91,7 @@ impl HeardTable {
             return false;
         }
         self.places.insert(address, self.entries.len());
-        self.entries.push(Heard { address, source, tries: 0, touched: now, owed: None });
+        self.entries.push(Heard { address, source, tries: 0, touched: now, owed: None, probe: None });
         self.shares.insert(source, share + 1);
         true
     }

@@ -8,6 +8,7 @@
 //! itself, no more often than once a minute, and the other side takes over if it needs to.
 
 use crate::time::Time;
+use rand::{Rng, RngExt};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,8 +21,12 @@ pub const LINKS_HIGH: usize = 8;
 /// How many links are watched at most; further peers that probe us are answered like anybody.
 pub const LINKS_MAX: usize = 24;
 
-/// A link that was silent for this long is probed. Three probes then fit before a NAT forgets after 30 s.
-pub const PROBE_AFTER: Duration = Duration::from_secs(20);
+/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes then fit before a NAT
+/// forgets after 30 s.
+pub const PROBE_AFTER: Duration = Duration::from_secs(19);
+
+/// Each side of a link draws its own patience, so that they do not both probe at the same moment every time.
+pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 
 /// The pause between probes of a link that does not answer.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -29,8 +34,9 @@ pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// A peer that leaves this many probes in a row unanswered is dead.
 pub const PROBES_MAX: u8 = 5;
 
-/// A link that only the other side kept open, and that it let go of, is no link any more after this.
-pub const LET_GO_AFTER: Duration = Duration::from_secs(45);
+/// A link that the other side kept open and that was silent for this long has been let go of: the other side would have
+/// probed three times. We keep it open from then on if we have too few, before a NAT forgets it.
+pub const LET_GO_AFTER: Duration = Duration::from_secs(27);
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);
@@ -48,6 +54,8 @@ pub struct Link {
     pub probed: Option<Time>,
     /// How many probes in a row it left unanswered.
     pub unanswered: u8,
+    /// How much longer than [`PROBE_AFTER`] we leave it silent.
+    patience: Duration,
 }
 
 impl Link {
@@ -55,7 +63,7 @@ impl Link {
     pub fn due(&self) -> Time {
         match (self.is_kept, self.probed) {
             (true, Some(probed)) => probed + PROBE_AGAIN_AFTER,
-            (true, None) => self.heard + PROBE_AFTER,
+            (true, None) => self.heard + PROBE_AFTER + self.patience,
             (false, _) => self.heard + LET_GO_AFTER,
         }
     }
@@ -99,14 +107,15 @@ impl Links {
     }
 
     /// A peer keeps the path to us open, or we begin to (`is_kept`). Says whether there is a link now.
-    pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool) -> bool {
+    pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
         if let Some(link) = self.get_mut(address) {
             link.is_kept |= is_kept;
             return true;
         }
         let has_room = self.links.len() < LINKS_MAX;
         if has_room {
-            self.links.push(Link { address, is_kept, heard: now, probed: None, unanswered: 0 });
+            let patience = Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64));
+            self.links.push(Link { address, is_kept, heard: now, probed: None, unanswered: 0, patience });
         }
         has_room
     }
@@ -144,19 +153,17 @@ impl Links {
         }
     }
 
-    /// Keeps links open ourselves that the other side seems to have let go of, while there are too few.
-    pub fn take_over(&mut self, now: Time) {
-        if self.links.len() > LINKS_LOW {
-            return;
-        }
-        for link in self.links.iter_mut().filter(|link| now.since(link.heard) >= PROBE_AFTER) {
-            link.is_kept = true;
-        }
-    }
-
-    /// Takes out the links that were let go of.
-    pub fn expire(&mut self, now: Time) {
-        self.links.retain(|link| link.is_kept || link.due() > now);
+    /// Settles the links that the other side has let go of: kept open by us if there are too few, else given up.
+    pub fn settle(&mut self, now: Time) {
+        let mut needed =
+            LINKS_LOW.saturating_sub(self.links.iter().filter(|link| link.is_kept || link.due() > now).count());
+        self.links.retain_mut(|link| {
+            if !link.is_kept && link.due() <= now && needed > 0 {
+                link.is_kept = true;
+                needed -= 1;
+            }
+            link.is_kept || link.due() > now
+        });
     }
 
     /// When the next link is due.
