@@ -45,7 +45,6 @@ pub enum Contacts {
 /// Everything that is drawn before the world begins.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub seed: u64,
     pub nodes: usize,
     pub contacts: Contacts,
     /// Nodes alone behind a router, in parts of a thousand.
@@ -72,7 +71,6 @@ impl Options {
         let nodes = rng.between(3, 30) as usize;
         let strangers = (0..rng.below(4)).map(|_| rng.pick(STRANGERS)).collect();
         Options {
-            seed,
             nodes,
             contacts: rng.pick(&[Contacts::Tree, Contacts::Chain, Contacts::Bootstrap]),
             behind_nat: rng.pick(&[0, 0, 300, 700]),

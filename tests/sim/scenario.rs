@@ -41,7 +41,7 @@ enum Wake {
 pub fn play(seed: u64) -> u64 {
     let options = Options::draw(seed);
     let label = format!(
-        "{options:#?}\nreplay: SIM_SEED={seed} cargo test --release --test sim replay -- --nocapture (SIM_LOG=1 shows every datagram)"
+        "{options:#?}\nreplay: SIM_SEED={seed} cargo test --profile sim --test sim replay -- --nocapture (SIM_LOG=1 shows every datagram)"
     );
     let mut world = World::new(seed, &label);
     let mut rng = world.rng.fork();
