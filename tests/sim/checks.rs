@@ -27,6 +27,12 @@ pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
 /// How often a node may ask to be woken within a minute: one timer of a second, and as often again for deadlines.
 pub const WAKES_PER_MINUTE_MAX: usize = 400;
 
+/// How often within a minute somebody can make a node ask a peer something in the name of that peer: one each 5 s.
+pub const PROVOKED_PER_MINUTE_MAX: usize = 13;
+
+/// How long a token is accepted at most, by the node's own clock: two rotations of an hour.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(7_200);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why a node had the chance to speak.
@@ -55,8 +61,8 @@ pub struct Heard {
 /// What we know of one address, all by watching.
 #[derive(Debug, Default)]
 struct Acquaintance {
-    /// The tokens the node gave it.
-    issued: BTreeSet<String>,
+    /// The tokens the node gave it, and when it did last, by the node's clock.
+    issued: BTreeMap<String, Time>,
     /// The payloads it asked to have returned.
     owed: BTreeSet<String>,
     /// The probes the node sent it.
@@ -66,6 +72,8 @@ struct Acquaintance {
     /// Whether it was heard, configured, or named by somebody of no wider scope.
     is_legitimate: bool,
     contacts: Contacts,
+    /// Questions that datagrams without token provoked after it was proven.
+    provoked: Vec<Time>,
 }
 
 /// The checks of one node between birth and restart.
@@ -104,13 +112,13 @@ impl Checks {
     }
 
     /// Reads a datagram that is about to be handed to the node.
-    pub fn hear(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) -> Heard {
+    pub fn hear(&mut self, now: Time, clock: Time, from: SocketAddr, bytes: &[u8]) -> Heard {
         let mut heard = Heard { from: Some(from), bytes: bytes.len(), ..Heard::default() };
         heard.is_smallest = bytes == SMALLEST_REQUEST;
         if let Ok(decoded) = wire::decode(bytes) {
             heard.is_tokens_only = !decoded.messages.is_empty();
             for message in &decoded.messages {
-                self.read(from, message, &mut heard);
+                self.read(clock, from, message, &mut heard);
             }
         }
         let known = self.known.entry(from).or_default();
@@ -123,12 +131,14 @@ impl Checks {
         heard
     }
 
-    fn read(&mut self, from: SocketAddr, message: &Message<'_>, heard: &mut Heard) {
+    fn read(&mut self, clock: Time, from: SocketAddr, message: &Message<'_>, heard: &mut Heard) {
         let known = self.known.entry(from).or_default();
         heard.is_tokens_only &= is_token(message.name());
         match message {
             Message::AlwaysReturned(payload) => {
-                heard.is_verified |= known.issued.iter().any(|token| payload.0.get().contains(token.as_str()));
+                let is_alive = |issued: &Time| clock.since(*issued) <= TOKEN_LIFETIME;
+                let is_it = |(token, issued)| payload.0.get().contains::<&str>(token) && is_alive(issued);
+                heard.is_verified |= known.issued.iter().any(|(token, issued)| is_it((token.as_str(), issued)));
             }
             Message::ReturnedMessage(payload) => known.is_proven |= known.probes.contains(payload.0.get()),
             Message::PleaseAlwaysReturnThisMessage(payload) => _ = known.owed.insert(payload.0.get().to_owned()),
@@ -156,7 +166,14 @@ impl Checks {
     }
 
     /// Checks what the node did in answer to a cause.
-    pub fn spoke(&mut self, now: Time, cause: &Cause, sent: &[Transmit], events: &[Event]) -> Result<(), String> {
+    pub fn spoke(
+        &mut self,
+        now: Time,
+        clock: Time,
+        cause: &Cause,
+        sent: &[Transmit],
+        events: &[Event],
+    ) -> Result<(), String> {
         let mut replies = Vec::new();
         let mut has_token = false;
         for transmit in sent {
@@ -167,16 +184,18 @@ impl Checks {
             };
             self.reachable(to)?;
             for element in &elements {
-                self.element(to, element)?;
+                self.element(clock, to, element)?;
             }
             match cause {
-                Cause::Datagram(heard) if heard.from == Some(to) => {
+                // A datagram that asks for something is our own initiative, whatever provoked it: invariant 8.
+                Cause::Datagram(heard) if heard.from == Some(to) && !elements.iter().any(is_question) => {
                     has_token |= elements.iter().any(|element| element.name == "PleaseAlwaysReturnThisMessage");
                     if heard.is_tokens_only && elements.iter().all(|element| is_token(&element.name)) {
                         return Err(format!("tokens alone were answered with tokens alone, to {to}"));
                     }
                     replies.push(transmit.payload.len());
                 }
+                Cause::Datagram(heard) if heard.from == Some(to) && !heard.is_verified => self.provoked(now, to)?,
                 _ => self.contact(now, cause, to)?,
             }
         }
@@ -213,13 +232,13 @@ impl Checks {
     }
 
     /// Invariants 4 and 8: tokens go home, and names are proven.
-    fn element(&mut self, to: SocketAddr, element: &Element<'_>) -> Result<(), String> {
+    fn element(&mut self, clock: Time, to: SocketAddr, element: &Element<'_>) -> Result<(), String> {
         let payload = element.payload;
         match &*element.name {
             "PleaseAlwaysReturnThisMessage" => {
                 let cookie =
                     cookie(payload).ok_or_else(|| format!("sent the token {payload}, which the wild ignores"))?;
-                self.known.entry(to).or_default().issued.insert(cookie);
+                self.known.entry(to).or_default().issued.insert(cookie, clock);
             }
             "AlwaysReturned" if !self.known.get(&to).is_some_and(|known| known.owed.contains(payload)) => {
                 return Err(format!("returned {payload} to {to}, which never issued it"));
@@ -253,6 +272,19 @@ impl Checks {
         self.unprompted(now, cause)?;
         let known = self.known.entry(to).or_default();
         if known.is_proven { Ok(()) } else { known.contacts.add(now).map_err(|why| format!("{to}: {why}")) }
+    }
+
+    /// The same, provoked by a datagram without token: somebody may have forged it in the name of a peer.
+    fn provoked(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
+        let known = self.known.entry(to).or_default();
+        if !known.is_proven {
+            return known.contacts.add(now).map_err(|why| format!("{to}: {why}"));
+        }
+        let count = within_a_minute(&mut known.provoked, now);
+        if count > PROVOKED_PER_MINUTE_MAX {
+            return Err(format!("{count} questions within a minute to the peer {to}, provoked without a token"));
+        }
+        Ok(())
     }
 
     fn unprompted(&mut self, now: Time, cause: &Cause) -> Result<(), String> {
@@ -308,6 +340,11 @@ fn within_a_minute(times: &mut Vec<Time>, now: Time) -> usize {
     times.retain(|time| now.since(*time) < MINUTE);
     times.push(now);
     times.len()
+}
+
+/// Whether this asks for an answer; tokens ride along with everything.
+fn is_question(element: &Element<'_>) -> bool {
+    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage")
 }
 
 fn is_token(name: &str) -> bool {

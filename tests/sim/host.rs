@@ -102,8 +102,9 @@ impl Ours {
 
     /// Hands over a datagram.
     pub fn receive(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) -> Result<Vec<Transmit>, String> {
-        let heard = self.checks.hear(now, from, bytes);
-        self.node.handle_datagram(self.clock(now), from, bytes);
+        let clock = self.clock(now);
+        let heard = self.checks.hear(now, clock, from, bytes);
+        self.node.handle_datagram(clock, from, bytes);
         self.drain(now, &Cause::Datagram(heard))
     }
 
@@ -145,7 +146,7 @@ impl Ours {
         while let Some(event) = self.node.poll_event() {
             events.push(event);
         }
-        self.checks.spoke(now, cause, &sent, &events)?;
+        self.checks.spoke(now, self.clock(now), cause, &sent, &events)?;
         for event in events {
             if let Event::SavePeers(peers) = &event {
                 self.saved.clone_from(peers);
