@@ -1,7 +1,9 @@
 //! What is shared, and how the core reads it.
 
+mod directory;
 mod memory;
 
+pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
 
 /// What tells one state of a file from another without reading it.
