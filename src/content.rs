@@ -1,10 +1,21 @@
-//! What is shared, and how the core reads it.
+//! What is shared, who else might have something, and how the core reads files.
+//!
+//! - [`Shelf`] is the index of shared files: an id either is in it or names nothing, so no id can ever be a path.
+//! - [`Rumours`] remembers which peers might have which content.
+//! - [`Store`] is the one service the core calls directly: small bounded reads. [`MemoryStore`] is for simulations; the
+//!   one that reads a directory belongs to the IO side.
+//!
+//! Fetching content will live beside these; sharing knows nothing about it.
 
 mod directory;
 mod memory;
+mod rumours;
+mod shelf;
 
 pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
+pub use rumours::Rumours;
+pub use shelf::{SHARED_FILES_MAX, Shelf};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +37,18 @@ pub struct SharedFile {
     pub stamp: Stamp,
     /// SHA-256 of its content.
     pub sha256: [u8; 32],
+}
+
+impl SharedFile {
+    /// The id everybody understands, 64 lower-case hex digits.
+    pub fn id(&self) -> String {
+        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Id and size, as listed.
+    pub(crate) fn listing(&self) -> (String, u64) {
+        (self.id(), self.stamp.size)
+    }
 }
 
 /// Why a read gave nothing.

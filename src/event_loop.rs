@@ -251,7 +251,12 @@ impl EventLoop {
     fn drain(&mut self) {
         while let Some(Transmit { to, payload }) = self.node.poll_transmit() {
             match to {
-                Destination::Address(address) => self.socket.send(address, &payload),
+                Destination::Address(address) => {
+                    if !self.socket.send(address, &payload) {
+                        // The node takes note and has nothing to say to it.
+                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(address));
+                    }
+                }
                 Destination::Lan => self.lan.send(&mut self.socket, &payload),
             }
         }
@@ -300,7 +305,7 @@ impl EventLoop {
             Ok(None) => return,
             Err(why) => Answer::Refused(why),
         };
-        self.output.print(crate::terminal::printable_lines(&answer.to_string()));
+        self.output.print(answer.to_string());
     }
 
     /// Lets the owner's commands in and answers them.

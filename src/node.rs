@@ -1,53 +1,136 @@
-//! The state machine (skeleton).
+//! The state machine: datagrams, commands and time come in; datagrams, events and a deadline go out.
+//!
+//! This file holds the state and the doors; what happens behind them is in
+//!
+//! - [`interface`]: what goes in and out besides datagrams,
+//! - `dispatch`: who sent this, and one match over all messages,
+//! - `reply`: an answer under construction, and the only place that adds tokens,
+//! - `peering`: making contact, believing, introducing,
+//! - `upkeep`: what the passing of time brings,
+//! - `chat` and `serve`: the two services built on top.
+//!
+//! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
+mod chat;
+mod dispatch;
 mod interface;
+mod peering;
+mod reply;
+mod serve;
+mod upkeep;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 
-use crate::content::{SharedFile, Store};
+use crate::budget::ReplyBudget;
+use crate::content::{Rumours, SharedFile, Shelf, Store};
 use crate::counters::Counters;
+use crate::hash::Key;
+use crate::peers::PeerTable;
+use crate::peers::contacts::Contacts;
+use crate::peers::heard::HeardTable;
+use crate::peers::links::Links;
 use crate::time::Time;
+use crate::tokens::Issuer;
+use chat::ChatRoom;
+use peering::Anchors;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use upkeep::Timers;
+
+/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of group
+/// chat to 64 peers; whoever drains after every call never sees a datagram dropped.
+pub const OUTBOX_MAX: usize = 1_024;
+
+/// Events that may wait to be fetched; newer ones are dropped and counted.
+pub const EVENTS_MAX: usize = 1_024;
 
 /// A node: datagrams, commands and time in; datagrams, events and a deadline out.
+#[derive(Debug)]
 pub struct Node<S> {
+    config: Config,
+    rng: StdRng,
+    issuer: Issuer,
+    budget: ReplyBudget,
+    contacts: Contacts,
+    peers: PeerTable,
+    heard: HeardTable,
+    links: Links,
+    anchors: Anchors,
+    limits: peering::Limits,
+    chat: ChatRoom,
+    shelf: Shelf,
+    rumours: Rumours,
     store: S,
+    timers: Timers,
     counters: Counters,
+    outbox: VecDeque<Transmit>,
+    events: VecDeque<Event>,
 }
 
 impl<S: Store> Node<S> {
-    /// A node born at `now`. All its randomness comes from `seed`.
-    pub fn new(_config: Config, _seed: [u8; 32], _now: Time, store: S) -> Node<S> {
-        Node { store, counters: Counters::default() }
+    /// A node born at `now`. All its randomness comes from `seed`; it is due at once.
+    pub fn new(config: Config, seed: [u8; 32], now: Time, store: S) -> Node<S> {
+        let mut rng = StdRng::from_seed(seed);
+        Node {
+            issuer: Issuer::new(now, &mut rng),
+            budget: ReplyBudget::new(Key::new(&mut rng)),
+            contacts: Contacts::new(Key::new(&mut rng)),
+            peers: PeerTable::new(Key::new(&mut rng)),
+            heard: HeardTable::new(Key::new(&mut rng)),
+            links: Links::default(),
+            anchors: Anchors::new(&config),
+            limits: peering::Limits::default(),
+            chat: ChatRoom::new(Key::new(&mut rng)),
+            shelf: Shelf::default(),
+            rumours: Rumours::default(),
+            store,
+            timers: Timers::new(now, config.lan),
+            counters: Counters::default(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+            rng,
+        }
     }
-
-    /// Takes a datagram that arrived from `from`.
-    pub fn handle_datagram(&mut self, _now: Time, _from: SocketAddr, _bytes: &[u8]) {}
-
-    /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, _now: Time) {}
 
     /// Carries out a command.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was sent and nothing changed.
-    pub fn handle_command(&mut self, _now: Time, _command: Command) -> Result<(), CommandError> {
-        Ok(())
+    pub fn handle_command(&mut self, now: Time, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::AddPeer(address) => self.add_anchor(now, address),
+            Command::Chat { to, text } => self.send_chat(now, to, &text),
+            Command::GroupChat { group, text, unix_ms } => self.send_group_chat(now, &group, &text, unix_ms),
+            Command::Ping(address) => self.ping(now, address),
+            Command::Ignore(ip) => self.chat.ignore(ip),
+            Command::Heed(ip) => self.chat.heed(ip),
+            Command::Share(file) => self.shelf.insert(file),
+            Command::NetworkChanged => {
+                self.doubt_everything(now);
+                Ok(())
+            }
+            Command::Unsent(address) => {
+                self.contacts.unbook(address);
+                Ok(())
+            }
+            Command::Unshare(name) => {
+                self.shelf.remove(&name);
+                Ok(())
+            }
+        }
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.outbox.pop_front()
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
-    }
-
-    /// When [`Node::handle_timeout`] is due; `None` if nothing is.
-    pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.events.pop_front()
     }
 
     /// What happened so far.
@@ -56,27 +139,67 @@ impl<S: Store> Node<S> {
     }
 
     /// The verified peers, neighbours first, then by how lately they were heard; at most `most`.
-    pub fn peers(&self, _now: Time, _most: usize) -> Vec<PeerInfo> {
-        Vec::new()
+    pub fn peers(&self, now: Time, most: usize) -> Vec<PeerInfo> {
+        let mut peers: Vec<PeerInfo> = self
+            .peers
+            .iter()
+            .map(|peer| PeerInfo {
+                address: peer.address,
+                heard_ago: now.since(peer.heard),
+                round_trip: peer.round_trip,
+                is_neighbour: self.links.contains(peer.address),
+            })
+            .collect();
+        peers.sort_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));
+        peers.truncate(most);
+        peers
     }
 
     /// How many peers are verified.
     pub fn peer_count(&self) -> usize {
-        0
+        self.peers.len()
     }
 
-    /// The addresses worth remembering across a restart, best first.
-    pub fn saved_peers(&self) -> Vec<SocketAddr> {
-        Vec::new()
+    /// How many paths to neighbours are watched.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
     }
 
-    /// The files that are shared, in no particular order.
+    /// How many addresses wait to be tried.
+    pub fn heard_count(&self) -> usize {
+        self.heard.iter().len()
+    }
+
+    /// The files that are shared, by name.
     pub fn shared_files(&self) -> impl Iterator<Item = &SharedFile> {
-        std::iter::empty()
+        self.shelf.iter()
     }
 
     /// The store.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.store
+    }
+
+    /// Hands a datagram out for sending.
+    fn send(&mut self, to: Destination, payload: Vec<u8>) {
+        if self.outbox.len() < OUTBOX_MAX {
+            self.counters.datagrams_sent += 1;
+            self.counters.bytes_sent += payload.len() as u64;
+            self.outbox.push_back(Transmit { to, payload });
+        }
+    }
+
+    /// Hands an event out.
+    fn report(&mut self, event: Event) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push_back(event);
+        } else {
+            self.counters.events_dropped += 1;
+        }
+    }
+
+    /// The addresses worth remembering across a restart, best first.
+    pub fn saved_peers(&self) -> Vec<SocketAddr> {
+        self.peers_to_save()
     }
 }

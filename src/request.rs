@@ -6,9 +6,13 @@ mod answer;
 
 pub use answer::{Answer, FileLine, PeerLine, Status};
 
+use crate::terminal::printable;
 use crate::wire::PORT;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+
+/// How much of a mistake is shown, in characters.
+const MISTAKE_SHOWN_CHARS: usize = 60;
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,12 +96,17 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
         Some(spec) => (spec.parse)(rest.trim()).map(Some).map_err(|why| format!("{name}: {why}")),
-        None => Err(format!("there is no command {name}; /help lists them")),
+        None => Err(format!("there is no command {}; /help lists them", mistake(name))),
     }
 }
 
 fn none(rest: &str, request: Request) -> Result<Request, String> {
-    if rest.is_empty() { Ok(request) } else { Err(format!("takes nothing, so what is '{rest}'?")) }
+    if rest.is_empty() { Ok(request) } else { Err(format!("takes nothing, so what is '{}'?", mistake(rest))) }
+}
+
+/// What was typed wrong, fit to be shown.
+fn mistake(text: &str) -> String {
+    printable(text, MISTAKE_SHOWN_CHARS)
 }
 
 fn message(rest: &str) -> Result<Request, String> {
@@ -117,14 +126,14 @@ pub fn peer_address(text: &str) -> Result<SocketAddr, String> {
     }
     let ip = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     ip.parse().map(|ip: IpAddr| SocketAddr::new(ip, PORT)).map_err(|_| {
-        format!("'{text}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}")
+        format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text))
     })
 }
 
 fn ip_address(text: &str) -> Result<IpAddr, String> {
     let alone = || text.parse().ok();
     let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
-    alone().or_else(with_port).ok_or_else(|| format!("'{text}' is not an IP address like 192.0.2.1"))
+    alone().or_else(with_port).ok_or_else(|| format!("'{}' is not an IP address like 192.0.2.1", mistake(text)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 mod folder;
 mod hash;
 
-use crate::content::{SharedFile, Stamp};
+use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp};
 use crate::data_dir::{render_peers, write_atomically};
 use crate::node::Command;
 use crate::terminal::printable;
@@ -21,8 +21,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, mem, thread};
-
-pub use folder::FILES_MAX;
 
 /// The pause between two looks at the folder.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -40,7 +38,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 struct Orders {
     save: Option<Vec<SocketAddr>>,
-    /// Files that the node found changed; at most [`FILES_MAX`], further ones are found by the next look alone.
+    /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     is_stopping: bool,
 }
@@ -116,7 +114,7 @@ impl Worker {
     /// Hashes the file of this name again, even if it looks as it did.
     pub fn look_again(&self, name: String) {
         self.inbox.change(|orders| {
-            if orders.look_again.len() < FILES_MAX {
+            if orders.look_again.len() < SHARED_FILES_MAX {
                 orders.look_again.insert(name);
             }
         });

@@ -53,27 +53,30 @@ impl Lan {
         std::mem::replace(&mut self.addresses, addresses) != self.addresses
     }
 
-    /// Sends a datagram into every local network.
+    /// Sends a datagram into every local network that this socket reaches.
     pub(super) fn send(&self, socket: &mut Socket, payload: &[u8]) {
-        for way in &self.ways {
-            match way {
-                Way::Broadcast(ip) => socket.send(SocketAddr::new((*ip).into(), PORT), payload),
-                Way::MulticastV4(interface) => send_multicast_v4(socket, interface, payload),
-                Way::MulticastV6(index) => {
-                    socket.send(SocketAddrV6::new(ALL_NODES_V6, PORT, 0, *index).into(), payload);
+        for way in self.ways.iter().filter(|way| way.is_open_to(socket.family())) {
+            let address = match way {
+                Way::Broadcast(ip) => SocketAddr::new((*ip).into(), PORT),
+                Way::MulticastV4(interface) => {
+                    if let Err(error) = SockRef::from(&*socket.udp()).set_multicast_if_v4(interface) {
+                        log::debug!("cannot reach the network of {interface}: {error}");
+                        continue;
+                    }
+                    SocketAddr::new(ALL_NODES_V4.into(), PORT)
                 }
-            }
+                Way::MulticastV6(index) => SocketAddrV6::new(ALL_NODES_V6, PORT, 0, *index).into(),
+            };
+            // A shout that nobody hears is followed by another one.
+            socket.send(address, payload);
         }
     }
 }
 
-fn send_multicast_v4(socket: &mut Socket, interface: &Ipv4Addr, payload: &[u8]) {
-    if socket.family() == Family::V6 {
-        return;
-    }
-    match SockRef::from(&*socket.udp()).set_multicast_if_v4(interface) {
-        Ok(()) => socket.send(SocketAddr::new(ALL_NODES_V4.into(), PORT), payload),
-        Err(error) => log::debug!("cannot reach the network of {interface}: {error}"),
+impl Way {
+    fn is_open_to(self, family: Family) -> bool {
+        let without = if let Way::MulticastV6(_) = self { Family::V4 } else { Family::V6 };
+        family != without
     }
 }
 

@@ -22,7 +22,7 @@ impl EventLoop {
             Request::Help => Answer::Done(request::help()),
             Request::Peers => Answer::Peers(self.peer_lines(now)),
             Request::Files => Answer::Files(self.file_lines()),
-            Request::Status => Answer::Status(Box::new(self.status(now))),
+            Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.command(now, Command::AddPeer(address), format!("trying {address}")),
             Request::Message(to, text) => self.command(now, Command::Chat { to, text }, format!("sent to {to}")),
             Request::Ping(address) => self.ping(now, address),
@@ -94,7 +94,7 @@ impl EventLoop {
         files
     }
 
-    fn status(&self, now: Time) -> Status {
+    fn status(&self) -> Status {
         let ours = [("send_errors", self.socket.send_errors), ("receive_errors", self.socket.receive_errors)];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -103,7 +103,7 @@ impl EventLoop {
             data_dir: self.data_dir.path().to_string_lossy().into_owned(),
             uptime_s: self.clock.uptime().as_secs(),
             peers: self.node.peer_count(),
-            neighbours: self.node.peers(now, PEERS_SHOWN_MAX).iter().filter(|peer| peer.is_neighbour).count(),
+            neighbours: self.node.link_count(),
             files: self.node.shared_files().count(),
             counters: self.node.counters().iter().chain(ours).map(|(name, n)| (name.to_owned(), n)).collect(),
         }

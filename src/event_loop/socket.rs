@@ -150,16 +150,17 @@ impl Socket {
         Ok((length, plain(from)))
     }
 
-    /// Sends a datagram, or not.
-    pub(super) fn send(&mut self, to: SocketAddr, payload: &[u8]) {
+    /// Sends a datagram; false if it did not even leave this machine.
+    pub(super) fn send(&mut self, to: SocketAddr, payload: &[u8]) -> bool {
         let sent = match native(to, self.family) {
             Some(native) => self.udp.send_to(payload, native).map(drop),
             None => Err(io::ErrorKind::Unsupported.into()),
         };
-        if let Err(error) = sent {
+        if let Err(error) = &sent {
             self.send_errors += 1;
             log::debug!("cannot send {} bytes to {to}: {error}", payload.len());
         }
+        sent.is_ok()
     }
 }
 

@@ -37,10 +37,10 @@ impl Writer {
     }
 
     /// Appends `{"<name>":{"cookie":"<cookie>"}}` under the same terms. `cookie` must need no escapes.
-    pub fn push_cookie(&mut self, name: &str, cookie: &str, limit: usize) -> bool {
+    pub fn push_cookie(&mut self, name: &str, cookie: &[u8], limit: usize) -> bool {
         self.push_with(limit, |bytes| {
-            for part in ["{\"", name, "\":{\"cookie\":\"", cookie, "\"}}"] {
-                bytes.extend_from_slice(part.as_bytes());
+            for part in [b"{\"", name.as_bytes(), b"\":{\"cookie\":\"", cookie, b"\"}}"] {
+                bytes.extend_from_slice(part);
             }
             true
         })

@@ -4,13 +4,10 @@
 //! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing forgotten:
 //! the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is empty.
 
-use crate::content::{Stamp, is_shareable, stamp};
+use crate::content::{SHARED_FILES_MAX, Stamp, is_shareable, stamp};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io, mem};
-
-/// Files shared at most. Each costs a few hundred bytes of memory, mostly its name, here and in the node.
-pub const FILES_MAX: usize = 10_000;
 
 /// Entries of the folder that are looked at; what is no file to share costs time too.
 const ENTRIES_MAX: usize = 100_000;
@@ -85,7 +82,7 @@ impl Folder {
     pub(super) fn look(&mut self) -> Changes {
         match list(&self.path) {
             Ok(found) => {
-                self.warn_if(found.len() >= FILES_MAX, || format!("holds too much; {FILES_MAX} files are shared"));
+                self.warn_if(found.len() >= SHARED_FILES_MAX, || format!("holds too much; {SHARED_FILES_MAX} files are shared"));
                 self.compare(found)
             }
             Err(error) => {
@@ -144,7 +141,7 @@ fn again(state: State) -> Next {
     }
 }
 
-/// The files in `folder` that may be shared, at most [`FILES_MAX`], and their states.
+/// The files in `folder` that may be shared, at most [`SHARED_FILES_MAX`], and their states.
 fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
     let mut found = BTreeMap::new();
     let entries = match fs::read_dir(folder) {
@@ -152,7 +149,7 @@ fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
         entries => entries?,
     };
     for entry in entries.take(ENTRIES_MAX) {
-        if found.len() >= FILES_MAX {
+        if found.len() >= SHARED_FILES_MAX {
             break;
         }
         let entry = entry?;

@@ -1,0 +1,148 @@
+//! The reply budget: how much a source may be sent that has not proved to read its own address.
+//!
+//! Anybody can forge a source address, so an answer must never be much larger than the request that provoked it. All
+//! sizes here count 28 bytes of IP and UDP header on both sides ([`HEADER_BYTES`]). The draft says at most twice the
+//! request, the quick start at most 2.5 times, the README twice on average; this module keeps all three:
+//!
+//! - one reply is at most 2.5 times its request,
+//! - the replies to a source within any minute are at most twice what it sent, plus one overdraft: half of one request.
+//!
+//! The arithmetic for the smallest request, `[{"PleaseSendPeers":{}}]`: 24 + 28 = 52 bytes. The first answer may have
+//! 2.5 × 52 = 130, less the header 102 bytes: that fits one IPv4 address of 20 characters and a token of 8 (101 bytes). An
+//! overdraft of 130 − 2 × 52 = 26 bytes is then owed, so the next answer may have 2 × 52 − 28 = 76 bytes, enough for the
+//! token alone (57), which pays 19 bytes back, and so on.
+//!
+//! Why the sum holds: an account's debt grows by exactly what a reply exceeds twice its request. Over any window the
+//! replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half of one request.
+//! A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window.
+//!
+//! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing
+//! and can only make strangers' answers smaller: twice a request always remains, and that is enough for the token.
+
+use crate::hash::Key;
+use crate::time::Time;
+use crate::wire::HEADER_BYTES;
+use std::net::SocketAddr;
+
+/// How many accounts there are: 8 bytes each, 128 KiB together. A thousand strangers a minute collide seldom.
+pub const ACCOUNTS: usize = 16_384;
+
+/// A debt is forgotten when it is older than this, in seconds.
+pub const FORGET_SECONDS: u32 = 60;
+
+const DOMAIN: u8 = 3;
+
+/// The accounts of all unverified sources.
+#[derive(Debug)]
+pub struct ReplyBudget {
+    key: Key,
+    /// Packed so that untouched accounts are untouched memory: the high half is the second of the last growth, the low half
+    /// the debt in bytes.
+    accounts: Vec<u64>,
+}
+
+/// What one request may be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    slot: usize,
+    debt: u32,
+    /// Twice the request with its header: what incurs no debt.
+    free: usize,
+    /// The longest payload the reply may have.
+    pub payload_max: usize,
+}
+
+impl ReplyBudget {
+    /// All accounts empty.
+    pub fn new(key: Key) -> ReplyBudget {
+        ReplyBudget { key, accounts: vec![0; ACCOUNTS] }
+    }
+
+    /// What a request of `payload_len` bytes from `source` may be answered with.
+    pub fn allowance(&self, now: Time, source: SocketAddr, payload_len: usize) -> Allowance {
+        let slot = self.key.address(DOMAIN, source) as usize % ACCOUNTS;
+        let account = self.accounts[slot];
+        let (grown, debt) = ((account >> 32) as u32, account as u32);
+        let debt = if seconds(now).saturating_sub(grown) > FORGET_SECONDS { 0 } else { debt };
+        let request = payload_len + HEADER_BYTES;
+        let free = 2 * request;
+        let overdraft = (request / 2).saturating_sub(debt as usize);
+        Allowance { slot, debt, free, payload_max: (free + overdraft).saturating_sub(HEADER_BYTES) }
+    }
+
+    /// Books a reply of `payload_len` bytes under its allowance.
+    pub fn book(&mut self, now: Time, allowance: Allowance, payload_len: usize) {
+        let reply = payload_len + HEADER_BYTES;
+        let debt = (allowance.debt as usize + reply).saturating_sub(allowance.free) as u32;
+        let grown = if debt > allowance.debt { seconds(now) } else { (self.accounts[allowance.slot] >> 32) as u32 };
+        self.accounts[allowance.slot] = u64::from(grown) << 32 | u64::from(debt);
+    }
+}
+
+/// Whole seconds, so that a debt of which 60 to 61 s have passed is still remembered.
+fn seconds(now: Time) -> u32 {
+    u32::try_from(now.as_micros() / 1_000_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    const SMALLEST_REQUEST: usize = r#"[{"PleaseSendPeers":{}}]"#.len();
+    const TOKEN_ALONE: usize = r#"[{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}]"#.len();
+
+    fn at(second: u64) -> Time {
+        Time::from_micros(second * 1_000_000)
+    }
+
+    fn budget() -> (ReplyBudget, SocketAddr) {
+        (ReplyBudget::new(Key::new(&mut StdRng::from_seed([5; 32]))), "198.51.100.7:5000".parse().unwrap())
+    }
+
+    #[test]
+    fn the_first_smallest_request_earns_102_bytes_and_every_later_one_the_token() {
+        let (mut budget, source) = budget();
+        let first = budget.allowance(at(100), source, SMALLEST_REQUEST);
+        assert_eq!(first.payload_max, 102);
+        budget.book(at(100), first, 102);
+        assert_eq!(budget.allowance(at(101), source, SMALLEST_REQUEST).payload_max, 76);
+        for _ in 0..1_000 {
+            let allowance = budget.allowance(at(101), source, SMALLEST_REQUEST);
+            assert!(allowance.payload_max >= TOKEN_ALONE);
+            budget.book(at(101), allowance, allowance.payload_max);
+        }
+    }
+
+    #[test]
+    fn a_small_answer_pays_the_overdraft_back() {
+        let (mut budget, source) = budget();
+        let first = budget.allowance(at(100), source, SMALLEST_REQUEST);
+        budget.book(at(100), first, 102);
+        let second = budget.allowance(at(100), source, SMALLEST_REQUEST);
+        budget.book(at(100), second, TOKEN_ALONE);
+        assert_eq!(budget.allowance(at(100), source, SMALLEST_REQUEST).payload_max, 76 + 19);
+    }
+
+    #[test]
+    fn a_debt_is_remembered_for_a_whole_minute_and_then_forgotten() {
+        let (mut budget, source) = budget();
+        let first = budget.allowance(at(100), source, SMALLEST_REQUEST);
+        budget.book(at(100), first, 102);
+        assert_eq!(budget.allowance(at(160), source, SMALLEST_REQUEST).payload_max, 76);
+        assert_eq!(budget.allowance(at(161), source, SMALLEST_REQUEST).payload_max, 102);
+    }
+
+    #[test]
+    fn the_table_never_grows() {
+        let (mut budget, _) = budget();
+        for number in 0..100_000_u32 {
+            let source = SocketAddr::from((number.to_be_bytes(), 5000));
+            let allowance = budget.allowance(at(1), source, SMALLEST_REQUEST);
+            budget.book(at(1), allowance, allowance.payload_max);
+        }
+        assert_eq!(budget.accounts.len(), ACCOUNTS);
+    }
+}

@@ -1,0 +1,127 @@
+//! The index of shared files.
+//!
+//! An id is looked up, never interpreted: what is not in the index does not exist, whatever it looks like. So an id
+//! cannot leave the folder, follow a link, or reach another kind of file.
+
+use super::SharedFile;
+use crate::node::CommandError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many files are shared at most: about 4 MB of index.
+pub const SHARED_FILES_MAX: usize = 16_384;
+
+/// The shared files, by name and by hash.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    by_name: BTreeMap<String, SharedFile>,
+    /// Several names may have the same content.
+    by_hash: BTreeSet<([u8; 32], String)>,
+}
+
+impl Shelf {
+    /// Adds a file, or replaces what was shared under its name.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] if there are too many files already.
+    pub fn insert(&mut self, file: SharedFile) -> Result<(), CommandError> {
+        if self.by_name.len() >= SHARED_FILES_MAX && !self.by_name.contains_key(&file.name) {
+            return Err(CommandError::Full);
+        }
+        self.remove(&file.name);
+        self.by_hash.insert((file.sha256, file.name.clone()));
+        self.by_name.insert(file.name.clone(), file);
+        Ok(())
+    }
+
+    /// Stops sharing the file of this name, if there is one.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(file) = self.by_name.remove(name) {
+            self.by_hash.remove(&(file.sha256, file.name));
+        }
+    }
+
+    /// The file with this id: its SHA-256 in lower-case hex, or its name. 64 hex digits are never a name.
+    pub fn find(&self, id: &str) -> Option<&SharedFile> {
+        if !is_hash_like(id) {
+            return self.by_name.get(id);
+        }
+        let sha256 = hash_from_hex(id)?;
+        let (_, name) = self.by_hash.range((sha256, String::new())..).next().filter(|(hash, _)| *hash == sha256)?;
+        self.by_name.get(name)
+    }
+
+    /// All files, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &SharedFile> {
+        self.by_name.values()
+    }
+}
+
+/// 64 hex digits in any case.
+fn is_hash_like(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The hash that 64 lower-case hex digits stand for. Upper case is not understood on the wire.
+fn hash_from_hex(id: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(id.as_bytes().chunks_exact(2)) {
+        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
+    }
+    Some(hash)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::Stamp;
+    use super::*;
+
+    fn file(name: &str, hash: u8) -> SharedFile {
+        SharedFile { name: name.to_owned(), stamp: Stamp::default(), sha256: [hash; 32] }
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_hash_and_its_name_and_by_nothing_else() {
+        let mut shelf = Shelf::default();
+        shelf.insert(file("notes.txt", 0xab)).unwrap();
+        for id in ["notes.txt".to_owned(), "ab".repeat(32)] {
+            assert_eq!(shelf.find(&id).unwrap().name, "notes.txt");
+        }
+        for id in ["Notes.txt", "./notes.txt", "public/notes.txt", "../notes.txt", "notes.txt\0", "", "ab"] {
+            assert!(shelf.find(id).is_none(), "{id:?}");
+        }
+        for id in ["AB".repeat(32), format!("0x{}", "ab".repeat(32)), "ac".repeat(32), "ab".repeat(31), "ab".repeat(33)]
+        {
+            assert!(shelf.find(&id).is_none(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_64_hex_digits_is_never_taken_for_the_name() {
+        let mut shelf = Shelf::default();
+        let name = "CD".repeat(32);
+        shelf.insert(file(&name, 1)).unwrap();
+        assert!(shelf.find(&name).is_none());
+        assert_eq!(shelf.find(&"01".repeat(32)).unwrap().name, name);
+    }
+
+    #[test]
+    fn one_of_two_equal_files_can_go_and_the_other_is_still_found() {
+        let mut shelf = Shelf::default();
+        shelf.insert(file("a", 7)).unwrap();
+        shelf.insert(file("b", 7)).unwrap();
+        shelf.remove("a");
+        assert_eq!(shelf.find(&"07".repeat(32)).unwrap().name, "b");
+        shelf.insert(file("b", 8)).unwrap();
+        assert!(shelf.find(&"07".repeat(32)).is_none());
+        assert_eq!(shelf.by_hash.len(), 1);
+    }
+}

@@ -1,0 +1,168 @@
+//! From bytes to an answer: who sent this, one match over all messages, and what is due besides the answer.
+
+use super::reply::{Reply, Terms, Tokens};
+use super::{Destination, Event, Node};
+use crate::content::Store;
+use crate::peers::address::{is_possible, plain};
+use crate::time::Time;
+use crate::tokens::{Owed, Proof};
+use crate::wire::messages::Unknown;
+use crate::wire::{Message, decode};
+use std::net::SocketAddr;
+
+/// Where a datagram came from and what it proved.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    pub(super) address: SocketAddr,
+    /// What the returned token is worth; `None` for an unverified sender.
+    pub(super) proof: Option<Proof>,
+    /// The token it asks for in this very datagram.
+    pub(super) asks_for: Option<Owed>,
+    /// Whether it was verified for the first time by this datagram.
+    pub(super) is_new: bool,
+}
+
+impl Sender {
+    pub(super) fn is_verified(&self) -> bool {
+        self.proof.is_some()
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Takes a datagram that arrived from `from`. Bad input is dropped and counted.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) {
+        self.counters.datagrams_received += 1;
+        self.counters.bytes_received += bytes.len() as u64;
+        let from = plain(from);
+        if !is_possible(from) {
+            self.counters.datagrams_from_nowhere += 1;
+            return;
+        }
+        let Ok(decoded) = decode(bytes) else {
+            self.counters.datagrams_refused += 1;
+            return;
+        };
+        self.counters.elements_malformed += decoded.malformed as u64;
+        self.issuer.rotate(now, &mut self.rng);
+        let Some(mut sender) = self.identify(now, from, &decoded.messages) else {
+            self.counters.datagrams_reflected += 1;
+            return;
+        };
+        let mut reply = self.reply_to(now, &sender, bytes.len());
+        for message in &decoded.messages {
+            self.dispatch(now, &mut sender, message, &mut reply);
+        }
+        self.conclude(now, &sender, reply);
+    }
+
+    /// Reads the tokens of a datagram. `None` if it is one of our own that came back to us.
+    fn identify(&mut self, now: Time, from: SocketAddr, messages: &[Message<'_>]) -> Option<Sender> {
+        let mut sender = Sender { address: from, proof: None, asks_for: None, is_new: false };
+        for message in messages {
+            match message {
+                Message::AlwaysReturned(token) => match self.issuer.check(from, token.0) {
+                    None => self.counters.tokens_wrong += 1,
+                    // A wrong or ageing token beside the right one takes nothing away.
+                    proof => sender.proof = if sender.proof == Some(Proof::Current) { sender.proof } else { proof },
+                },
+                Message::PleaseAlwaysReturnThisMessage(token) => {
+                    if self.issuer.check(from, token.0).is_some() {
+                        return None;
+                    }
+                    sender.asks_for = Owed::new(token.0).or(sender.asks_for);
+                }
+                Message::PleaseReturnThisMessage(probe) if self.issuer.own_probe(probe.0).is_some() => return None,
+                _ => {}
+            }
+        }
+        if sender.is_verified() {
+            sender.is_new = self.believe(now, from);
+        }
+        Some(sender)
+    }
+
+    /// An empty answer on the terms that the sender has earned.
+    fn reply_to(&mut self, now: Time, sender: &Sender, request_len: usize) -> Reply {
+        let address = sender.address;
+        let terms = match sender.proof {
+            Some(_) => Terms::Verified,
+            None => Terms::Unverified(self.budget.allowance(now, address, request_len)),
+        };
+        let owed = sender.asks_for.clone().or_else(|| self.peers.get(address).and_then(|peer| peer.owed.clone()));
+        let tokens = Tokens { ours: self.issuer.token(address), is_due: sender.proof == Some(Proof::Ageing), owed };
+        Reply::new(terms, tokens)
+    }
+
+    /// Handles one message. Requests call `expects_answer`, so that a stranger gets at least our token.
+    fn dispatch(&mut self, now: Time, sender: &mut Sender, message: &Message<'_>, reply: &mut Reply) {
+        match message {
+            Message::PleaseSendPeers(_) => self.answer_peers(now, sender, reply),
+            Message::Peers(peers) => self.take_peers(now, sender, &peers.peers.0),
+            Message::PleaseReturnThisMessage(probe) => {
+                reply.expects_answer();
+                reply.push_raw("ReturnedMessage", probe.0.get());
+                if sender.is_verified() {
+                    self.links.open(now, sender.address, false, &mut self.rng);
+                }
+            }
+            Message::ReturnedMessage(probe) => self.take_returned_probe(now, sender, probe.0),
+            Message::ChatMessage(chat) => self.take_chat(now, sender, &chat.message, reply),
+            Message::GroupChatMessage(chat) => self.take_group_chat(now, sender, chat, reply),
+            Message::PleaseSendContent(request) => self.serve_content(sender, request, reply),
+            Message::PleaseListContent(_) => self.list_content(sender, reply),
+            Message::PleaseListSupportedMessages(_) => self.list_messages(sender, reply),
+            Message::ContentList(list) => self.note_list(sender, &list.results.0),
+            Message::IJustSawThis(seen) => self.note_holder(sender, &seen.id),
+            Message::YouShouldSeeThis(seen) => self.note_holder(sender, &seen.id),
+            // Tokens were read before. Nothing is being fetched, so nobody was asked for content or its sources.
+            Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
+            Message::Content(_) | Message::MaybeTheyHaveSome(_) | Message::SupportedMessages(_) => {}
+            Message::Unknown(unknown) => self.pass_on(sender, unknown),
+        }
+    }
+
+    /// Gives a message that is not ours to local applications.
+    fn pass_on(&mut self, sender: &Sender, unknown: &Unknown<'_>) {
+        self.counters.messages_unknown += 1;
+        self.report(Event::Unknown {
+            from: sender.address,
+            is_verified: sender.is_verified(),
+            name: unknown.name.to_string(),
+            payload: unknown.payload.get().to_owned(),
+        });
+    }
+
+    /// Sends the answer, and sees to the tokens that travelled in the datagram.
+    fn conclude(&mut self, now: Time, sender: &Sender, reply: Reply) {
+        let is_answered = reply.is_expected();
+        self.counters.answers_trimmed += u64::from(reply.is_trimmed);
+        let allowance = reply.allowance();
+        for payload in reply.finish() {
+            if let Some(allowance) = allowance {
+                self.budget.book(now, allowance, payload.len());
+            }
+            self.send(Destination::Address(sender.address), payload);
+        }
+        let is_changed = self.keep_token(sender);
+        if sender.is_new {
+            self.greet(now, sender.address, is_answered);
+        } else if !sender.is_verified() {
+            self.return_token(now, sender, is_changed, is_answered);
+        }
+    }
+
+    /// Writes down which token we owe to a peer or to an address we are trying. Says whether it is a new one.
+    pub(super) fn keep_token(&mut self, sender: &Sender) -> bool {
+        let Some(token) = &sender.asks_for else { return false };
+        let place = match self.peers.get_mut(sender.address) {
+            Some(peer) => &mut peer.owed,
+            None => match self.heard.get_mut(sender.address) {
+                Some(heard) => &mut heard.owed,
+                None => return false,
+            },
+        };
+        let is_changed = place.as_ref() != Some(token);
+        *place = Some(token.clone());
+        is_changed
+    }
+}

@@ -1,0 +1,192 @@
+//! An answer under construction: the only place where tokens are added, and never alone without a reason.
+//!
+//! Handlers push messages; what fits is kept. Towards an unverified sender there is one datagram, as long as the reply
+//! budget allows, with room kept for our token. Towards a verified one the answer is split over as many datagrams as it
+//! needs, within bounds.
+
+use crate::budget::Allowance;
+use crate::tokens::{Cookie, Owed};
+use crate::wire::encode::{BRACKETS_BYTES, Writer};
+use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
+
+/// The longest answer to one datagram, in datagrams.
+pub(super) const REPLY_DATAGRAMS_MAX: usize = 32;
+
+/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in part.
+pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
+
+/// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
+const TOKEN_BYTES: usize = 55;
+
+/// The terms on which a sender is answered.
+#[derive(Debug)]
+pub(super) enum Terms {
+    /// The datagram carried our token.
+    Verified,
+    /// It did not.
+    Unverified(Allowance),
+}
+
+/// The tokens that ride on the datagrams of an answer.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    /// Ours for the sender.
+    pub(super) ours: Cookie,
+    /// Whether a verified sender should be given it too, because what it returned is ageing.
+    pub(super) is_due: bool,
+    /// The sender's, if we owe it one.
+    pub(super) owed: Option<Owed>,
+}
+
+/// An answer under construction.
+#[derive(Debug)]
+pub(super) struct Reply {
+    terms: Terms,
+    tokens: Tokens,
+    writer: Writer,
+    full: Vec<Vec<u8>>,
+    full_bytes: usize,
+    is_request: bool,
+    /// Whether something did not fit.
+    pub(super) is_trimmed: bool,
+}
+
+impl Reply {
+    pub(super) fn new(terms: Terms, tokens: Tokens) -> Reply {
+        Reply {
+            terms,
+            tokens,
+            writer: Writer::default(),
+            full: Vec::new(),
+            full_bytes: 0,
+            is_request: false,
+            is_trimmed: false,
+        }
+    }
+
+    /// Notes that the sender asked for something: an unverified one gets our token even if nothing else fits.
+    pub(super) fn expects_answer(&mut self) {
+        self.is_request = true;
+    }
+
+    /// Whether the sender asked for something.
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_request
+    }
+
+    /// Whether the sender returned our token.
+    pub(super) fn is_for_verified(&self) -> bool {
+        matches!(self.terms, Terms::Verified)
+    }
+
+    /// How long an element may be that is pushed next. A verified sender's next element may begin a new datagram.
+    pub(super) fn room(&self) -> usize {
+        match &self.terms {
+            Terms::Verified => DATAGRAM_SEND_MAX_BYTES - BRACKETS_BYTES,
+            Terms::Unverified(allowance) => self.writer.room(answer_limit(allowance)),
+        }
+    }
+
+    /// Adds the elements of `writer`, and empties it.
+    pub(super) fn append(&mut self, writer: &mut Writer) {
+        let elements = writer.take();
+        // Without the brackets; an empty array has nothing to add.
+        if let Some(elements) = elements.get(1..elements.len() - 1).filter(|elements| !elements.is_empty()) {
+            self.push_with(|writer, limit| {
+                writer.push_with(limit, |bytes| {
+                    bytes.extend_from_slice(elements);
+                    true
+                })
+            });
+        }
+    }
+
+    /// Adds a message.
+    pub(super) fn push(&mut self, message: &Message<'_>) {
+        self.push_with(|writer, limit| writer.push(message, limit));
+    }
+
+    /// Adds `{"<name>":<payload>}`.
+    pub(super) fn push_raw(&mut self, name: &str, payload: &str) {
+        self.push_with(|writer, limit| writer.push_raw(name, payload, limit));
+    }
+
+    /// Adds whatever `push` pushes within the limit it is given.
+    pub(super) fn push_with(&mut self, mut push: impl FnMut(&mut Writer, usize) -> bool) {
+        match &self.terms {
+            Terms::Unverified(allowance) => {
+                let limit = answer_limit(allowance);
+                self.is_trimmed |= !push(&mut self.writer, limit);
+            }
+            Terms::Verified => {
+                if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
+                    return;
+                }
+                self.turn_over();
+                let has_room = self.full.len() < REPLY_DATAGRAMS_MAX && self.full_bytes < REPLY_BYTES_MAX;
+                // What is too long even alone was asked for at that length: a block, or a probe to be returned.
+                self.is_trimmed |= !(has_room && push(&mut self.writer, DATAGRAM_MAX_BYTES));
+            }
+        }
+    }
+
+    /// Finishes a datagram to a verified sender. The token we owe is the first thing to go if a block fills the datagram.
+    fn turn_over(&mut self) {
+        if self.writer.is_empty() {
+            return;
+        }
+        push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
+        if self.tokens.is_due {
+            push_token(&mut self.writer, self.tokens.ours, DATAGRAM_SEND_MAX_BYTES);
+        }
+        let datagram = self.writer.take();
+        self.full_bytes += datagram.len();
+        self.full.push(datagram);
+    }
+
+    /// Finishes the one datagram to an unverified sender. Without room for our token it is not sent: the sender could
+    /// never become verified by it.
+    fn close(&mut self, allowance: &Allowance) {
+        if self.writer.is_empty() && !self.is_request {
+            return;
+        }
+        push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
+        if push_token(&mut self.writer, self.tokens.ours, allowance.payload_max) {
+            self.full.push(self.writer.take());
+        }
+    }
+
+    /// The finished datagrams; none if there is nothing to say.
+    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
+        match self.allowance() {
+            None => self.turn_over(),
+            Some(allowance) => self.close(&allowance),
+        }
+        self.full
+    }
+
+    /// The allowance of an unverified sender.
+    pub(super) fn allowance(&self) -> Option<Allowance> {
+        match self.terms {
+            Terms::Verified => None,
+            Terms::Unverified(allowance) => Some(allowance),
+        }
+    }
+}
+
+/// How long an unverified answer may be before our token and its comma are added.
+fn answer_limit(allowance: &Allowance) -> usize {
+    allowance.payload_max.saturating_sub(TOKEN_BYTES + 1)
+}
+
+/// Adds our token.
+pub(super) fn push_token(writer: &mut Writer, token: Cookie, limit: usize) -> bool {
+    writer.push_cookie("PleaseAlwaysReturnThisMessage", token.as_bytes(), limit)
+}
+
+/// Adds the token we owe, if we owe one and it fits: it is the first thing to go.
+pub(super) fn push_owed(writer: &mut Writer, owed: Option<&Owed>, limit: usize) {
+    if let Some(owed) = owed {
+        writer.push_raw("AlwaysReturned", owed.as_json(), limit);
+    }
+}

@@ -1,0 +1,135 @@
+//! Answering for what is shared: parts of files, the list of files, and who else might have something.
+//!
+//! Fetching is not here yet: nobody is asked for content, so nobody's content is taken.
+
+use super::Node;
+use super::dispatch::Sender;
+use super::reply::Reply;
+use crate::content::{ReadError, SharedFile, Store};
+use crate::node::Event;
+use crate::peers::address::makes_sense_to;
+use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
+use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
+
+/// How many files one `ContentList` names: what the wild sends.
+pub const LIST_ANSWER_MAX: usize = 72;
+
+/// How many possible holders one `MaybeTheyHaveSome` names.
+pub const MAYBE_ANSWER_MAX: usize = 8;
+
+impl<S: Store> Node<S> {
+    /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might help.
+    pub(super) fn serve_content(&mut self, sender: &Sender, request: &PleaseSendContent<'_>, reply: &mut Reply) {
+        reply.expects_answer();
+        if request.id.len() > ID_MAX_BYTES {
+            self.counters.elements_malformed += 1;
+            return;
+        }
+        match self.shelf.find(&request.id).cloned() {
+            Some(file) => self.send_part(&file, request, reply),
+            None => self.send_rumours(sender, &request.id, reply),
+        }
+        // Who asks for something will soon have it.
+        self.note_holder(sender, &request.id);
+    }
+
+    /// Sends a part of a file. At or past its end the part is empty, as the wild has it.
+    fn send_part(&mut self, file: &SharedFile, request: &PleaseSendContent<'_>, reply: &mut Reply) {
+        let head = ContentHead { id: &request.id, offset: request.offset, eof: file.stamp.size };
+        let left = file.stamp.size.saturating_sub(request.offset);
+        let wished = request.length.min(left).min(BLOCK_MAX_BYTES as u64) as usize;
+        let length = if reply.is_for_verified() { wished } else { wished.min(head.fits(reply.room())) };
+        let mut block = vec![0; length];
+        // An offset past the end is no place in the file; there is nothing to read there either.
+        let result = if length == 0 { Ok(()) } else { self.store.read(file, request.offset, &mut block) };
+        match result {
+            Ok(()) => reply.push_with(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes))),
+            Err(error) => self.note_failed_read(file, error),
+        }
+    }
+
+    /// A file that is not what it was is served no more until it has been hashed again.
+    fn note_failed_read(&mut self, file: &SharedFile, error: ReadError) {
+        self.counters.reads_failed += 1;
+        if error == ReadError::Changed {
+            self.shelf.remove(&file.name);
+            self.report(Event::FileChanged(file.name.clone()));
+        }
+    }
+
+    /// Names peers that might have a content we lack. Only verified ones, and only such as make sense to the asker.
+    fn send_rumours(&mut self, sender: &Sender, id: &str, reply: &mut Reply) {
+        let asker = sender.address;
+        let holders = self.rumours.holders(id).filter(|holder| *holder != asker && makes_sense_to(*holder, asker));
+        let texts = holders.filter_map(|holder| self.peers.get(holder)).map(|peer| peer.text);
+        let peers: List<Text<'_>> = texts
+            .take(MAYBE_ANSWER_MAX)
+            .map(|text| Text::from(String::from_utf8_lossy(text.as_bytes()).into_owned()))
+            .collect();
+        if !peers.0.is_empty() {
+            reply.push(&Message::MaybeTheyHaveSome(MaybeTheyHaveSome { id: id.into(), peers }));
+        }
+    }
+
+    /// Answers `PleaseListContent` with what is shared and nothing else, as much of it as fits.
+    pub(super) fn list_content(&mut self, _sender: &Sender, reply: &mut Reply) {
+        reply.expects_answer();
+        let mut files: Vec<_> = self.shelf.iter().take(LIST_ANSWER_MAX).map(SharedFile::listing).collect();
+        loop {
+            let results = files.iter().map(|(id, size)| (Text::from(id.as_str()), *size)).collect();
+            let list = Message::ContentList(ContentList { results });
+            let needed = serde_json::to_string(&list).map_or(usize::MAX, |text| text.len());
+            if needed <= reply.room() || files.is_empty() {
+                return reply.push(&list);
+            }
+            reply.is_trimmed = true;
+            files.truncate(files.len() / 2);
+        }
+    }
+
+    /// Answers `PleaseListSupportedMessages`, for verified askers only: the answer is long.
+    pub(super) fn list_messages(&mut self, sender: &Sender, reply: &mut Reply) {
+        reply.expects_answer();
+        if sender.is_verified() {
+            reply.push_raw("SupportedMessages", &format!(r#"{{"schema":{}}}"#, messages::schema()));
+        }
+    }
+
+    /// A verified peer says that it has these.
+    pub(super) fn note_list(&mut self, sender: &Sender, entries: &[(Text<'_>, u64)]) {
+        entries.iter().take(LIST_ANSWER_MAX).for_each(|(id, _)| self.note_holder(sender, id));
+    }
+
+    /// A verified peer has this, or soon will.
+    pub(super) fn note_holder(&mut self, sender: &Sender, id: &str) {
+        if sender.is_verified() && id.len() <= ID_MAX_BYTES {
+            self.rumours.note(id, sender.address);
+        }
+    }
+}
+
+/// A `Content` message around a block.
+struct ContentHead<'a> {
+    id: &'a str,
+    offset: u64,
+    eof: u64,
+}
+
+impl ContentHead<'_> {
+    /// How many bytes of content a message of at most `room` bytes can carry.
+    fn fits(&self, room: usize) -> usize {
+        let mut empty = Vec::new();
+        self.write(&[], &mut empty);
+        room.saturating_sub(empty.len()) / 4 * 3
+    }
+
+    /// Writes the message. The block goes straight from the file into the datagram, as base64.
+    fn write(&self, block: &[u8], bytes: &mut Vec<u8>) -> bool {
+        bytes.extend_from_slice(br#"{"Content":{"id":"#);
+        let is_written = serde_json::to_writer(&mut *bytes, self.id).is_ok();
+        bytes.extend_from_slice(format!(r#","offset":{},"base64":""#, self.offset).as_bytes());
+        base64_simd::STANDARD.encode_append(block, bytes);
+        bytes.extend_from_slice(format!(r#"","eof":{}}}}}"#, self.eof).as_bytes());
+        is_written
+    }
+}

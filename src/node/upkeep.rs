@@ -1,0 +1,299 @@
+//! What the passing of time brings: looking for peers, keeping paths open, calling into the local network, forgetting, and
+//! saying when the table is worth saving.
+//!
+//! Every job has a deadline of its own and puts it into the future when it has run. A node with enough neighbours wakes up
+//! about once every three seconds, to exchange one small probe.
+
+use super::peering::{Note, PEERS_SAVED_MAX};
+use super::{Destination, Event, Node};
+use crate::content::Store;
+use crate::peers::FORGET_AFTER;
+use crate::peers::heard::Source;
+use crate::peers::links::{LINKS_LOW, PROBES_MAX};
+use crate::time::Time;
+use crate::wire::encode::Writer;
+use crate::wire::messages::PleaseSendPeers;
+use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
+use rand::RngExt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How soon we look for peers again while every look brings something new.
+const SEEK_MIN: Duration = Duration::from_secs(1);
+
+/// How long we wait at most between looks while we know too few; doubled from [`SEEK_MIN`] while nothing new turns up.
+const SEEK_MAX: Duration = Duration::from_secs(60);
+
+/// How often a node that knows enough peers asks for others, so that news of newcomers spreads.
+const SEEK_SETTLED: Duration = Duration::from_secs(600);
+
+/// How many addresses are tried in one look.
+const CONTACTS_PER_SEEK: usize = 8;
+
+/// How many known peers are probed in one look to become neighbours.
+const PROBES_PER_SEEK: usize = 3;
+
+/// How soon we call into the local network again, doubled each time.
+const LAN_MIN: Duration = Duration::from_secs(1);
+
+/// How long between calls while we have too few neighbours.
+const LAN_MAX: Duration = Duration::from_secs(32);
+
+/// How long between calls once we have enough.
+const LAN_SETTLED: Duration = Duration::from_secs(600);
+
+/// How soon after the first verified peer the table is saved.
+const SAVE_SOON: Duration = Duration::from_secs(1);
+
+/// How long between savings.
+const SAVE_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long between savings once the first [`PEERS_SAVED_MAX`] are not filling up any more; flash memory wears out.
+const SAVE_SETTLED: Duration = Duration::from_secs(300);
+
+/// How often silent peers are looked for.
+const EXPIRE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Called this much later than it asked for, a node has been asleep: nothing else delays it so.
+const ASLEEP_AFTER: Duration = Duration::from_secs(60);
+
+/// After a sleep, peers have this long to be heard again before they are forgotten.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// No deadline is nearer than this after a timeout, whatever the jobs say: nothing here needs a finer clock.
+const STEP_MIN: Duration = Duration::from_millis(10);
+
+/// When each job is due.
+#[derive(Debug)]
+pub(super) struct Timers {
+    seek: Time,
+    seek_pause: Duration,
+    lan: Option<Time>,
+    lan_pause: Duration,
+    save: Option<Time>,
+    saved: Option<Time>,
+    expire: Time,
+    /// No timeout before this.
+    earliest: Time,
+}
+
+impl Timers {
+    pub(super) fn new(now: Time, lan: bool) -> Timers {
+        Timers {
+            seek: now,
+            seek_pause: SEEK_MIN,
+            lan: lan.then_some(now),
+            lan_pause: LAN_MIN,
+            save: None,
+            saved: None,
+            expire: now + EXPIRE_PAUSE,
+            earliest: now,
+        }
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// When [`Node::handle_timeout`] is due; `None` if nothing is.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let timers = &self.timers;
+        let optional = [timers.lan, timers.save, self.links.due()];
+        let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
+        Some(due.max(timers.earliest))
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let due = self.poll_timeout().unwrap_or(now);
+        if now.since(due) >= ASLEEP_AFTER {
+            self.doubt_everything(now);
+        }
+        self.issuer.rotate(now, &mut self.rng);
+        self.tend_links(now);
+        if now >= self.timers.expire {
+            self.expire_peers(now);
+        }
+        if now >= self.timers.seek {
+            self.seek(now);
+        }
+        if self.timers.lan.is_some_and(|due| now >= due) {
+            self.call_lan(now);
+        }
+        if self.timers.save.is_some_and(|due| now >= due) {
+            self.ask_to_save(now);
+        }
+        self.timers.earliest = now + STEP_MIN;
+    }
+
+    /// The machine slept or moved: every neighbour has to prove again that it is there, at once.
+    pub(super) fn doubt_everything(&mut self, now: Time) {
+        self.links.doubt_all();
+        self.peers.spare(now, FORGET_AFTER.saturating_sub(GRACE));
+        self.timers.expire = now + EXPIRE_PAUSE;
+        self.note_progress(now);
+        if self.config.lan {
+            self.timers.lan = Some(now);
+            self.timers.lan_pause = LAN_MIN;
+        }
+    }
+
+    /// Something new turned up: look again soon.
+    pub(super) fn note_progress(&mut self, now: Time) {
+        self.timers.seek_pause = SEEK_MIN;
+        self.timers.seek = self.timers.seek.min(now + SEEK_MIN);
+    }
+
+    /// The set of verified peers changed: save it, soon if it is the first one, else not too often.
+    pub(super) fn note_peers_changed(&mut self, now: Time) {
+        let pause = if self.peers.len() > PEERS_SAVED_MAX { SAVE_SETTLED } else { SAVE_PAUSE };
+        let due = self.timers.saved.map_or(now + SAVE_SOON, |saved| (saved + pause).max(now));
+        self.timers.save = Some(self.timers.save.map_or(due, |save| save.min(due)));
+    }
+
+    fn ask_to_save(&mut self, now: Time) {
+        self.timers.save = None;
+        self.timers.saved = Some(now);
+        let peers = self.peers_to_save();
+        self.report(Event::SavePeers(peers));
+    }
+
+    /// The addresses worth remembering: neighbours, then other peers by how lately they were heard, then those of an earlier
+    /// run that have not been given up, so that a run without a network loses nothing.
+    pub(super) fn peers_to_save(&self) -> Vec<SocketAddr> {
+        let mut peers: Vec<_> = self
+            .peers
+            .iter()
+            .map(|peer| (!self.links.contains(peer.address), std::cmp::Reverse(peer.heard), peer.address))
+            .collect();
+        peers.sort();
+        let verified = peers.into_iter().map(|(_, _, address)| address);
+        let remembered = self.anchors.remembered().filter(|address| self.peers.get(*address).is_none());
+        verified.chain(remembered).take(PEERS_SAVED_MAX).collect()
+    }
+
+    /// Probes the neighbours that have been silent, and forgets those that stay so.
+    fn tend_links(&mut self, now: Time) {
+        self.links.settle(now);
+        self.links.release_one(now);
+        let due: Vec<_> = self.links.iter().filter(|link| link.due() <= now).cloned().collect();
+        for link in due {
+            if link.unanswered >= PROBES_MAX || self.peers.get(link.address).is_none() {
+                self.forget(now, link.address);
+                continue;
+            }
+            // Some nodes answer no probes, and some have lost our token or moved: later tries say all there is to say.
+            let is_retry = link.unanswered > 0;
+            self.write_to(now, link.address, Note { probes: true, asks_for_peers: is_retry, gives_token: is_retry });
+            self.links.probed(now, link.address);
+        }
+    }
+
+    /// A peer is dead.
+    fn forget(&mut self, now: Time, address: SocketAddr) {
+        self.links.remove(address);
+        if self.peers.remove(address).is_some() {
+            self.note_peers_changed(now);
+        }
+        self.note_progress(now);
+    }
+
+    fn expire_peers(&mut self, now: Time) {
+        self.timers.expire = now + EXPIRE_PAUSE;
+        let silent = self.peers.expire(now);
+        silent.iter().for_each(|address| self.links.remove(*address));
+        if !silent.is_empty() {
+            self.note_peers_changed(now);
+        }
+    }
+
+    /// Looks for peers and neighbours: eagerly while there are too few and looking helps, else seldom.
+    fn seek(&mut self, now: Time) {
+        self.drop_spent(now);
+        let is_lonely = self.links.len() < LINKS_LOW;
+        if self.is_hungry() {
+            self.recall_anchors(now);
+            self.try_heard(now, CONTACTS_PER_SEEK);
+        }
+        if is_lonely {
+            self.probe_for_links(now);
+        }
+        if self.is_hungry() || !is_lonely {
+            self.ask_somebody(now);
+        }
+        let is_settled = !self.is_hungry() && !is_lonely;
+        let pause = if is_settled { SEEK_SETTLED } else { self.timers.seek_pause };
+        self.timers.seek_pause = (self.timers.seek_pause * 2).min(SEEK_MAX);
+        // A tenth of chance keeps nodes that started together from acting together forever.
+        self.timers.seek = now + pause.mul_f64(self.rng.random_range(0.9..1.1));
+    }
+
+    /// Drops addresses that had their chances. Those of an earlier run are given up only if the network works.
+    fn drop_spent(&mut self, now: Time) {
+        let spent = self.heard.expire(now);
+        if !self.is_hungry() {
+            spent.iter().for_each(|address| self.anchors.give_up(*address));
+        }
+    }
+
+    /// Puts the addresses we were given back on the list, those that may be tried.
+    fn recall_anchors(&mut self, now: Time) {
+        for address in self.anchors.addresses() {
+            if self.peers.get(address).is_none() && self.contacts.may_contact(now, address) {
+                self.heard.insert(now, address, Source::Configuration);
+            }
+        }
+    }
+
+    /// Tries some of the addresses we have heard of, in random order but our own first.
+    fn try_heard(&mut self, now: Time, most: usize) {
+        let mut due: Vec<_> = self
+            .heard
+            .iter()
+            .filter(|heard| heard.is_due(now) && self.contacts.may_contact(now, heard.address))
+            .map(|heard| (heard.source != Source::Configuration, 0_u32, heard.address))
+            .collect();
+        for entry in &mut due {
+            entry.1 = self.rng.random_range(0..u32::MAX);
+        }
+        due.sort();
+        for (_, _, address) in due.into_iter().take(most) {
+            self.contact(now, address);
+        }
+    }
+
+    /// Probes a few known peers; those that answer become neighbours, those that do not are found out.
+    fn probe_for_links(&mut self, now: Time) {
+        let candidates: Vec<_> = self
+            .peers
+            .sample(4 * PROBES_PER_SEEK, &mut self.rng)
+            .map(|peer| peer.address)
+            .filter(|address| !self.links.contains(*address))
+            .take(PROBES_PER_SEEK.min(LINKS_LOW - self.links.len().min(LINKS_LOW)))
+            .collect();
+        for address in candidates {
+            self.links.open(now, address, true, &mut self.rng);
+            self.write_to(now, address, Note { probes: true, ..Note::default() });
+            self.links.probed(now, address);
+        }
+    }
+
+    /// Asks one random peer for others.
+    fn ask_somebody(&mut self, now: Time) {
+        let somebody = self.peers.sample(1, &mut self.rng).next().map(|peer| peer.address);
+        if let Some(address) = somebody {
+            self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
+        }
+    }
+
+    /// Calls into the local network. The probe lets us recognise our own call when it comes back.
+    fn call_lan(&mut self, now: Time) {
+        let mut writer = Writer::default();
+        let probe = self.issuer.probe(&mut self.rng);
+        writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), DATAGRAM_SEND_MAX_BYTES);
+        writer.push_cookie("PleaseReturnThisMessage", probe.as_bytes(), DATAGRAM_SEND_MAX_BYTES);
+        self.send(Destination::Lan, writer.take());
+        let is_settled = self.links.len() >= LINKS_LOW;
+        let pause = if is_settled { LAN_SETTLED } else { self.timers.lan_pause };
+        self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
+        self.timers.lan = Some(now + pause);
+    }
+}

@@ -1,0 +1,279 @@
+//! Who is out there: verified peers, addresses merely heard of, and the few paths we keep open.
+//!
+//! - This file holds the table of **verified** peers: addresses that returned our token. Only they are passed on.
+//! - [`heard`] holds addresses that somebody named. They are hints, tried a few times and dropped.
+//! - [`contacts`] limits how often an address that never answered is written to, whoever names it.
+//! - [`links`] holds the handful of neighbours whose path through NATs is kept open.
+//!
+//! Nothing here sends or decides to send. A newcomer never displaces a peer that is alive: a full table, or a full network
+//! within it, turns newcomers away until somebody falls silent. Long-lived peers are the ones most likely to live on
+//! (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by arriving in numbers.
+
+pub mod address;
+pub mod contacts;
+pub mod heard;
+pub mod links;
+mod text;
+
+pub use text::AddressText;
+
+use crate::hash::Key;
+use crate::time::Time;
+use crate::tokens::{Cookie, Owed};
+use address::{Network, network};
+use rand::{Rng, RngExt};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many verified peers are known at most: 20,480 local and 4,096 more, so that a full local network never keeps the
+/// world out. Under 6 MB when full, with every peer owed the longest token.
+pub const VERIFIED_MAX: usize = 24_576;
+
+/// How many of them may be in loopback, link and private networks: a whole swarm on one machine or in one building.
+pub const VERIFIED_LOCAL_MAX: usize = 20_480;
+
+/// How many of them may share one global network (IPv4 /16 or IPv6 /32): a fiftieth of the table.
+pub const VERIFIED_PER_NETWORK_MAX: usize = 512;
+
+/// A peer that was not heard for this long is forgotten.
+pub const FORGET_AFTER: Duration = Duration::from_secs(1_800);
+
+/// A peer heard within this time is named first to those who ask. NAT mappings rarely live longer.
+pub const FRESH_FOR: Duration = Duration::from_secs(120);
+
+/// A round-trip probe on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// What it carries.
+    pub cookie: Cookie,
+    /// When it left.
+    pub sent: Time,
+    /// Whether somebody waits for the result.
+    pub is_wanted: bool,
+}
+
+/// A verified peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The same as text.
+    pub text: AddressText,
+    /// When it was last heard, with our token.
+    pub heard: Time,
+    /// The token it asked us to return.
+    pub owed: Option<Owed>,
+    /// The smoothed round-trip time, by RFC 6298's weights.
+    pub round_trip: Option<Duration>,
+    /// The probe that is on its way.
+    pub probe: Option<Probe>,
+    /// When we last asked it for peers.
+    pub asked: Option<Time>,
+    /// When we last told others of it.
+    pub introduced: Option<Time>,
+    /// When we last wrote to it because it changed its token.
+    pub followed_up: Option<Time>,
+}
+
+impl Peer {
+    fn new(now: Time, address: SocketAddr) -> Peer {
+        Peer {
+            address,
+            text: AddressText::new(address),
+            heard: now,
+            owed: None,
+            round_trip: None,
+            probe: None,
+            asked: None,
+            introduced: None,
+            followed_up: None,
+        }
+    }
+
+    /// Whether the peer was heard lately enough to be within reach.
+    pub fn is_fresh(&self, now: Time) -> bool {
+        now.since(self.heard) < FRESH_FOR
+    }
+
+    /// Takes the probe that carries `cookie`, if that is the one on its way, and learns the round trip from it.
+    pub fn probe_returned(&mut self, now: Time, cookie: Cookie) -> Option<Probe> {
+        let probe = self.probe.take_if(|probe| probe.cookie == cookie)?;
+        let sample = now.since(probe.sent);
+        self.round_trip = Some(match self.round_trip {
+            Some(smoothed) => (smoothed * 7 + sample) / 8,
+            None => sample,
+        });
+        Some(probe)
+    }
+}
+
+/// The verified peers, always in random order, so that any run of entries is a random sample.
+#[derive(Debug)]
+pub struct PeerTable {
+    entries: Vec<Peer>,
+    places: HashMap<SocketAddr, usize, Key>,
+    shares: HashMap<Network, usize, Key>,
+}
+
+impl PeerTable {
+    /// An empty table.
+    pub fn new(key: Key) -> PeerTable {
+        PeerTable { entries: Vec::new(), places: HashMap::with_hasher(key), shares: HashMap::with_hasher(key) }
+    }
+
+    /// How many peers are verified.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if nobody is verified.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The peer at an address.
+    pub fn get(&self, address: SocketAddr) -> Option<&Peer> {
+        self.places.get(&address).and_then(|place| self.entries.get(*place))
+    }
+
+    /// The peer at an address.
+    pub fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Peer> {
+        self.places.get(&address).and_then(|place| self.entries.get_mut(*place))
+    }
+
+    /// Adds a peer that has just been verified. Says no if the table or its network's share of it is full.
+    pub fn insert(&mut self, now: Time, address: SocketAddr, rng: &mut impl Rng) -> bool {
+        let network = network(address.ip());
+        let share = self.shares.get(&network).copied().unwrap_or(0);
+        let share_max = if network == Network::Local { VERIFIED_LOCAL_MAX } else { VERIFIED_PER_NETWORK_MAX };
+        if self.len() >= VERIFIED_MAX || share >= share_max || self.places.contains_key(&address) {
+            return false;
+        }
+        // A newcomer trades places with a random peer (an inside-out Fisher-Yates shuffle): the order stays random.
+        let last = self.entries.len();
+        let place = rng.random_range(0..=last);
+        self.entries.push(Peer::new(now, address));
+        self.entries.swap(place, last);
+        self.places.insert(self.entries[last].address, last);
+        self.places.insert(address, place);
+        self.shares.insert(network, share + 1);
+        true
+    }
+
+    /// Forgets a peer.
+    pub fn remove(&mut self, address: SocketAddr) -> Option<Peer> {
+        let place = self.places.remove(&address)?;
+        let peer = self.entries.swap_remove(place);
+        if let Some(moved) = self.entries.get(place) {
+            self.places.insert(moved.address, place);
+        }
+        let network = network(address.ip());
+        if let Some(share) = self.shares.get_mut(&network) {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(&network);
+            }
+        }
+        Some(peer)
+    }
+
+    /// Forgets the peers that fell silent, and returns their addresses.
+    pub fn expire(&mut self, now: Time) -> Vec<SocketAddr> {
+        let is_silent = |peer: &&Peer| now.since(peer.heard) >= FORGET_AFTER;
+        let silent: Vec<SocketAddr> = self.entries.iter().filter(is_silent).map(|peer| peer.address).collect();
+        for address in &silent {
+            self.remove(*address);
+        }
+        silent
+    }
+
+    /// Counts every peer as heard at most `silence` ago: after a sleep nobody could be heard.
+    pub fn spare(&mut self, now: Time, silence: Duration) {
+        for peer in &mut self.entries {
+            let excess = now.since(peer.heard).saturating_sub(silence);
+            peer.heard = peer.heard + excess;
+        }
+    }
+
+    /// All peers, in random order but always from the same start.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Peer> {
+        self.entries.iter()
+    }
+
+    /// At most `most` random peers, each once.
+    pub fn sample(&self, most: usize, rng: &mut impl Rng) -> impl Iterator<Item = &Peer> + Clone {
+        let start = if self.entries.is_empty() { 0 } else { rng.random_range(0..self.entries.len()) };
+        let (before, after) = self.entries.split_at(start);
+        after.iter().chain(before).take(most)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn table() -> (PeerTable, StdRng) {
+        let mut rng = StdRng::from_seed([7; 32]);
+        (PeerTable::new(Key::new(&mut rng)), rng)
+    }
+
+    #[test]
+    fn no_network_can_fill_the_table_and_local_ones_have_room_for_a_swarm() {
+        let (mut table, mut rng) = table();
+        let mut insert = |ip: [u8; 4], port| table.insert(Time::default(), SocketAddr::from((ip, port)), &mut rng);
+        let from_one_network = (0..=u16::MAX).filter(|n| insert([203, 0, (n >> 8) as u8, *n as u8], 24_254)).count();
+        let from_loopback = (0..40_000_u16).filter(|n| insert([127, 0, 0, 1], 20_000 + n)).count();
+        assert_eq!((from_one_network, from_loopback), (VERIFIED_PER_NETWORK_MAX, VERIFIED_LOCAL_MAX));
+        assert!(insert([198, 51, 100, 1], 24_254));
+        let more = (0..=u16::MAX).filter(|n| insert([(n >> 8) as u8 | 1, *n as u8, 1, 1], 24_254)).count();
+        assert_eq!(table.len(), VERIFIED_MAX, "{more} more");
+    }
+
+    #[test]
+    fn places_stay_true_through_insertions_and_removals() {
+        let (mut table, mut rng) = table();
+        let address = |n: u16| SocketAddr::from(([10, 0, 0, 1], 2_000 + n));
+        for n in 0..500 {
+            assert!(table.insert(Time::default(), address(n), &mut rng));
+            assert!(!table.insert(Time::default(), address(n), &mut rng));
+        }
+        for n in (0..500).step_by(3) {
+            assert_eq!(table.remove(address(n)).unwrap().address, address(n));
+        }
+        for n in 0..500 {
+            assert_eq!(table.get(address(n)).map(|peer| peer.address), (n % 3 != 0).then(|| address(n)));
+        }
+        assert_eq!(table.shares.get(&Network::Local), Some(&table.len()));
+        assert_eq!(table.sample(1_000, &mut rng).count(), table.len());
+    }
+
+    #[test]
+    fn every_peer_is_equally_likely_to_be_in_a_sample() {
+        let (mut table, mut rng) = table();
+        for n in 0..20 {
+            table.insert(Time::default(), SocketAddr::from(([10, 0, 0, 1], 2_000 + n)), &mut rng);
+        }
+        let mut seen = [0; 20];
+        for _ in 0..10_000 {
+            table.sample(5, &mut rng).for_each(|peer| seen[usize::from(peer.address.port()) - 2_000] += 1);
+        }
+        assert!(seen.iter().all(|count| (2_300..2_700).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn only_the_probe_on_its_way_measures_and_only_once() {
+        let mut rng = StdRng::from_seed([8; 32]);
+        let issuer = crate::tokens::Issuer::new(Time::default(), &mut rng);
+        let (mine, other) = (issuer.probe(&mut rng), issuer.probe(&mut rng));
+        let mut peer = Peer::new(Time::default(), "192.0.2.1:24254".parse().unwrap());
+        peer.probe = Some(Probe { cookie: mine, sent: Time::from_micros(1_000), is_wanted: false });
+        assert!(peer.probe_returned(Time::from_micros(2_000), other).is_none());
+        assert!(peer.probe_returned(Time::from_micros(4_000), mine).is_some());
+        assert!(peer.probe_returned(Time::from_micros(9_000), mine).is_none());
+        assert_eq!(peer.round_trip, Some(Duration::from_millis(3)));
+    }
+}

@@ -1,0 +1,139 @@
+//! Addresses we have heard of: hints, not peers. Each is tried a few times and then forgotten, or proves itself.
+//!
+//! Who names addresses decides how much room they get: each source network has its own share, so a liar can only crowd
+//! out itself. Nothing in this table is ever passed on.
+
+use super::address::Network;
+use crate::hash::Key;
+use crate::time::Time;
+use crate::tokens::{Cookie, Owed};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many addresses may wait here: a few full `Peers` answers from each of many sources; about 100 KiB.
+pub const HEARD_MAX: usize = 1_024;
+
+/// How many of them one source network may have named: two `Peers` answers of 46. Further names are ignored until
+/// earlier ones were tried.
+pub const HEARD_PER_SOURCE_MAX: usize = 92;
+
+/// How often an address is tried before it is dropped. With a tenth of all datagrams lost each way, four tries fail for
+/// one live address in 770.
+pub const TRIES_MAX: u8 = 4;
+
+/// An address that waits for longer than this without a first try is stale news.
+pub const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// Who named an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The user, the built-in list, or an earlier run.
+    Configuration,
+    /// The address itself, by knocking or by answering a call to the local network.
+    Itself,
+    /// A peer in this network.
+    Peer(Network),
+}
+
+/// An address that we have heard of.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The address.
+    pub address: SocketAddr,
+    /// Who named it.
+    pub source: Source,
+    /// How often it was tried.
+    pub tries: u8,
+    /// When it was tried last, or else when it was heard of.
+    pub touched: Time,
+    /// The token it asked us to return.
+    pub owed: Option<Owed>,
+    /// The probe of the last try; whoever returns it from this address has proved to read what is sent there.
+    pub probe: Option<Cookie>,
+}
+
+impl Heard {
+    /// Whether the next try is due: at once, then 2, 4 and 8 s after the one before.
+    pub fn is_due(&self, now: Time) -> bool {
+        self.tries == 0 || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(TRIES_MAX))
+    }
+
+    /// Whether it has had its chances.
+    fn is_spent(&self, now: Time) -> bool {
+        match self.tries {
+            0 => now.since(self.touched) >= WAIT_MAX,
+            TRIES_MAX.. => self.is_due(now),
+            _ => false,
+        }
+    }
+}
+
+/// The addresses we have heard of.
+#[derive(Debug)]
+pub struct HeardTable {
+    entries: Vec<Heard>,
+    places: HashMap<SocketAddr, usize, Key>,
+    shares: HashMap<Source, usize, Key>,
+}
+
+impl HeardTable {
+    /// An empty table.
+    pub fn new(key: Key) -> HeardTable {
+        HeardTable { entries: Vec::new(), places: HashMap::with_hasher(key), shares: HashMap::with_hasher(key) }
+    }
+
+    /// Adds an address that is not in the table yet. Says no if the table or the share of its source is full.
+    pub fn insert(&mut self, now: Time, address: SocketAddr, source: Source) -> bool {
+        let share = self.shares.get(&source).copied().unwrap_or(0);
+        let is_full = self.entries.len() >= HEARD_MAX || share >= HEARD_PER_SOURCE_MAX;
+        if is_full || self.places.contains_key(&address) {
+            return false;
+        }
+        self.places.insert(address, self.entries.len());
+        self.entries.push(Heard { address, source, tries: 0, touched: now, owed: None, probe: None });
+        self.shares.insert(source, share + 1);
+        true
+    }
+
+    /// The entry of an address.
+    pub fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Heard> {
+        self.places.get(&address).and_then(|place| self.entries.get_mut(*place))
+    }
+
+    /// Whether an address is in the table.
+    pub fn contains(&self, address: SocketAddr) -> bool {
+        self.places.contains_key(&address)
+    }
+
+    /// Takes an address out.
+    pub fn remove(&mut self, address: SocketAddr) -> Option<Heard> {
+        let place = self.places.remove(&address)?;
+        let heard = self.entries.swap_remove(place);
+        if let Some(moved) = self.entries.get(place) {
+            self.places.insert(moved.address, place);
+        }
+        if let Some(share) = self.shares.get_mut(&heard.source) {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(&heard.source);
+            }
+        }
+        Some(heard)
+    }
+
+    /// Takes out what has had its chances, and returns those addresses.
+    pub fn expire(&mut self, now: Time) -> Vec<SocketAddr> {
+        let spent: Vec<SocketAddr> =
+            self.entries.iter().filter(|heard| heard.is_spent(now)).map(|heard| heard.address).collect();
+        for address in &spent {
+            self.remove(*address);
+        }
+        spent
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Heard> {
+        self.entries.iter()
+    }
+}

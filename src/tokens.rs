@@ -1,0 +1,244 @@
+//! Anti-spoof tokens: those we hand out, and the form in which we keep those we owe to others.
+//!
+//! A token proves that somebody reads what is sent to an address. Ours are not stored: a token is a keyed hash of the
+//! address, recomputed when it comes back, so handing out a million of them costs nothing. Two secrets are in force, the
+//! current and the previous one; a token lives between one and two [`ROTATION`]s.
+//!
+//! The same secrets sign the cookies of our round-trip probes, so that a probe of ours that comes back *as a request* is
+//! recognised without remembering it: then we are talking to ourselves, or to somebody who echoes everything.
+//!
+//! Nothing here decides when a token travels: only a reply or a contact of the node does.
+
+use crate::hash::Key;
+use crate::time::Time;
+use crate::wire::Text;
+use rand::Rng;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a secret is the current one. Long enough that a quiet neighbour need not be given a new token more than
+/// once an hour, short enough that a leaked token is soon worthless.
+pub const ROTATION: Duration = Duration::from_secs(3_600);
+
+/// The length of our tokens: 8 characters out of 64 are 48 bits. The smallest request leaves room for 8 characters and
+/// one address (see [`crate::budget`]); guessing one takes 2^47 datagrams on average.
+pub const TOKEN_CHARS: usize = 8;
+
+/// The longest token of somebody else that we keep and echo, in bytes of JSON. The wild's are 21 to 45.
+pub const OWED_MAX_BYTES: usize = 128;
+
+const DOMAIN_TOKEN: u8 = 1;
+const DOMAIN_PROBE: u8 = 2;
+
+/// The text of a token or a probe: 8 characters of the URL-safe base64 alphabet, which JSON needs not escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cookie([u8; TOKEN_CHARS]);
+
+impl Cookie {
+    /// The low 48 bits of `bits` as text.
+    fn from_bits(bits: u64) -> Cookie {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut text = [0; TOKEN_CHARS];
+        for (place, byte) in text.iter_mut().enumerate() {
+            *byte = ALPHABET[(bits >> (6 * place)) as usize & 63];
+        }
+        Cookie(text)
+    }
+
+    /// The text, as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a returned token is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It is the token we hand out now.
+    Current,
+    /// It was made with the previous secret: valid, but a new one is due.
+    Ageing,
+}
+
+/// Makes and recognises our tokens and probes.
+#[derive(Debug)]
+pub struct Issuer {
+    current: Key,
+    previous: Key,
+    rotated: Time,
+}
+
+impl Issuer {
+    /// An issuer with fresh secrets.
+    pub fn new(now: Time, rng: &mut impl Rng) -> Issuer {
+        Issuer { current: Key::new(rng), previous: Key::new(rng), rotated: now }
+    }
+
+    /// Replaces secrets that have served their time. Call it whenever time has passed.
+    pub fn rotate(&mut self, now: Time, rng: &mut impl Rng) {
+        let age = now.since(self.rotated);
+        if age < ROTATION {
+            return;
+        }
+        // After a long sleep the current secret is too old to become the previous one.
+        self.previous = if age < 2 * ROTATION { self.current } else { Key::new(rng) };
+        self.current = Key::new(rng);
+        self.rotated = now;
+    }
+
+    /// When the current secret came into force. Proof older than this was made with a previous one.
+    pub fn rotated(&self) -> Time {
+        self.rotated
+    }
+
+    /// Our token for an address.
+    pub fn token(&self, address: SocketAddr) -> Cookie {
+        Cookie::from_bits(self.current.address(DOMAIN_TOKEN, address))
+    }
+
+    /// What a returned payload proves about the address it came from; `None` if nothing.
+    pub fn check(&self, address: SocketAddr, payload: &RawValue) -> Option<Proof> {
+        let cookie = cookie_of(payload)?;
+        let is_made_with =
+            |key: Key| cookie.as_bytes() == Cookie::from_bits(key.address(DOMAIN_TOKEN, address)).as_bytes();
+        if is_made_with(self.current) {
+            Some(Proof::Current)
+        } else if is_made_with(self.previous) {
+            Some(Proof::Ageing)
+        } else {
+            None
+        }
+    }
+
+    /// A cookie for a round-trip probe: 24 random bits, and 24 bits that show that we made it.
+    pub fn probe(&self, rng: &mut impl Rng) -> Cookie {
+        signed_probe(self.current, rng.next_u32() & 0xff_ffff)
+    }
+
+    /// The cookie, if the payload of a probe is one of ours.
+    pub fn own_probe(&self, payload: &RawValue) -> Option<Cookie> {
+        let cookie = cookie_of(payload)?;
+        let text: [u8; TOKEN_CHARS] = cookie.as_bytes().try_into().ok()?;
+        let random = random_of(text)?;
+        let is_ours = [self.current, self.previous].iter().any(|key| signed_probe(*key, random) == Cookie(text));
+        is_ours.then_some(Cookie(text))
+    }
+}
+
+fn signed_probe(key: Key, random: u32) -> Cookie {
+    let signature = key.parts(DOMAIN_PROBE, &[&random.to_le_bytes()]) & 0xff_ffff;
+    Cookie::from_bits(signature << 24 | u64::from(random))
+}
+
+/// The 24 random bits in the first four characters of a probe.
+fn random_of(text: [u8; TOKEN_CHARS]) -> Option<u32> {
+    let mut bits = 0;
+    for (place, byte) in text.iter().take(4).enumerate() {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        bits |= u32::from(six) << (6 * place);
+    }
+    Some(bits)
+}
+
+/// The string in `{"cookie":"…"}`; everything we send has this form, and it comes back with any spacing.
+fn cookie_of(payload: &RawValue) -> Option<Text<'_>> {
+    #[derive(Deserialize)]
+    struct WithCookie<'a> {
+        #[serde(borrow)]
+        cookie: Text<'a>,
+    }
+    serde_json::from_str::<WithCookie<'_>>(payload.get()).ok().map(|with| with.cookie)
+}
+
+/// A token we owe somebody: put into what we send them, as the same JSON value that they sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed(Arc<str>);
+
+impl Owed {
+    /// The token in a `PleaseAlwaysReturnThisMessage`; `None` if it is longer than [`OWED_MAX_BYTES`].
+    pub fn new(payload: &RawValue) -> Option<Owed> {
+        let text = payload.get();
+        (text.len() <= OWED_MAX_BYTES).then(|| Owed(text.into()))
+    }
+
+    /// The JSON text to echo.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn returned(cookie: Cookie) -> Box<RawValue> {
+        raw(&format!(r#"{{ "cookie" : "{}", "more": 1 }}"#, std::str::from_utf8(cookie.as_bytes()).unwrap()))
+    }
+
+    fn hours(hours: u64) -> Time {
+        Time::default() + ROTATION * u32::try_from(hours).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_valid_from_its_own_address_only_and_for_one_to_two_rotations() {
+        let mut rng = StdRng::from_seed([1; 32]);
+        let mut issuer = Issuer::new(hours(0), &mut rng);
+        let here: SocketAddr = "192.0.2.1:24254".parse().unwrap();
+        let elsewhere: SocketAddr = "192.0.2.1:24255".parse().unwrap();
+        let token = returned(issuer.token(here));
+        assert_eq!(issuer.check(here, &token), Some(Proof::Current));
+        assert_eq!(issuer.check(elsewhere, &token), None);
+        issuer.rotate(hours(1), &mut rng);
+        assert_eq!(issuer.check(here, &token), Some(Proof::Ageing));
+        issuer.rotate(hours(2), &mut rng);
+        assert_eq!(issuer.check(here, &token), None);
+    }
+
+    #[test]
+    fn after_a_sleep_of_two_rotations_no_old_token_is_valid() {
+        let mut rng = StdRng::from_seed([2; 32]);
+        let mut issuer = Issuer::new(hours(0), &mut rng);
+        let here: SocketAddr = "[2001:db8::1]:24254".parse().unwrap();
+        let token = returned(issuer.token(here));
+        issuer.rotate(hours(2), &mut rng);
+        assert_eq!(issuer.check(here, &token), None);
+    }
+
+    #[test]
+    fn payloads_that_are_no_cookie_of_ours_prove_nothing() {
+        let mut rng = StdRng::from_seed([3; 32]);
+        let issuer = Issuer::new(hours(0), &mut rng);
+        let here: SocketAddr = "192.0.2.1:24254".parse().unwrap();
+        for payload in ["null", "42", "[]", "{}", r#""AAAAAAAA""#, r#"{"cookie":7}"#, r#"{"cookie":"ü"}"#] {
+            assert_eq!(issuer.check(here, &raw(payload)), None, "{payload}");
+            assert_eq!(issuer.own_probe(&raw(payload)), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn our_own_probes_are_recognised_and_others_are_not() {
+        let mut rng = StdRng::from_seed([4; 32]);
+        let issuer = Issuer::new(hours(0), &mut rng);
+        let stranger = Issuer::new(hours(0), &mut rng);
+        let probe = issuer.probe(&mut rng);
+        assert_eq!(issuer.own_probe(&returned(probe)), Some(probe));
+        assert_eq!(stranger.own_probe(&returned(probe)), None);
+    }
+}
