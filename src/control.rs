@@ -76,8 +76,8 @@ impl Session {
 }
 
 fn parse_request(line: &[u8]) -> Result<Request, String> {
-    let request: RequestLine = serde_json::from_slice(line)
-        .map_err(|_| "a request is one line like {\"command\":\"/status\"}".to_owned())?;
+    let request: RequestLine =
+        serde_json::from_slice(line).map_err(|_| "a request is one line like {\"command\":\"/status\"}".to_owned())?;
     request::parse(&request.command)?.ok_or_else(|| "the command is empty".to_owned())
 }
 
@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn nonsense_gets_one_sentence() {
-        for line in ["\n", "/peers\n", "[]\n", "{\"command\":7}\n", "{\"command\":\"\"}\n", "\u{0}\n", "{\"command\":\"/x\"}\n"] {
+        for line in
+            ["\n", "/peers\n", "[]\n", "{\"command\":7}\n", "{\"command\":\"\"}\n", "\u{0}\n", "{\"command\":\"/x\"}\n"]
+        {
             let answer = Session::default().receive(line.as_bytes()).unwrap();
             assert!(answer.is_err_and(|why| !why.contains('\n')), "{line:?}");
         }

@@ -15,12 +15,12 @@ mod peers_file;
 
 pub use peers_file::{PEERS_MAX, parse_peers, render_peers};
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::fmt;
 
 /// The name of the folder that a data directory has by default, below the place where the platform keeps data.
 const DEFAULT_NAME: &str = "cjp2p-node";
@@ -236,7 +236,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(scratch.path()).unwrap();
         assert_eq!(data_dir.load_peers(), []);
-        let peers: Vec<SocketAddr> = ["192.0.2.1:24254", "[2001:db8::1]:24254"].map(|peer| peer.parse().unwrap()).into();
+        let peers: Vec<SocketAddr> =
+            ["192.0.2.1:24254", "[2001:db8::1]:24254"].map(|peer| peer.parse().unwrap()).into();
         write_atomically(&data_dir.peers_file(), render_peers(&peers).as_bytes()).unwrap();
         assert_eq!(data_dir.load_peers(), peers);
     }

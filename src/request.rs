@@ -52,16 +52,25 @@ struct Spec {
 /// All of them, in the order of `/help`.
 const SPECS: &[Spec] = &[
     Spec { name: "/peers", arguments: "", help: "who is there", parse: |rest| none(rest, Request::Peers) },
-    Spec { name: "/add", arguments: "ADDR", help: "make contact with an address", parse: |rest| {
-        peer_address(rest).map(Request::Add)
-    } },
+    Spec {
+        name: "/add",
+        arguments: "ADDR",
+        help: "make contact with an address",
+        parse: |rest| peer_address(rest).map(Request::Add),
+    },
     Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
-    Spec { name: "/ping", arguments: "ADDR", help: "measure the round trip to a peer", parse: |rest| {
-        peer_address(rest).map(Request::Ping)
-    } },
-    Spec { name: "/ignore", arguments: "IP", help: "show nothing more from an IP address", parse: |rest| {
-        ip_address(rest).map(Request::Ignore)
-    } },
+    Spec {
+        name: "/ping",
+        arguments: "ADDR",
+        help: "measure the round trip to a peer",
+        parse: |rest| peer_address(rest).map(Request::Ping),
+    },
+    Spec {
+        name: "/ignore",
+        arguments: "IP",
+        help: "show nothing more from an IP address",
+        parse: |rest| ip_address(rest).map(Request::Ignore),
+    },
     Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },
     Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
@@ -125,9 +134,9 @@ pub fn peer_address(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     let ip = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    ip.parse().map(|ip: IpAddr| SocketAddr::new(ip, PORT)).map_err(|_| {
-        format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text))
-    })
+    ip.parse()
+        .map(|ip: IpAddr| SocketAddr::new(ip, PORT))
+        .map_err(|_| format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text)))
 }
 
 fn ip_address(text: &str) -> Result<IpAddr, String> {

@@ -10,35 +10,35 @@ const MARKS_MAX: usize = 3;
 /// Characters that are invisible, change the direction of their neighbours, or end a line, besides the control
 /// characters that [`char::is_control`] knows. First and last of each range, in order.
 const UNSAFE: &[(char, char)] = &[
-    ('\u{ad}', '\u{ad}'),         // soft hyphen
-    ('\u{34f}', '\u{34f}'),       // combining grapheme joiner
-    ('\u{600}', '\u{605}'),       // Arabic number signs, which enclose what follows
-    ('\u{61c}', '\u{61c}'),       // Arabic letter mark
-    ('\u{6dd}', '\u{6dd}'),       // Arabic end of ayah
-    ('\u{70f}', '\u{70f}'),       // Syriac abbreviation mark
-    ('\u{890}', '\u{891}'),       // Arabic pound and piastre marks
-    ('\u{8e2}', '\u{8e2}'),       // Arabic disputed end of ayah
-    ('\u{115f}', '\u{1160}'),     // Hangul fillers
-    ('\u{17b4}', '\u{17b5}'),     // Khmer inherent vowels
-    ('\u{180b}', '\u{180f}'),     // Mongolian variation selectors and vowel separator
-    ('\u{200b}', '\u{200f}'),     // zero-width characters, direction marks
-    ('\u{2028}', '\u{202e}'),     // line and paragraph separators, embeddings and overrides
-    ('\u{2060}', '\u{206f}'),     // word joiner, invisible operators, isolates
-    ('\u{3164}', '\u{3164}'),     // Hangul filler
-    ('\u{d7a4}', '\u{d7af}'),     // unassigned, next to the Hangul syllables
-    ('\u{e000}', '\u{f8ff}'),     // private use: whatever the font of the reader makes of it
-    ('\u{fdd0}', '\u{fdef}'),     // no characters
-    ('\u{fe00}', '\u{fe0f}'),     // variation selectors
-    ('\u{feff}', '\u{feff}'),     // byte order mark
-    ('\u{ffa0}', '\u{ffa0}'),     // halfwidth Hangul filler
-    ('\u{fff0}', '\u{fffb}'),     // unassigned, annotation characters
-    ('\u{fffe}', '\u{ffff}'),     // no characters
-    ('\u{110bd}', '\u{110bd}'),   // Kaithi number sign
-    ('\u{110cd}', '\u{110cd}'),   // Kaithi number sign above
-    ('\u{13430}', '\u{1345f}'),   // Egyptian hieroglyph format controls
-    ('\u{1bca0}', '\u{1bca3}'),   // shorthand format controls
-    ('\u{1d173}', '\u{1d17a}'),   // musical format controls
-    ('\u{e0000}', '\u{10ffff}'),  // tags, variation selectors, private use
+    ('\u{ad}', '\u{ad}'),        // soft hyphen
+    ('\u{34f}', '\u{34f}'),      // combining grapheme joiner
+    ('\u{600}', '\u{605}'),      // Arabic number signs, which enclose what follows
+    ('\u{61c}', '\u{61c}'),      // Arabic letter mark
+    ('\u{6dd}', '\u{6dd}'),      // Arabic end of ayah
+    ('\u{70f}', '\u{70f}'),      // Syriac abbreviation mark
+    ('\u{890}', '\u{891}'),      // Arabic pound and piastre marks
+    ('\u{8e2}', '\u{8e2}'),      // Arabic disputed end of ayah
+    ('\u{115f}', '\u{1160}'),    // Hangul fillers
+    ('\u{17b4}', '\u{17b5}'),    // Khmer inherent vowels
+    ('\u{180b}', '\u{180f}'),    // Mongolian variation selectors and vowel separator
+    ('\u{200b}', '\u{200f}'),    // zero-width characters, direction marks
+    ('\u{2028}', '\u{202e}'),    // line and paragraph separators, embeddings and overrides
+    ('\u{2060}', '\u{206f}'),    // word joiner, invisible operators, isolates
+    ('\u{3164}', '\u{3164}'),    // Hangul filler
+    ('\u{d7a4}', '\u{d7af}'),    // unassigned, next to the Hangul syllables
+    ('\u{e000}', '\u{f8ff}'),    // private use: whatever the font of the reader makes of it
+    ('\u{fdd0}', '\u{fdef}'),    // no characters
+    ('\u{fe00}', '\u{fe0f}'),    // variation selectors
+    ('\u{feff}', '\u{feff}'),    // byte order mark
+    ('\u{ffa0}', '\u{ffa0}'),    // halfwidth Hangul filler
+    ('\u{fff0}', '\u{fffb}'),    // unassigned, annotation characters
+    ('\u{fffe}', '\u{ffff}'),    // no characters
+    ('\u{110bd}', '\u{110bd}'),  // Kaithi number sign
+    ('\u{110cd}', '\u{110cd}'),  // Kaithi number sign above
+    ('\u{13430}', '\u{1345f}'),  // Egyptian hieroglyph format controls
+    ('\u{1bca0}', '\u{1bca3}'),  // shorthand format controls
+    ('\u{1d173}', '\u{1d17a}'),  // musical format controls
+    ('\u{e0000}', '\u{10ffff}'), // tags, variation selectors, private use
 ];
 
 /// Marks that are drawn over, under or around the character before them.
@@ -127,14 +127,17 @@ mod tests {
 
     #[test]
     fn ordinary_text_in_any_script_is_left_alone() {
-        for text in ["hello, world", "grüße", "привет", "日本語", "שלום", "नमस्ते", "สวัสดี", "e\u{301}", "🙂 ok"] {
+        for text in ["hello, world", "grüße", "привет", "日本語", "שלום", "नमस्ते", "สวัสดี", "e\u{301}", "🙂 ok"]
+        {
             assert_eq!(printable(text, 100), text);
         }
     }
 
     #[test]
     fn escape_sequences_lose_their_escape() {
-        for nasty in ["\u{1b}[2J", "\u{1b}]0;title\u{7}", "\u{9b}31m", "\u{1b}P1$r\u{1b}\\", "\u{90}x\u{9c}", "\u{8}\u{8}", "\0"] {
+        for nasty in
+            ["\u{1b}[2J", "\u{1b}]0;title\u{7}", "\u{9b}31m", "\u{1b}P1$r\u{1b}\\", "\u{90}x\u{9c}", "\u{8}\u{8}", "\0"]
+        {
             let shown = printable(nasty, 100);
             assert!(is_harmless(&shown), "{shown:?}");
             assert!(shown.contains('\u{fffd}'), "{shown:?}");

@@ -71,9 +71,8 @@ impl Inbox {
 
     /// Waits until something is ordered, at most for `pause`.
     fn wait(&self, pause: Duration) {
-        let is_idle = |orders: &mut Orders| {
-            !orders.is_stopping && orders.save.is_none() && orders.look_again.is_empty()
-        };
+        let is_idle =
+            |orders: &mut Orders| !orders.is_stopping && orders.save.is_none() && orders.look_again.is_empty();
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
 }
@@ -236,7 +235,10 @@ mod tests {
         fs::write(&file, "abc").unwrap();
         let (worker, reports) = start(scratch.path());
         let first = shared(next(&reports));
-        assert_eq!((first.name.as_str(), first.stamp.size, &first.sha256[..4]), ("abc", 3, &[0xba, 0x78, 0x16, 0xbf][..]));
+        assert_eq!(
+            (first.name.as_str(), first.stamp.size, &first.sha256[..4]),
+            ("abc", 3, &[0xba, 0x78, 0x16, 0xbf][..])
+        );
         fs::write(&file, "abcd").unwrap();
         assert!(matches!(next(&reports), Command::Unshare(name) if name == "abc"));
         let second = shared(next(&reports));

@@ -4,9 +4,9 @@
 //! does. Errors of the other end are nobody's business here; a closed pipe just makes everything quiet.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 

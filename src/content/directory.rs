@@ -7,6 +7,7 @@
 use super::{ReadError, SharedFile, Stamp, Store};
 use crate::wire::ID_MAX_BYTES;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -70,11 +71,10 @@ pub fn stamp(metadata: &Metadata) -> Stamp {
 
 /// Files that are gone, replaced by something else, or shorter than they were have changed; anything else may pass.
 fn reason(error: io::Error) -> ReadError {
+    let is_replaced = matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::NOTDIR | Errno::NXIO));
     match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::FilesystemLoop => ReadError::Changed,
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => ReadError::Changed,
+        _ if is_replaced => ReadError::Changed,
         _ => ReadError::Failed,
     }
 }

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_is_cut_on_both_sides() {
-        let many: Vec<SocketAddr> = (0..=PEERS_MAX).map(|n| SocketAddr::from(([10, 0, 0, 1], 1_024 + n as u16))).collect();
+        let many: Vec<SocketAddr> =
+            (0..=PEERS_MAX).map(|n| SocketAddr::from(([10, 0, 0, 1], 1_024 + n as u16))).collect();
         assert_eq!(parse_peers(render_peers(&many).as_bytes()).unwrap(), many[..PEERS_MAX]);
     }
 

@@ -5,6 +5,8 @@
 
 use crate::time::Time;
 use rand::TryRng;
+#[expect(clippy::disallowed_types, reason = "the event loop is where chance enters")]
+use rand::rngs::SysRng;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,8 +41,9 @@ impl Clock {
 
     /// Whether the machine seems to have slept since this was asked last.
     pub(super) fn has_slept(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.wall_ahead, self.measure_wall_ahead());
-        self.wall_ahead > before + SLEEP_MIN
+        let now = self.measure_wall_ahead();
+        let before = std::mem::replace(&mut self.wall_ahead, now);
+        now > before + SLEEP_MIN
     }
 
     /// Milliseconds since 1970, later than any that were given out before.
@@ -75,10 +78,9 @@ fn instant() -> Instant {
 ///
 /// # Errors
 /// If the system has no entropy to give.
-#[expect(clippy::disallowed_types, reason = "the event loop is where chance enters")]
 pub(super) fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
-    rand::rngs::SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
+    SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     Ok(seed)
 }
 

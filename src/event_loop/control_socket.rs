@@ -74,9 +74,9 @@ impl ControlSocket {
     /// Reads and writes what can be read and written; every request that is complete goes through `carry_out`.
     pub(super) fn talk(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> Answer) {
         for place in &mut self.places {
-            let is_over = place.as_mut().is_some_and(|conversation| {
-                conversation.deadline <= now || conversation.talk(&mut carry_out).is_err()
-            });
+            let is_over = place
+                .as_mut()
+                .is_some_and(|conversation| conversation.deadline <= now || conversation.talk(&mut carry_out).is_err());
             if is_over {
                 *place = None;
             }

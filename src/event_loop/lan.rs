@@ -55,7 +55,8 @@ impl Lan {
 
     /// Sends a datagram into every local network that this socket reaches.
     pub(super) fn send(&self, socket: &mut Socket, payload: &[u8]) {
-        for way in self.ways.iter().filter(|way| way.is_open_to(socket.family())) {
+        let family = socket.family();
+        for way in self.ways.iter().filter(|way| way.is_open_to(family)) {
             let address = match way {
                 Way::Broadcast(ip) => SocketAddr::new((*ip).into(), PORT),
                 Way::MulticastV4(interface) => {
@@ -93,9 +94,7 @@ fn is_up(interface: &Interface) -> bool {
 fn ways(interface: &Interface) -> Vec<Way> {
     match &interface.addr {
         IfAddr::V4(v4) if interface.is_p2p => vec![Way::MulticastV4(v4.ip)],
-        IfAddr::V4(v4) => {
-            v4.broadcast.map(Way::Broadcast).into_iter().chain([Way::MulticastV4(v4.ip)]).collect()
-        }
+        IfAddr::V4(v4) => v4.broadcast.map(Way::Broadcast).into_iter().chain([Way::MulticastV4(v4.ip)]).collect(),
         IfAddr::V6(_) => interface.index.map(Way::MulticastV6).into_iter().collect(),
     }
 }
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn an_ipv6_link_is_reached_once_however_many_addresses_it_has() {
         let interface = |ip| Interface {
-            addr: IfAddr::V6(Ifv6Addr { ip, netmask: Ipv6Addr::UNSPECIFIED, prefixlen: 64, broadcast: None, scope_id: None }),
+            addr: IfAddr::V6(Ifv6Addr { ip, netmask: Ipv6Addr::UNSPECIFIED, prefixlen: 64, broadcast: None }),
             ..v4(Ipv4Addr::LOCALHOST, None)
         };
         let both = [interface("2001:db8::1".parse().unwrap()), interface("fe80::1".parse().unwrap())];

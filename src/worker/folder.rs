@@ -82,7 +82,9 @@ impl Folder {
     pub(super) fn look(&mut self) -> Changes {
         match list(&self.path) {
             Ok(found) => {
-                self.warn_if(found.len() >= SHARED_FILES_MAX, || format!("holds too much; {SHARED_FILES_MAX} files are shared"));
+                self.warn_if(found.len() >= SHARED_FILES_MAX, || {
+                    format!("holds too much; {SHARED_FILES_MAX} files are shared")
+                });
                 self.compare(found)
             }
             Err(error) => {
