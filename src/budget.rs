@@ -9,12 +9,13 @@
 //!
 //! The arithmetic for the smallest request, `[{"PleaseSendPeers":{}}]`: 24 + 28 = 52 bytes. The first answer may have
 //! 2.5 × 52 = 130, less the header 102 bytes: that fits one IPv4 address of 20 characters and a token of 8 (101 bytes). An
-//! overdraft of 130 − 2 × 52 = 26 bytes is then owed, so the next answer may have 2 × 52 − 28 = 76 bytes, enough for the
-//! token alone (57), which pays 19 bytes back, and so on.
+//! overdraft of 130 − 2 × 52 = 26 bytes is then owed, so every further answer within the minute may have
+//! 2 × 52 − 28 = 76 bytes, enough for the token alone (57).
 //!
 //! Why the sum holds: an account's debt grows by exactly what a reply exceeds twice its request. Over any window the
 //! replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half of one request.
-//! A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window.
+//! A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window. It is never paid
+//! back by small answers: they may have gone to another source that shares the account.
 //!
 //! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing
 //! and can only make strangers' answers smaller: twice a request always remains, and that is enough for the token.
@@ -73,9 +74,10 @@ impl ReplyBudget {
     /// Books a reply of `payload_len` bytes under its allowance.
     pub fn book(&mut self, now: Time, allowance: Allowance, payload_len: usize) {
         let reply = payload_len + HEADER_BYTES;
-        let debt = (allowance.debt as usize + reply).saturating_sub(allowance.free) as u32;
-        let grown = if debt > allowance.debt { seconds(now) } else { (self.accounts[allowance.slot] >> 32) as u32 };
-        self.accounts[allowance.slot] = u64::from(grown) << 32 | u64::from(debt);
+        let growth = reply.saturating_sub(allowance.free) as u32;
+        if growth > 0 {
+            self.accounts[allowance.slot] = u64::from(seconds(now)) << 32 | u64::from(allowance.debt + growth);
+        }
     }
 }
 
@@ -117,13 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_pays_the_overdraft_back() {
+    fn a_small_answer_to_one_source_pays_nothing_back_for_another_that_shares_the_account() {
         let (mut budget, source) = budget();
+        let slot = budget.allowance(at(100), source, SMALLEST_REQUEST).slot;
+        let shares = |other: &SocketAddr| budget.allowance(at(100), *other, SMALLEST_REQUEST).slot == slot;
+        let other = (1..).map(|n: u32| SocketAddr::from((n.to_be_bytes(), 5000))).find(shares).unwrap();
         let first = budget.allowance(at(100), source, SMALLEST_REQUEST);
         budget.book(at(100), first, 102);
-        let second = budget.allowance(at(100), source, SMALLEST_REQUEST);
-        budget.book(at(100), second, TOKEN_ALONE);
-        assert_eq!(budget.allowance(at(100), source, SMALLEST_REQUEST).payload_max, 76 + 19);
+        let between = budget.allowance(at(101), other, SMALLEST_REQUEST);
+        budget.book(at(101), between, TOKEN_ALONE);
+        assert_eq!(budget.allowance(at(102), source, SMALLEST_REQUEST).payload_max, 76);
     }
 
     #[test]

@@ -252,3 +252,18 @@ fn garbage_that_pretends_to_be_a_returned_probe_changes_nothing() {
     }
     assert_eq!(play.node.peers(play.now, 1)[0].round_trip, None);
 }
+
+#[test]
+fn a_stranger_who_asks_for_everything_gets_its_token_and_probe_back_before_more_addresses() {
+    let mut play = Play::new();
+    for n in 1..=60 {
+        play.verify(&format!("203.0.{n}.1:24254"));
+    }
+    let answer = play.answer(
+        STRANGER,
+        r#"[{"PleaseSendPeers":{}},{"PleaseReturnThisMessage":{"cookie":"p"}},{"PleaseAlwaysReturnThisMessage":{"cookie":"t"}}]"#,
+    );
+    assert_eq!(field(&answer, "ReturnedMessage").unwrap()["cookie"], "p");
+    assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "t");
+    assert!(field(&answer, "Peers").unwrap()["peers"].as_array().unwrap().len() >= 5, "{answer}");
+}

@@ -96,7 +96,7 @@ impl<S: Store> Node<S> {
     /// Handles one message. Requests call `expects_answer`, so that a stranger gets at least our token.
     fn dispatch(&mut self, now: Time, sender: &mut Sender, message: &Message<'_>, reply: &mut Reply) {
         match message {
-            Message::PleaseSendPeers(_) => self.answer_peers(now, sender, reply),
+            Message::PleaseSendPeers(_) => reply.expects_peers(),
             Message::Peers(peers) => self.take_peers(now, sender, &peers.peers.0),
             Message::PleaseReturnThisMessage(probe) => {
                 reply.expects_answer();
@@ -133,7 +133,11 @@ impl<S: Store> Node<S> {
     }
 
     /// Sends the answer, and sees to the tokens that travelled in the datagram.
-    fn conclude(&mut self, now: Time, sender: &Sender, reply: Reply) {
+    fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
+        // Addresses come last, because they can make do with the room that is left.
+        if reply.is_peers_expected() {
+            self.answer_peers(now, sender, &mut reply);
+        }
         let is_answered = reply.is_expected();
         self.counters.answers_trimmed += u64::from(reply.is_trimmed);
         let allowance = reply.allowance();

@@ -47,6 +47,7 @@ pub(super) struct Reply {
     full: Vec<Vec<u8>>,
     full_bytes: usize,
     is_request: bool,
+    is_peers_expected: bool,
     /// Whether something did not fit.
     pub(super) is_trimmed: bool,
 }
@@ -60,6 +61,7 @@ impl Reply {
             full: Vec::new(),
             full_bytes: 0,
             is_request: false,
+            is_peers_expected: false,
             is_trimmed: false,
         }
     }
@@ -67,6 +69,22 @@ impl Reply {
     /// Notes that the sender asked for something: an unverified one gets our token even if nothing else fits.
     pub(super) fn expects_answer(&mut self) {
         self.is_request = true;
+    }
+
+    /// Notes that the sender asked for peers.
+    pub(super) fn expects_peers(&mut self) {
+        self.is_request = true;
+        self.is_peers_expected = true;
+    }
+
+    /// Whether the sender asked for peers.
+    pub(super) fn is_peers_expected(&self) -> bool {
+        self.is_peers_expected
+    }
+
+    /// Whether nothing more can be added to an answer that has grown long.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.len() >= REPLY_DATAGRAMS_MAX || self.full_bytes >= REPLY_BYTES_MAX
     }
 
     /// Whether the sender asked for something.
@@ -77,6 +95,12 @@ impl Reply {
     /// Whether the sender returned our token.
     pub(super) fn is_for_verified(&self) -> bool {
         matches!(self.terms, Terms::Verified)
+    }
+
+    /// How long an element may be so that the token we owe the sender still fits beside it.
+    pub(super) fn room_beside_owed(&self) -> usize {
+        const ELEMENT: usize = r#",{"AlwaysReturned":}"#.len();
+        self.room().saturating_sub(self.tokens.owed.as_ref().map_or(0, |owed| ELEMENT + owed.as_json().len()))
     }
 
     /// How long an element may be that is pushed next. A verified sender's next element may begin a new datagram.
@@ -92,13 +116,18 @@ impl Reply {
         let elements = writer.take();
         // Without the brackets; an empty array has nothing to add.
         if let Some(elements) = elements.get(1..elements.len() - 1).filter(|elements| !elements.is_empty()) {
-            self.push_with(|writer, limit| {
-                writer.push_with(limit, |bytes| {
-                    bytes.extend_from_slice(elements);
-                    true
-                })
-            });
+            self.push_bytes(elements);
         }
+    }
+
+    /// Adds the text of one or more elements.
+    pub(super) fn push_bytes(&mut self, elements: &[u8]) {
+        self.push_with(|writer, limit| {
+            writer.push_with(limit, |bytes| {
+                bytes.extend_from_slice(elements);
+                true
+            })
+        });
     }
 
     /// Adds a message.
@@ -123,9 +152,8 @@ impl Reply {
                     return;
                 }
                 self.turn_over();
-                let has_room = self.full.len() < REPLY_DATAGRAMS_MAX && self.full_bytes < REPLY_BYTES_MAX;
                 // What is too long even alone was asked for at that length: a block, or a probe to be returned.
-                self.is_trimmed |= !(has_room && push(&mut self.writer, DATAGRAM_MAX_BYTES));
+                self.is_trimmed |= self.is_full() || !push(&mut self.writer, DATAGRAM_MAX_BYTES);
             }
         }
     }

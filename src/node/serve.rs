@@ -25,6 +25,10 @@ impl<S: Store> Node<S> {
             self.counters.elements_malformed += 1;
             return;
         }
+        if reply.is_full() {
+            reply.is_trimmed = true;
+            return;
+        }
         match self.shelf.find(&request.id).cloned() {
             Some(file) => self.send_part(&file, request, reply),
             None => self.send_rumours(sender, &request.id, reply),
@@ -91,7 +95,7 @@ impl<S: Store> Node<S> {
     pub(super) fn list_messages(&mut self, sender: &Sender, reply: &mut Reply) {
         reply.expects_answer();
         if sender.is_verified() {
-            reply.push_raw("SupportedMessages", &format!(r#"{{"schema":{}}}"#, messages::schema()));
+            reply.push_raw("SupportedMessages", &format!(r#"{{"schema":{}}}"#, *messages::SCHEMA));
         }
     }
 

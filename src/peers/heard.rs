@@ -22,7 +22,7 @@ pub const HEARD_PER_SOURCE_MAX: usize = 92;
 /// one live address in 770.
 pub const TRIES_MAX: u8 = 4;
 
-/// An address that waits for longer than this without a first try is stale news.
+/// An address that was not tried for this long is stale news: we did not need it.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// Who named an address.
@@ -61,11 +61,7 @@ impl Heard {
 
     /// Whether it has had its chances.
     fn is_spent(&self, now: Time) -> bool {
-        match self.tries {
-            0 => now.since(self.touched) >= WAIT_MAX,
-            TRIES_MAX.. => self.is_due(now),
-            _ => false,
-        }
+        now.since(self.touched) >= WAIT_MAX || self.tries >= TRIES_MAX && self.is_due(now)
     }
 }
 

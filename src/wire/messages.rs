@@ -11,6 +11,7 @@ use super::{List, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// The JSON Schema of a field's type.
 trait Shape {
@@ -124,12 +125,12 @@ macro_rules! messages {
         pub const FIELDS: &[&str] = &[ $( $( stringify!($field), )* )* ];
 
         /// The JSON Schema (draft 7) of a datagram, as sent in `SupportedMessages`. About 3 KB.
-        pub fn schema() -> String {
+        pub static SCHEMA: LazyLock<String> = LazyLock::new(|| {
             let mut writer = SchemaWriter::default();
             $( writer.message(stringify!($name), <$name as Described>::FIELDS); )*
             $( writer.opaque(stringify!($opaque)); )*
             writer.finish()
-        }
+        });
     };
 }
 

@@ -1,4 +1,6 @@
 //! A bench with one node on it: feed it datagrams, look at what it says. No loss, no network, time by hand.
+// Every test binary that includes this module uses its own part of it.
+#![allow(dead_code)]
 
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;

@@ -1,0 +1,167 @@
+//! Serving shared files: exact bytes, exact lengths, and nothing that was not shared.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod play;
+
+use cjp2p_node::content::ReadError;
+use cjp2p_node::node::{Command, Event};
+use play::{Play, field};
+use serde_json::{Value, json};
+
+const PEER: &str = "203.0.113.5:24254";
+const STRANGER: &str = "198.51.100.7:40000";
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i * 31 + (i >> 8) * 7 + 3) as u8).collect()
+}
+
+/// A node that shares `notes.txt` with `length` bytes; and the id of that content.
+fn sharing(length: usize) -> (Play, String) {
+    let mut play = Play::new();
+    let file = play.node.store_mut().insert("notes.txt", content(length));
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    (play, id)
+}
+
+fn request(id: &str, offset: u64, length: u64) -> String {
+    json!({"PleaseSendContent": {"id": id, "offset": offset, "length": length}}).to_string()
+}
+
+fn bytes(content: &Value) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(content["base64"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_verified_asker_gets_exactly_the_bytes_it_asked_for() {
+    let (mut play, id) = sharing(50_000);
+    for id in [id.as_str(), "notes.txt"] {
+        for (offset, length, expected) in [
+            (0, 4_096, 4_096),
+            (4_096, 4_096, 4_096),
+            (49_152, 4_096, 848),
+            (100, 200, 200),
+            (0, 40_960, 40_960),
+            (0, 45_056, 40_960),
+        ] {
+            let answer = play.answer_verified(PEER, &request(id, offset, length));
+            let part = field(&answer, "Content").unwrap();
+            assert_eq!((&part["id"], &part["offset"], &part["eof"]), (&json!(id), &json!(offset), &json!(50_000)));
+            let from = usize::try_from(offset).unwrap();
+            assert_eq!(bytes(&part), content(50_000)[from..from + expected], "{offset} {length}");
+            assert!(length > 4_096 || answer.len() <= 5_888, "{}", answer.len());
+        }
+    }
+}
+
+#[test]
+fn at_and_past_the_end_and_without_length_the_part_is_empty() {
+    let (mut play, id) = sharing(50_000);
+    for (offset, length) in [(50_000, 4_096), (50_001, 1), (u64::MAX, u64::MAX), (u64::MAX - 4_095, 4_096), (7, 0)] {
+        let part = field(&play.answer_verified(PEER, &request(&id, offset, length)), "Content").unwrap();
+        assert_eq!((&part["base64"], &part["eof"]), (&json!(""), &json!(50_000)), "{offset} {length}");
+    }
+}
+
+#[test]
+fn a_stranger_gets_as_much_as_fits_beside_the_token() {
+    let (mut play, id) = sharing(50_000);
+    let text = format!("[{}]", request(&id, 4_096, 4_096));
+    let answer = play.answer(STRANGER, &text);
+    let part = bytes(&field(&answer, "Content").unwrap());
+    assert!(part.len() >= 32, "the wild gives 32");
+    assert_eq!(part, content(50_000)[4_096..4_096 + part.len()]);
+    assert!((answer.len() + 28) * 2 <= (text.len() + 28) * 5);
+    assert!(field(&answer, "PleaseAlwaysReturnThisMessage").is_some());
+}
+
+#[test]
+fn several_parts_asked_in_one_datagram_come_in_as_many_as_they_need() {
+    let (mut play, id) = sharing(50_000);
+    let token = play.verify(PEER);
+    let requests: Vec<_> = (0..12).map(|n| request(&id, n * 4_096, 4_096)).collect();
+    let text = format!(r#"[{},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#, requests.join(","));
+    let answers = play.hear(PEER, &text);
+    let parts: Vec<u8> = answers.iter().flat_map(|(_, text)| bytes(&field(text, "Content").unwrap())).collect();
+    assert_eq!(parts, content(50_000)[..12 * 4_096]);
+    assert!(answers.iter().all(|(_, text)| text.len() <= 5_888));
+    // However much is asked at once, the answer is bounded.
+    let greedy = vec![request(&id, 0, 40_960); 50].join(",");
+    let answers = play.hear(PEER, &format!(r#"[{greedy},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+    assert!(answers.iter().map(|(_, text)| text.len()).sum::<usize>() <= 5 * 56 * 1_024);
+}
+
+#[test]
+fn ids_that_are_paths_or_monsters_find_nothing_and_break_nothing() {
+    let (mut play, _) = sharing(100);
+    let long = "x".repeat(300);
+    for id in [
+        "../notes.txt",
+        "/etc/passwd",
+        "./notes.txt",
+        "notes.txt/",
+        "latest/ab/notes.txt",
+        "",
+        "\0",
+        "blake3/",
+        ".",
+        "..",
+        &long,
+    ] {
+        let answer = play.answer_verified(PEER, &request(id, 0, 4_096));
+        assert!(field(&answer, "Content").is_none(), "{id:?}: {answer}");
+    }
+}
+
+#[test]
+fn the_list_names_what_is_shared_and_nothing_else() {
+    let (mut play, id) = sharing(50_000);
+    let list = field(&play.answer_verified(PEER, r#"{"PleaseListContent":{}}"#), "ContentList").unwrap();
+    assert_eq!(list["results"], json!([[id, 50_000]]));
+    play.node.handle_command(play.now, Command::Unshare("notes.txt".to_owned())).unwrap();
+    let list = field(&play.answer_verified(PEER, r#"{"PleaseListContent":{}}"#), "ContentList").unwrap();
+    assert_eq!(list["results"], json!([]));
+    for n in 0..500 {
+        let file = play.node.store_mut().insert(&format!("{n}"), content(n));
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    }
+    let answer = play.answer_verified(PEER, r#"{"PleaseListContent":{}}"#);
+    let list = field(&answer, "ContentList").unwrap();
+    assert!((36..=72).contains(&list["results"].as_array().unwrap().len()));
+    assert!(answer.len() <= 5_888);
+    let answer = play.answer(STRANGER, r#"[{"PleaseListContent":{}}]"#);
+    assert!(answer.len() + 28 <= (26 + 28) * 5 / 2, "{answer}");
+}
+
+#[test]
+fn who_asks_for_the_same_thing_is_brought_together() {
+    let mut play = Play::new();
+    let id = "ab".repeat(32);
+    let first = play.answer_verified(PEER, &request(&id, 0, 4_096));
+    assert!(field(&first, "MaybeTheyHaveSome").is_none(), "we know nobody: {first}");
+    let second = play.answer_verified("203.0.113.9:24254", &request(&id, 0, 4_096));
+    assert_eq!(field(&second, "MaybeTheyHaveSome").unwrap(), json!({"id": id, "peers": [PEER]}));
+}
+
+#[test]
+fn a_file_that_changed_is_served_no_more_and_reported_for_hashing() {
+    let (mut play, id) = sharing(50_000);
+    play.verify(PEER);
+    play.node.store_mut().fault = Some(ReadError::Changed);
+    let answer = play.answer_verified(PEER, &request(&id, 0, 4_096));
+    assert!(field(&answer, "Content").is_none(), "{answer}");
+    assert!(play.events().contains(&Event::FileChanged("notes.txt".to_owned())));
+    play.node.store_mut().fault = None;
+    assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
+    assert_eq!(play.node.shared_files().count(), 0);
+}
+
+#[test]
+fn a_read_that_failed_once_may_succeed_later() {
+    let (mut play, id) = sharing(50_000);
+    play.verify(PEER);
+    play.node.store_mut().fault = Some(ReadError::Failed);
+    assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
+    play.node.store_mut().fault = None;
+    assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_some());
+}

@@ -1,0 +1,154 @@
+//! What a node does by itself as time passes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod play;
+
+use cjp2p_node::node::{Command, Config, Event};
+use play::{Play, address, field};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const PEER: &str = "203.0.113.5:24254";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn lonely_with(contacts: &[&str]) -> Play {
+    Play::with(Config { contacts: contacts.iter().map(|text| address(text)).collect(), ..Config::default() })
+}
+
+#[test]
+fn an_address_that_never_answers_gets_5_datagrams_in_the_first_minute_and_at_most_12_in_an_hour() {
+    let mut play = lonely_with(&[PEER]);
+    let first_minute = play.run(Duration::from_secs(60)).len();
+    assert!((3..=5).contains(&first_minute), "{first_minute}");
+    for _ in 0..10 {
+        assert!(first_minute + play.run(HOUR - Duration::from_secs(60)).len() <= 12);
+        assert!(play.run(HOUR).len() <= 12);
+    }
+}
+
+#[test]
+fn however_many_peers_name_an_address_it_is_not_pestered() {
+    let mut play = Play::new();
+    let victim = address("8.8.8.8:24254");
+    let mut to_victim = 0;
+    let is_victim = |sent: Vec<(SocketAddr, String)>| sent.iter().filter(|(to, _)| *to == victim).count();
+    for liar in 1..=200 {
+        let from = format!("203.0.{liar}.1:24254");
+        let token = play.verify(&from);
+        for _ in 0..5 {
+            let sent = play.hear(
+                &from,
+                &format!(r#"[{{"Peers":{{"peers":["{victim}"]}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#),
+            );
+            to_victim += is_victim(sent) + is_victim(play.run(Duration::from_secs(3)));
+        }
+    }
+    assert!((1..=12).contains(&to_victim), "{to_victim} in 50 minutes");
+}
+
+#[test]
+fn names_of_narrower_scope_or_with_well_known_ports_are_never_contacted() {
+    let mut play = Play::new();
+    let token = play.verify(PEER);
+    let sent = play.hear(PEER, &format!(
+        r#"[{{"Peers":{{"peers":["192.168.1.7:24254","127.0.0.1:24254","10.0.0.1:24254","[fd00::1]:24254","[fe80::1]:24254","224.0.0.1:24254","8.8.8.8:53","255.255.255.255:24254","0.0.0.0:24254"]}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#
+    ));
+    assert_eq!(sent, []);
+    assert_eq!(play.node.counters().addresses_ignored, 9);
+    let to: Vec<_> = play.run(HOUR).into_iter().map(|(to, _)| to).filter(|to| *to != address(PEER)).collect();
+    assert_eq!(to, []);
+}
+
+#[test]
+fn a_silent_neighbour_is_probed_before_a_nat_forgets_and_then_forgotten() {
+    let mut play = Play::new();
+    play.verify(PEER);
+    let probes = play.run(Duration::from_secs(120)).into_iter().filter(|(to, _)| *to == address(PEER)).count();
+    assert!((4..=12).contains(&probes), "{probes}");
+    assert_eq!(play.node.peer_count(), 0);
+}
+
+#[test]
+fn a_neighbour_that_answers_stays_and_is_heard_from_every_30_seconds() {
+    let mut play = Play::new();
+    play.verify(PEER);
+    let mut last = play.now;
+    for _ in 0..1_000 {
+        for (to, payload) in play.run(Duration::from_secs(1)) {
+            if let Some(probe) = field(&payload, "PleaseReturnThisMessage").filter(|_| to == address(PEER)) {
+                assert!(play.now.since(last) <= Duration::from_secs(30));
+                last = play.now;
+                play.hear(PEER, &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
+            }
+        }
+    }
+    assert_eq!(play.node.peer_count(), 1);
+    assert!(play.now.since(last) <= Duration::from_secs(30));
+}
+
+#[test]
+fn the_table_is_saved_within_2_seconds_of_the_first_peer_and_at_most_every_30() {
+    let mut play = Play::new();
+    play.verify(PEER);
+    play.run(Duration::from_secs(2));
+    assert!(play.events().contains(&Event::SavePeers(vec![address(PEER)])));
+    let mut saves = 0;
+    for n in 0..60 {
+        let token = play.token(&format!("203.0.{n}.9:24254"));
+        play.hear(&format!("203.0.{n}.9:24254"), &format!(r#"[{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+        play.run(Duration::from_secs(1));
+        saves += play.events().iter().filter(|event| matches!(event, Event::SavePeers(_))).count();
+    }
+    assert!((1..=2).contains(&saves), "{saves} in a minute");
+}
+
+#[test]
+fn a_run_without_a_network_loses_no_remembered_peer() {
+    let remembered: Vec<_> = (1..=20).map(|n| address(&format!("203.0.{n}.1:24254"))).collect();
+    let mut play = Play::with(Config { remembered: remembered.clone(), ..Config::default() });
+    play.run(HOUR);
+    play.verify(PEER);
+    let mut saved = play.node.saved_peers();
+    assert_eq!(saved.remove(0), address(PEER));
+    saved.sort();
+    let mut expected = remembered;
+    expected.sort();
+    assert_eq!(saved, expected);
+}
+
+#[test]
+fn waking_up_probes_every_neighbour_at_once_and_forgets_nobody_unheard() {
+    let mut play = Play::new();
+    for n in 1..=6 {
+        play.verify(&format!("203.0.{n}.1:24254"));
+    }
+    play.run(Duration::from_secs(2));
+    let links = play.node.link_count();
+    assert!(links >= 5, "{links}");
+    play.wait(8 * HOUR);
+    play.node.handle_timeout(play.now);
+    let probed = play.sent().iter().filter(|(_, payload)| payload.contains("PleaseReturnThisMessage")).count();
+    assert!(probed >= links, "{probed} of {links}");
+    assert_eq!(play.node.peer_count(), 6);
+    play.wait(Duration::from_secs(1));
+    play.node.handle_command(play.now, Command::NetworkChanged).unwrap();
+    play.node.handle_timeout(play.now);
+    assert!(play.sent().len() >= links);
+}
+
+#[test]
+fn a_node_alone_is_quiet() {
+    let mut play = Play::new();
+    assert_eq!(play.run(24 * HOUR), []);
+}
+
+#[test]
+fn what_could_not_be_sent_does_not_count_as_an_attempt() {
+    let mut play = lonely_with(&[PEER]);
+    for _ in 0..100 {
+        for (to, _) in play.run(Duration::from_secs(60)) {
+            play.node.handle_command(play.now, Command::Unsent(to)).unwrap();
+        }
+    }
+    assert!(!play.run(Duration::from_secs(120)).is_empty(), "still trying when the network comes up");
+}
