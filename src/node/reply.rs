@@ -179,7 +179,7 @@ impl Reply {
             return;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        if push_token(&mut self.writer, self.tokens.ours, allowance.payload_max) {
+        if push_token(&mut self.writer, self.tokens.ours, datagram_limit(allowance)) {
             self.full.push(self.writer.take());
         }
     }
@@ -202,9 +202,15 @@ impl Reply {
     }
 }
 
+/// How long an unverified answer may be. A long request does not make a longer datagram than we send anybody: the budget
+/// alone would allow one that no socket can send.
+fn datagram_limit(allowance: &Allowance) -> usize {
+    allowance.payload_max.min(DATAGRAM_SEND_MAX_BYTES)
+}
+
 /// How long an unverified answer may be before our token and its comma are added.
 fn answer_limit(allowance: &Allowance) -> usize {
-    allowance.payload_max.saturating_sub(TOKEN_BYTES + 1)
+    datagram_limit(allowance).saturating_sub(TOKEN_BYTES + 1)
 }
 
 /// Adds our token.
