@@ -3,7 +3,9 @@
 
 mod play;
 
-use play::Play;
+use cjp2p_node::node::{Command, Config, Destination, Transmit};
+use play::{Play, address};
+use std::time::Duration;
 
 const STRANGER: &str = "198.51.100.7:40000";
 
@@ -35,4 +37,18 @@ fn a_token_in_any_other_shape_than_ours_proves_nothing() {
     }
     play.hear(STRANGER, &format!(r#"[{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
     assert_eq!(play.node.peer_count(), 1);
+}
+
+#[test]
+fn an_answer_that_could_not_be_sent_gives_no_contact_back() {
+    let mut play = Play::with(Config { contacts: vec![address(STRANGER)], ..Config::default() });
+    let mut contacts = 0;
+    for _ in 0..60 {
+        contacts += play.run(Duration::from_secs(1)).len();
+        let answer = play.answer(STRANGER, r#"[{"PleaseSendPeers":{}}]"#);
+        let to = Destination::Address(address(STRANGER));
+        let unsent = Command::Unsent(Transmit { to, payload: answer.into_bytes() });
+        play.node.handle_command(play.now, unsent).unwrap();
+    }
+    assert!((1..=5).contains(&contacts), "{contacts} contacts in a minute");
 }

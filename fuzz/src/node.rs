@@ -213,8 +213,8 @@ impl Script {
             if let Destination::Address(to) = transmit.to
                 && self.unreachable.contains(&to)
             {
-                assert_eq!(self.node.handle_command(self.now, Command::Unsent(to)), Ok(()));
                 self.oracle.unsent(&transmit);
+                assert_eq!(self.node.handle_command(self.now, Command::Unsent(transmit)), Ok(()));
             } else {
                 self.oracle.leaves(self.now, cause, &transmit);
             }
