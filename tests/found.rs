@@ -43,12 +43,12 @@ fn a_token_in_any_other_shape_than_ours_proves_nothing() {
 fn an_answer_that_could_not_be_sent_gives_no_contact_back() {
     let mut play = Play::with(Config { contacts: vec![address(STRANGER)], ..Config::default() });
     let mut contacts = 0;
-    for _ in 0..60 {
+    for _ in 0..3_600 {
         contacts += play.run(Duration::from_secs(1)).len();
         let answer = play.answer(STRANGER, r#"[{"PleaseSendPeers":{}}]"#);
         let to = Destination::Address(address(STRANGER));
         let unsent = Command::Unsent(Transmit { to, payload: answer.into_bytes() });
         play.node.handle_command(play.now, unsent).unwrap();
     }
-    assert!((1..=5).contains(&contacts), "{contacts} contacts in a minute");
+    assert!((5..=12).contains(&contacts), "{contacts} contacts in an hour");
 }
