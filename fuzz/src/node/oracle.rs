@@ -5,10 +5,10 @@
 
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::node::{Destination, Event, OUTBOX_MAX, Transmit};
+use cjp2p_node::peers::VERIFIED_MAX;
 use cjp2p_node::peers::address::{is_possible, makes_sense_to};
 use cjp2p_node::peers::heard::HEARD_MAX;
 use cjp2p_node::peers::links::LINKS_MAX;
-use cjp2p_node::peers::VERIFIED_MAX;
 use cjp2p_node::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, HEADER_BYTES, Message, decode};
 use cjp2p_node::{Node, Time};
 use serde_json::value::RawValue;
@@ -84,7 +84,8 @@ impl Oracle {
     pub fn fill_in(&self, from: SocketAddr, text: &[u8]) -> Vec<u8> {
         let account = self.accounts.get(&from);
         let last = |list: Option<&Vec<String>>| list.and_then(|list| list.last()).cloned().unwrap_or_default();
-        let (token, probe) = (last(account.map(|account| &account.tokens)), last(account.map(|account| &account.probes)));
+        let (token, probe) =
+            (last(account.map(|account| &account.tokens)), last(account.map(|account| &account.probes)));
         let mut bytes = Vec::new();
         let mut rest = text;
         while let [first, tail @ ..] = rest {
@@ -126,7 +127,8 @@ impl Oracle {
         self.sent += 1;
         let elements = check_shape(&transmit.payload);
         let Destination::Address(to) = transmit.to else {
-            self.lan_probe = elements.iter().find(|(name, _)| is_probe(name)).map(|(_, payload)| cookie(payload)).unwrap();
+            self.lan_probe =
+                elements.iter().find(|(name, _)| is_probe(name)).map(|(_, payload)| cookie(payload)).unwrap();
             return;
         };
         assert!(is_possible(to), "{to} is nobody's address");
@@ -195,7 +197,10 @@ impl Account {
     fn check_answer(&mut self, now: Time, stimulus: &Stimulus, payload: &[u8], elements: &[(String, &RawValue)]) {
         let (request, reply) = (stimulus.bytes.len() + HEADER_BYTES, payload.len() + HEADER_BYTES);
         assert!(reply * 2 <= request * 5, "{reply} bytes in answer to {request}");
-        assert!(elements.iter().any(|(name, _)| name == "PleaseAlwaysReturnThisMessage"), "an answer without our token");
+        assert!(
+            elements.iter().any(|(name, _)| name == "PleaseAlwaysReturnThisMessage"),
+            "an answer without our token"
+        );
         self.traffic.last_mut().unwrap().2 += reply;
         let (mut heard, mut answered, mut largest) = (0, 0, 0);
         for (then, request, reply) in self.traffic.iter().rev() {
