@@ -84,9 +84,8 @@ impl Arguments {
         }
         let name = self.words.remove(0);
         let spec = COMMANDS.iter().find(|spec| spec.name == name && !name.is_empty());
-        let spec = spec.ok_or_else(|| {
-            format!("there is no command '{}' (see cjp2p-node --help)", printable(&name, MISTAKE_SHOWN_CHARS))
-        })?;
+        let spec =
+            spec.ok_or_else(|| format!("there is no command '{}' (see cjp2p-node --help)", shown(name.as_ref())))?;
         self.command = spec.command;
         Ok(spec)
     }

@@ -125,7 +125,7 @@ mod tests {
     fn an_ipv4_network_is_reached_by_broadcast_and_multicast() {
         let (ip, broadcast) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 255));
         let network = v4(ip, Some(broadcast));
-        assert_eq!(ways_of(&[network.clone()]), [Way::Broadcast(broadcast), Way::MulticastV4(ip)]);
+        assert_eq!(ways_of(std::slice::from_ref(&network)), [Way::Broadcast(broadcast), Way::MulticastV4(ip)]);
         assert_eq!(ways_of(&[v4(ip, None)]), [Way::MulticastV4(ip)]);
         assert_eq!(ways_of(&[Interface { is_p2p: true, ..network }]), [Way::MulticastV4(ip)]);
     }

@@ -190,7 +190,7 @@ impl CommandSpec {
             return Err(format!("{missing} is missing: {}", self.usage()));
         }
         match words.get(self.arguments.len()) {
-            Some(extra) => Err(format!("'{}' is too much: {}", printable(extra, MISTAKE_SHOWN_CHARS), self.usage())),
+            Some(extra) => Err(format!("'{}' is too much: {}", shown(extra.as_ref()), self.usage())),
             None => Ok(()),
         }
     }
