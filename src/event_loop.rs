@@ -10,29 +10,26 @@ mod control_socket;
 mod lan;
 mod requests;
 mod socket;
+mod start;
 
 pub use socket::{BindError, Family, bind, native, plain};
 
-use crate::console::{Line, Output, start_input};
+use crate::console::{Line, Output};
 use crate::content::DirectoryStore;
-use crate::data_dir::{DataDir, control_socket as control_path};
+use crate::data_dir::DataDir;
 use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
-use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
-use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use mio::{Events, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
 use socket::Socket;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 const UDP: Token = Token(0);
@@ -94,60 +91,12 @@ pub struct EventLoop {
     output: Output,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
+    /// Whether the user knows that we are not alone.
+    has_met_anybody: bool,
     is_stopping: bool,
 }
 
 impl EventLoop {
-    /// Starts everything but the waiting.
-    ///
-    /// # Errors
-    /// If the system has no more room for a thread or a descriptor, no entropy, or no place for `node.json`.
-    pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, data_dir, output } = settings;
-        let address = plain(socket.local_addr()?);
-        let mut socket = Socket::new(socket, family);
-        let poll = Poll::new()?;
-        poll.registry().register(socket.udp(), UDP, Interest::READABLE)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
-        let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
-        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
-            let deliver = deliver(sender.clone(), waker.clone());
-            move |command| deliver(Inbound::Found(command))
-        })?;
-        let deliver = deliver(sender, waker);
-        start_input(move |line| deliver(Inbound::Typed(line)))?;
-        let control = open_control_socket(&data_dir, &poll);
-        let clock = Clock::start();
-        let store = DirectoryStore::new(data_dir.public());
-        let node = Node::new(config, clock::seed()?, clock.now(), store);
-        data_dir.write_node_file(reachable(address))?;
-        let mut lan = Lan::default();
-        lan.refresh();
-        Ok(EventLoop {
-            poll,
-            events: Events::with_capacity(BATCH_MAX),
-            socket,
-            is_socket_readable: true,
-            address,
-            buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
-            signals,
-            inbox,
-            is_inbox_full: false,
-            control,
-            node,
-            next_upkeep: clock.now() + UPKEEP_PAUSE,
-            clock,
-            lan,
-            worker,
-            data_dir,
-            output,
-            pings: Vec::with_capacity(requests::PINGS_MAX),
-            is_stopping: false,
-        })
-    }
-
     /// Where the socket is bound to.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -201,7 +150,7 @@ impl EventLoop {
             self.drain();
         }
         if self.is_socket_readable {
-            self.receive(now);
+            self.receive();
         }
         if is_inbox_ready {
             self.take_inbox(now);
@@ -219,13 +168,14 @@ impl EventLoop {
     }
 
     /// Takes datagrams until there are none, or enough for one turn.
-    fn receive(&mut self, now: Time) {
+    fn receive(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut errors = 0;
         for _ in 0..BATCH_MAX {
             match self.socket.receive(&mut buffer) {
                 Ok((length, from)) => {
-                    self.node.handle_datagram(now, from, &buffer[..length]);
+                    // Each has its own time: an answer may come while others are being handled.
+                    self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
                     self.drain();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -264,7 +214,7 @@ impl EventLoop {
             match event {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
                 Event::FileChanged(name) => self.worker.look_again(name),
-                Event::PeerVerified(address) => log::debug!("verified {address}"),
+                Event::PeerVerified(address) => self.meet(address),
                 event => self.show(&event),
             }
         }
@@ -346,26 +296,6 @@ impl EventLoop {
         self.data_dir.remove_node_file();
         self.output.flush();
         drop(self.control);
-    }
-}
-
-/// Passes things to the event loop and wakes it up.
-fn deliver(sender: SyncSender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
-    move |inbound| match sender.send(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(()) => ControlFlow::Break(()),
-    }
-}
-
-/// The control socket; a node without one is still a node.
-fn open_control_socket(data_dir: &DataDir, poll: &Poll) -> Option<ControlSocket> {
-    let path = control_path(data_dir.path());
-    match ControlSocket::open(&path, poll.registry(), CONTROL.0) {
-        Ok(control) => Some(control),
-        Err(error) => {
-            log::warn!("commands like status and stop will not work, no socket at {}: {error}", path.display());
-            None
-        }
     }
 }
 

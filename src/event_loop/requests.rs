@@ -3,7 +3,8 @@
 //! Every request has an answer at once; what takes longer shows on the console when it happens.
 
 use super::EventLoop;
-use crate::console::describe;
+use super::clock::unix_seconds;
+use crate::console::{describe, time_of_day};
 use crate::node::{Command, Event};
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
 use crate::time::Time;
@@ -67,8 +68,16 @@ impl EventLoop {
             let Some(asked) = self.pings.iter().position(|address| address == from) else { return };
             self.pings.remove(asked);
         }
-        if let Some(line) = describe(event, super::clock::unix_seconds()) {
+        if let Some(line) = describe(event, unix_seconds()) {
             self.output.print(line);
+        }
+    }
+
+    /// Somebody is there. The user is told about the first one; the others can be counted.
+    pub(super) fn meet(&mut self, address: SocketAddr) {
+        log::debug!("verified {address}");
+        if !std::mem::replace(&mut self.has_met_anybody, true) {
+            self.output.print(format!("{} found a first peer, {address}", time_of_day(unix_seconds())));
         }
     }
 
