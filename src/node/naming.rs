@@ -83,7 +83,8 @@ impl<S: Store> Node<S> {
         // One address less is a small loss; without its token the asker would not believe us.
         let mut names = Names::new(reply.room_beside_owed());
         let mut in_reach = Vec::new();
-        let sample = self.peers.sample(2 * PEERS_ANSWER_MAX, &mut self.rng);
+        let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
+        let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
         for peer in fresh.chain(stale).filter(|peer| peer.address != asker && makes_sense_to(peer.address, asker)) {
@@ -92,7 +93,7 @@ impl<S: Store> Node<S> {
             } else if in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
                 in_reach.push(peer.address);
             }
-            if names.count == PEERS_ANSWER_MAX {
+            if names.is_full() {
                 break;
             }
         }
@@ -154,6 +155,12 @@ impl Names {
         self.room -= bytes;
         self.count += 1;
         true
+    }
+
+    /// Whether no further name can be added, not even the shortest.
+    fn is_full(&self) -> bool {
+        const SHORTEST: usize = r#","1.1.1.1:1024""#.len();
+        self.count == PEERS_ANSWER_MAX || self.room < SHORTEST
     }
 
     fn finish(&mut self) {
