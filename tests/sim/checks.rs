@@ -120,6 +120,13 @@ impl Checks {
         self.known.entry(address).or_default().is_legitimate = true;
     }
 
+    /// The last datagram to this address never left.
+    pub fn unsent(&mut self, address: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&address) {
+            known.contacts.take_back();
+        }
+    }
+
     /// Whether this address returned a token or a probe.
     pub fn is_proven(&self, address: SocketAddr) -> bool {
         self.known.get(&address).is_some_and(|known| known.is_proven)
