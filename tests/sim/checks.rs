@@ -157,9 +157,9 @@ impl Checks {
         heard.is_tokens_only &= is_token(message.name());
         match message {
             Message::AlwaysReturned(payload) => {
-                let is_alive = |issued: &Time| clock.since(*issued) <= TOKEN_LIFETIME;
-                let is_it = |(token, issued)| payload.0.get().contains::<&str>(token) && is_alive(issued);
-                heard.is_verified |= known.issued.iter().any(|(token, issued)| is_it((token.as_str(), issued)));
+                let returned: serde_json::Value = serde_json::from_str(payload.0.get()).unwrap_or_default();
+                let issued = returned["cookie"].as_str().and_then(|token| known.issued.get(token));
+                heard.is_verified |= issued.is_some_and(|issued| clock.since(*issued) <= TOKEN_LIFETIME);
             }
             Message::ReturnedMessage(payload) => known.is_proven |= known.probes.contains(payload.0.get()),
             Message::PleaseAlwaysReturnThisMessage(payload) => _ = known.owed.insert(payload.0.get().to_owned()),
