@@ -4,7 +4,7 @@
 
 use super::EventLoop;
 use super::clock::unix_seconds;
-use crate::console::{describe, time_of_day};
+use crate::console::describe;
 use crate::node::{Command, Event};
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
 use crate::time::Time;
@@ -12,6 +12,9 @@ use std::net::SocketAddr;
 
 /// Peers listed at most; who wants to know more looks at the file.
 const PEERS_SHOWN_MAX: usize = 1_000;
+
+/// Files listed at most; who wants to know more looks into the folder.
+const FILES_SHOWN_MAX: usize = 1_000;
 
 /// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
 pub(super) const PINGS_MAX: usize = 16;
@@ -77,7 +80,7 @@ impl EventLoop {
     pub(super) fn meet(&mut self, address: SocketAddr) {
         log::debug!("verified {address}");
         if !std::mem::replace(&mut self.has_met_anybody, true) {
-            self.output.print(format!("{} found a first peer, {address}", time_of_day(unix_seconds())));
+            log::info!("found a first peer: {address}");
         }
     }
 
@@ -94,13 +97,10 @@ impl EventLoop {
     }
 
     fn file_lines(&self) -> Vec<FileLine> {
-        let mut files: Vec<FileLine> = self
-            .node
-            .shared_files()
-            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
-            .collect();
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let files = self.node.shared_files().take(FILES_SHOWN_MAX);
         files
+            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
+            .collect()
     }
 
     fn status(&self) -> Status {
