@@ -133,7 +133,8 @@ impl EventLoop {
         }
     }
 
-    /// Does everything that can be done now, each for a bounded time.
+    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that of
+    /// the turn: for the node, too, time never goes backwards.
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);
@@ -153,17 +154,17 @@ impl EventLoop {
             self.receive();
         }
         if is_inbox_ready {
-            self.take_inbox(now);
+            self.take_inbox();
         }
         let is_control_due = self.control.as_ref().and_then(ControlSocket::deadline).is_some_and(|due| due <= now);
         if is_control_ready || is_control_due {
-            self.talk(now);
+            self.talk();
         }
         if is_signalled && self.signals.pending().next().is_some() {
             self.is_stopping = true;
         }
         if self.next_upkeep <= now {
-            self.look_around(now);
+            self.look_around();
         }
     }
 
@@ -221,12 +222,12 @@ impl EventLoop {
     }
 
     /// Takes what other threads have to say, or enough of it for one turn.
-    fn take_inbox(&mut self, now: Time) {
+    fn take_inbox(&mut self) {
         for _ in 0..BATCH_MAX {
             match self.inbox.try_recv() {
-                Ok(Inbound::Typed(line)) => self.obey(now, line),
+                Ok(Inbound::Typed(line)) => self.obey(line),
                 Ok(Inbound::Found(command)) => {
-                    if let Err(error) = self.node.handle_command(now, command) {
+                    if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
                     }
                 }
@@ -241,7 +242,7 @@ impl EventLoop {
     }
 
     /// Carries out a typed line.
-    fn obey(&mut self, now: Time, line: Line) {
+    fn obey(&mut self, line: Line) {
         let request = match line {
             Line::Text(text) => request::parse(&text),
             Line::TooLong => Err("that line is too long".to_owned()),
@@ -251,7 +252,7 @@ impl EventLoop {
             }
         };
         let answer = match request {
-            Ok(Some(request)) => self.carry_out(now, request),
+            Ok(Some(request)) => self.carry_out(request),
             Ok(None) => return,
             Err(why) => Answer::Refused(why),
         };
@@ -259,11 +260,12 @@ impl EventLoop {
     }
 
     /// Lets the owner's commands in and answers them.
-    fn talk(&mut self, now: Time) {
+    fn talk(&mut self) {
         let Some(mut control) = self.control.take() else { return };
+        let now = self.clock.now();
         control.accept(self.poll.registry(), now);
         control.talk(now, |request| {
-            let answer = self.carry_out(now, request);
+            let answer = self.carry_out(request);
             self.drain();
             answer
         });
@@ -271,16 +273,16 @@ impl EventLoop {
     }
 
     /// Looks at what nobody tells us about.
-    fn look_around(&mut self, now: Time) {
-        self.next_upkeep = now + UPKEEP_PAUSE;
+    fn look_around(&mut self) {
+        self.next_upkeep = self.clock.now() + UPKEEP_PAUSE;
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
-        self.talk(now);
+        self.talk();
         let has_moved = self.lan.refresh();
         if self.clock.has_slept() || has_moved {
             log::debug!("the network has changed, or the machine was asleep");
             // The node has nothing to object to the truth.
-            let _ = self.node.handle_command(now, Command::NetworkChanged);
+            let _ = self.node.handle_command(self.clock.now(), Command::NetworkChanged);
             self.drain();
         }
     }

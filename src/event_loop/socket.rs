@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_without_ipv6_is_told_from_a_taken_port() {
+        use rustix::io::Errno;
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(
+            [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::INVAL].into_iter().all(|no| is_without_ipv6(&error(no)))
+        );
+        assert!([Errno::ADDRINUSE, Errno::ACCESS].into_iter().all(|no| !is_without_ipv6(&error(no))));
+    }
+
+    #[test]
     fn a_taken_port_is_named_with_the_way_out() {
         let loopback = Some(Ipv4Addr::LOCALHOST.into());
         let (first, _) = bind(loopback, 0).unwrap();
