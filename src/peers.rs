@@ -22,7 +22,7 @@ pub use text::AddressText;
 use crate::hash::Key;
 use crate::time::Time;
 use crate::tokens::{Cookie, Owed};
-use address::{Network, network};
+use address::{Network, Scope, network, scope};
 use rand::{Rng, RngExt};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -62,6 +62,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The same as text.
     pub text: AddressText,
+    /// How far it reaches.
+    pub scope: Scope,
     /// When it was last heard, with our token.
     pub heard: Time,
     /// The token it asked us to return.
@@ -85,6 +87,7 @@ impl Peer {
         Peer {
             address,
             text: AddressText::new(address),
+            scope: scope(address.ip()),
             heard: now,
             owed: None,
             round_trip: None,

@@ -8,7 +8,8 @@ use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::peers::address::{makes_sense_to, network, plain};
+use crate::peers::AddressText;
+use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
 use crate::peers::heard::Source;
 use crate::rate::Rate;
 use crate::time::Time;
@@ -114,24 +115,26 @@ impl<S: Store> Node<S> {
     pub(super) fn answer_peers(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
         let asker = sender.address;
         // One address less is a small loss; without its token the asker would not believe us.
-        let mut names = Names::new(reply.room_beside_owed());
+        let mut names = Names::new(reply.room_beside_owed(), std::mem::take(&mut self.scratch));
         let mut in_reach = Vec::new();
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
+        let asker_scope = scope(asker.ip());
         let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
-        for peer in fresh.chain(stale).filter(|peer| peer.address != asker && makes_sense_to(peer.address, asker)) {
-            if !names.push(peer.text.as_bytes()) {
+        // Every peer's address is a possible one, so its scope decides.
+        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && peer.address != asker) {
+            if !names.push(&peer.text) {
                 reply.is_trimmed = true;
-            } else if in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
+            } else if sender.is_verified() && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
                 in_reach.push(peer.address);
             }
             if names.is_full() {
                 break;
             }
         }
-        names.finish();
-        reply.push_bytes(&names.element);
+        self.scratch = names.finish();
+        reply.push_bytes(&self.scratch);
         if sender.is_verified() {
             self.introduce(now, asker, &in_reach);
         }
@@ -169,22 +172,24 @@ impl Names {
     const HEAD: &[u8] = br#"{"Peers":{"peers":["#;
     const TAIL: &[u8] = b"]}}";
 
-    /// An element of at most `room` bytes without names.
-    fn new(room: usize) -> Names {
-        let room = room.saturating_sub(Self::HEAD.len() + Self::TAIL.len());
-        Names { element: Self::HEAD.to_vec(), room, count: 0 }
+    /// An element of at most `room` bytes without names, in a buffer that is used again and again.
+    fn new(room: usize, mut element: Vec<u8>) -> Names {
+        element.clear();
+        element.extend_from_slice(Self::HEAD);
+        Names { element, room: room.saturating_sub(Self::HEAD.len() + Self::TAIL.len()), count: 0 }
     }
 
     /// Adds a name if it fits.
-    fn push(&mut self, text: &[u8]) -> bool {
-        let opening: &[u8] = if self.count == 0 { b"\"" } else { b",\"" };
-        let bytes = opening.len() + text.len() + 1;
+    fn push(&mut self, text: &AddressText) -> bool {
+        let comma = usize::from(self.count > 0);
+        let bytes = comma + text.len() + 2;
         if bytes > self.room {
             return false;
         }
-        self.element.extend_from_slice(opening);
-        self.element.extend_from_slice(text);
-        self.element.push(b'"');
+        if comma > 0 {
+            self.element.push(b',');
+        }
+        text.quote_into(&mut self.element);
         self.room -= bytes;
         self.count += 1;
         true
@@ -196,7 +201,8 @@ impl Names {
         self.count == PEERS_ANSWER_MAX || self.room < SHORTEST
     }
 
-    fn finish(&mut self) {
+    fn finish(mut self) -> Vec<u8> {
         self.element.extend_from_slice(Self::TAIL);
+        self.element
     }
 }

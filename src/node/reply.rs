@@ -18,6 +18,9 @@ pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
 const TOKEN_BYTES: usize = 55;
 
+/// What both tokens and the brackets need at most when theirs is like the wild's.
+const TOKENS_BYTES: usize = 128;
+
 /// The terms on which a sender is answered.
 #[derive(Debug)]
 pub(super) enum Terms {
@@ -124,6 +127,8 @@ impl Reply {
     pub(super) fn push_bytes(&mut self, elements: &[u8]) {
         self.push_with(|writer, limit| {
             writer.push_with(limit, |bytes| {
+                // Room for the tokens too, so that a long answer grows once.
+                bytes.reserve(elements.len() + TOKENS_BYTES);
                 bytes.extend_from_slice(elements);
                 true
             })
@@ -160,16 +165,18 @@ impl Reply {
                 if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
                     return;
                 }
-                self.turn_over();
+                let datagram = self.turn_over();
+                self.full.extend(datagram);
                 self.is_trimmed |= self.is_full() || !push(&mut self.writer, alone_max);
             }
         }
     }
 
-    /// Finishes a datagram to a verified sender. The token we owe is the first thing to go if a block fills the datagram.
-    fn turn_over(&mut self) {
+    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go if a
+    /// block fills the datagram.
+    fn turn_over(&mut self) -> Option<Vec<u8>> {
         if self.writer.is_empty() {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
         if self.tokens.is_due {
@@ -177,28 +184,26 @@ impl Reply {
         }
         let datagram = self.writer.take();
         self.full_bytes += datagram.len();
-        self.full.push(datagram);
+        Some(datagram)
     }
 
     /// Finishes the one datagram to an unverified sender. Without room for our token it is not sent: the sender could
     /// never become verified by it.
-    fn close(&mut self, allowance: &Allowance) {
+    fn close(&mut self, allowance: &Allowance) -> Option<Vec<u8>> {
         if self.writer.is_empty() && !self.is_request {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        if push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)) {
-            self.full.push(self.writer.take());
-        }
+        push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)).then(|| self.writer.take())
     }
 
     /// The finished datagrams; none if there is nothing to say.
-    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
-        match self.allowance() {
+    pub(super) fn finish(mut self) -> impl Iterator<Item = Vec<u8>> {
+        let last = match self.allowance() {
             None => self.turn_over(),
             Some(allowance) => self.close(&allowance),
-        }
-        self.full
+        };
+        self.full.into_iter().chain(last)
     }
 
     /// The allowance of an unverified sender.

@@ -29,6 +29,26 @@ impl AddressText {
         AddressText { bytes: cursor.into_inner(), len }
     }
 
+    /// Appends the text in quotes. All the places are copied and those that are not text dropped again: a copy of fixed
+    /// length is a few instructions, where one of any length is a call.
+    pub fn quote_into(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'"');
+        let end = bytes.len() + usize::from(self.len);
+        bytes.extend_from_slice(&self.bytes);
+        bytes.truncate(end);
+        bytes.push(b'"');
+    }
+
+    /// How long the text is.
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// False: every address has a text.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
