@@ -8,9 +8,9 @@ use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::peers::AddressText;
 use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
 use crate::peers::heard::Source;
+use crate::peers::{AddressText, Peer};
 use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::encode::Writer;
@@ -119,11 +119,13 @@ impl<S: Store> Node<S> {
         let mut in_reach = Vec::new();
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
         let asker_scope = scope(asker.ip());
+        let itself = self.peers.get(asker);
         let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
         // Every peer's address is a possible one, so its scope decides.
-        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && peer.address != asker) {
+        let is_itself = |peer: &Peer| itself.is_some_and(|itself| std::ptr::eq(itself, peer));
+        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
             if !names.push(&peer.text) {
                 reply.is_trimmed = true;
             } else if sender.is_verified() && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
