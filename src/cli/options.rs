@@ -1,0 +1,185 @@
+//! From what was typed to [`Arguments`], by way of the one [`table`] of commands and options.
+//!
+//! An option means the same wherever it is allowed, and may stand anywhere. Nothing that is typed is ignored: what is
+//! not in the table is a mistake, and the sentence about it names it.
+
+mod help;
+mod table;
+mod values;
+
+pub(crate) use help::help;
+pub(crate) use table::Command;
+
+use super::Failure;
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use table::{COMMANDS, CommandSpec, OPTIONS, Set};
+use values::shown;
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    pub(crate) command: Command,
+    /// What the command is to be done with.
+    pub(crate) words: Vec<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) no_bootstrap: bool,
+    pub(crate) no_lan: bool,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) count: Option<u64>,
+    pub(crate) json: bool,
+    /// How many `-v` there are, minus how many `-q`.
+    pub(crate) verbosity: i32,
+    pub(crate) help: bool,
+    pub(crate) version: bool,
+}
+
+impl Arguments {
+    /// What the user typed.
+    pub(crate) fn from_command_line() -> Result<Arguments, Failure> {
+        Arguments::read(std::env::args_os().skip(1).collect()).map_err(Failure::Mistake)
+    }
+
+    fn read(typed: Vec<OsString>) -> Result<Arguments, String> {
+        let mut rest = pico_args::Arguments::from_vec(typed.into_iter().flat_map(split).collect());
+        let mut arguments = Arguments::default();
+        let mut used = Vec::new();
+        // Values first, so that none of them is taken for a flag.
+        let (values, flags): (Vec<_>, Vec<_>) = OPTIONS.iter().partition(|spec| matches!(spec.set, Set::Value(..)));
+        for spec in values.into_iter().chain(flags) {
+            let times = spec.read(&mut rest, &mut arguments)?;
+            if times > 1 && !spec.is_repeatable {
+                return Err(format!("{} is given {times} times; once is enough", spec.long));
+            }
+            used.extend((times > 0).then_some(spec));
+        }
+        let command = arguments.take_words(rest.finish())?;
+        if arguments.help || arguments.version {
+            return Ok(arguments);
+        }
+        if let Some(spec) = used.iter().find(|spec| !spec.commands.contains(&arguments.command)) {
+            return Err(format!("{} does not go with {}", spec.long, command.title()));
+        }
+        command.check(&arguments.words)?;
+        Ok(arguments)
+    }
+
+    /// Takes what is left when the options are gone: a command and what it is to be done with.
+    fn take_words(&mut self, rest: Vec<OsString>) -> Result<&'static CommandSpec, String> {
+        for word in rest {
+            let text = word.to_str().ok_or_else(|| format!("'{}' is not valid UTF-8", shown(&word)))?;
+            if text.starts_with('-') && text.len() > 1 {
+                return Err(format!("there is no option '{}' (see cjp2p-node --help)", shown(&word)));
+            }
+            self.words.push(text.to_owned());
+        }
+        if self.words.is_empty() {
+            return COMMANDS.first().ok_or_else(String::new);
+        }
+        let name = self.words.remove(0);
+        let spec = COMMANDS.iter().find(|spec| spec.name == name && !name.is_empty());
+        let spec =
+            spec.ok_or_else(|| format!("there is no command '{}' (see cjp2p-node --help)", shown(name.as_ref())))?;
+        self.command = spec.command;
+        Ok(spec)
+    }
+}
+
+/// `--port=7` is `--port 7`. Anything else stays whole, in whatever encoding it is.
+fn split(word: OsString) -> Vec<OsString> {
+    let takes_value =
+        |name: &[u8]| OPTIONS.iter().any(|spec| matches!(spec.set, Set::Value(..)) && spec.long.as_bytes() == name);
+    let bytes = word.as_bytes();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(equals) if takes_value(&bytes[..equals]) => {
+            [&bytes[..equals], &bytes[equals + 1..]].map(|part| OsStr::from_bytes(part).to_owned()).into()
+        }
+        _ => vec![word],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::Command::{Ping, Run};
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, String> {
+        Arguments::read(line.split_whitespace().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn options_may_stand_anywhere_and_in_both_spellings() {
+        for line in [
+            "--port 7 ping 192.0.2.1 --count=3",
+            "ping --count 3 192.0.2.1 --port=7",
+            "--count 3 --port 7 ping 192.0.2.1",
+        ] {
+            let arguments = read(line).unwrap();
+            assert_eq!((arguments.command, arguments.port, arguments.count), (Ping, Some(7), Some(3)), "{line}");
+            assert_eq!(arguments.words, ["192.0.2.1"]);
+        }
+    }
+
+    #[test]
+    fn verbosity_adds_up() {
+        for (line, verbosity) in [("", 0), ("-v", 1), ("-vv", 2), ("-v --verbose -q", 1), ("-qqq", -3)] {
+            assert_eq!(read(line).unwrap().verbosity, verbosity, "{line}");
+        }
+    }
+
+    #[test]
+    fn several_peers_are_taken_with_or_without_port() {
+        let arguments = read("--peer 192.0.2.1 --peer=[2001:db8::1]:7000").unwrap();
+        assert_eq!(arguments.peers, ["192.0.2.1:24254".parse().unwrap(), "[2001:db8::1]:7000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn every_mistake_is_one_line_that_names_it() {
+        for (line, part) in [
+            ("--nonsense", "'--nonsense'"),
+            ("-x", "'-x'"),
+            ("nonsense", "'nonsense'"),
+            ("--port", "--port"),
+            ("--port 65536", "'65536'"),
+            ("--port -1", "'-1'"),
+            ("--port 1 --port 2", "--port"),
+            ("--bind 192.0.2.1:7", "--bind 192.0.2.1 --port 7"),
+            ("--bind [::1]:7", "--bind ::1 --port 7"),
+            ("--bind localhost", "'localhost'"),
+            ("--peer nobody", "'nobody'"),
+            ("--no-lan --no-lan", "--no-lan"),
+            ("--no-lan ping 192.0.2.1", "--no-lan"),
+            ("--count 1", "--count"),
+            ("--wait 1", "--wait"),
+            ("--json", "--json"),
+            ("ping", "ADDR"),
+            ("ping a b", "'b'"),
+            ("ping a --count 0", "--count"),
+            ("send a", "JSON"),
+            ("send a b --wait nan", "'nan'"),
+            ("send a b --wait -1", "'-1'"),
+            ("send a b --wait 1e300", "'1e300'"),
+            ("status now", "'now'"),
+            ("add", "ADDR"),
+            ("\u{1b}[2J", "[2J"),
+        ] {
+            let why = read(line).unwrap_err();
+            assert!(why.contains(part) && !why.contains(['\n', '\u{1b}']), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn help_names_everything_in_the_table() {
+        let text = help(Run);
+        assert!(COMMANDS.iter().all(|spec| text.contains(&spec.usage())));
+        assert!(OPTIONS.iter().all(|spec| text.contains(&spec.usage())));
+        assert!(text.lines().all(|line| line.len() <= 100));
+        assert!(!help(Ping).contains("--peer") && help(Ping).contains("--count"));
+    }
+}
