@@ -176,32 +176,32 @@ impl Names {
     fn new(room: usize, mut element: Vec<u8>) -> Names {
         element.clear();
         element.extend_from_slice(Self::HEAD);
-        Names { element, room: room.saturating_sub(Self::HEAD.len() + Self::TAIL.len()), count: 0 }
+        // Every name brings a comma, and the last one loses it again.
+        let room = (room + 1).saturating_sub(Self::HEAD.len() + Self::TAIL.len());
+        Names { element, room, count: 0 }
     }
 
     /// Adds a name if it fits.
     fn push(&mut self, text: &AddressText) -> bool {
-        let comma = usize::from(self.count > 0);
-        let bytes = comma + text.len() + 2;
-        if bytes > self.room {
-            return false;
+        let fits = text.entry_len() <= self.room;
+        if fits {
+            text.append_entry(&mut self.element);
+            self.room -= text.entry_len();
+            self.count += 1;
         }
-        if comma > 0 {
-            self.element.push(b',');
-        }
-        text.quote_into(&mut self.element);
-        self.room -= bytes;
-        self.count += 1;
-        true
+        fits
     }
 
     /// Whether no further name can be added, not even the shortest.
     fn is_full(&self) -> bool {
-        const SHORTEST: usize = r#","1.1.1.1:1024""#.len();
+        const SHORTEST: usize = r#""1.1.1.1:1024","#.len();
         self.count == PEERS_ANSWER_MAX || self.room < SHORTEST
     }
 
     fn finish(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.element.pop();
+        }
         self.element.extend_from_slice(Self::TAIL);
         self.element
     }

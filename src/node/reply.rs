@@ -18,8 +18,8 @@ pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
 const TOKEN_BYTES: usize = 55;
 
-/// What both tokens and the brackets need at most when theirs is like the wild's.
-const TOKENS_BYTES: usize = 128;
+/// What stands around the token we owe, comma included.
+const OWED_ELEMENT_BYTES: usize = r#",{"AlwaysReturned":}"#.len();
 
 /// The terms on which a sender is answered.
 #[derive(Debug)]
@@ -102,8 +102,12 @@ impl Reply {
 
     /// How long an element may be so that the token we owe the sender still fits beside it.
     pub(super) fn room_beside_owed(&self) -> usize {
-        const ELEMENT: usize = r#",{"AlwaysReturned":}"#.len();
-        self.room().saturating_sub(self.tokens.owed.as_ref().map_or(0, |owed| ELEMENT + owed.as_json().len()))
+        self.room().saturating_sub(self.owed_bytes())
+    }
+
+    /// What the token we owe needs, with all that stands around it.
+    fn owed_bytes(&self) -> usize {
+        self.tokens.owed.as_ref().map_or(0, |owed| OWED_ELEMENT_BYTES + owed.as_json().len())
     }
 
     /// How long an element may be that is pushed next. A verified sender's next element may begin a new datagram.
@@ -125,10 +129,12 @@ impl Reply {
 
     /// Adds the text of one or more elements.
     pub(super) fn push_bytes(&mut self, elements: &[u8]) {
+        // Room for what is still to come, so that a long answer grows once.
+        let ours = if self.tokens.is_due || !self.is_for_verified() { TOKEN_BYTES + 1 } else { 0 };
+        let room = elements.len() + self.owed_bytes() + ours + BRACKETS_BYTES;
         self.push_with(|writer, limit| {
             writer.push_with(limit, |bytes| {
-                // Room for the tokens too, so that a long answer grows once.
-                bytes.reserve(elements.len() + TOKENS_BYTES);
+                bytes.reserve(room);
                 bytes.extend_from_slice(elements);
                 true
             })
