@@ -118,6 +118,7 @@ impl<S: Store> Node<S> {
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
         let asker_scope = scope(asker.ip());
         let itself = self.peers.get(asker);
+        let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
         let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
@@ -126,7 +127,7 @@ impl<S: Store> Node<S> {
         for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
             if !names.push(&peer.text) {
                 reply.is_trimmed = true;
-            } else if sender.is_verified() && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
+            } else if introduces && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
                 in_reach.push(peer.address);
             }
             if names.is_full() {
@@ -135,7 +136,7 @@ impl<S: Store> Node<S> {
         }
         self.scratch = names.finish();
         reply.push_bytes(&self.scratch);
-        if sender.is_verified() {
+        if introduces {
             self.introduce(now, asker, &in_reach);
         }
     }
@@ -143,9 +144,6 @@ impl<S: Store> Node<S> {
     /// Tells peers of an asker that has just been told of them, so that both write and both NATs open.
     fn introduce(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
         let Some(peer) = self.peers.get_mut(asker) else { return };
-        if peer.introduced.is_some_and(|last| now.since(last) < INTRODUCTION_PAUSE) {
-            return;
-        }
         peer.introduced = Some(now);
         let text = peer.text;
         for address in to {
@@ -159,6 +157,11 @@ impl<S: Store> Node<S> {
             }
         }
     }
+}
+
+/// Whether a peer may be introduced to others again.
+fn may_introduce(peer: &Peer, now: Time) -> bool {
+    peer.introduced.is_none_or(|last| now.since(last) >= INTRODUCTION_PAUSE)
 }
 
 /// A `Peers` element under construction.
