@@ -4,6 +4,7 @@
 //! What it prints are figures and ratios taken within one run; it asserts nothing about them, because machines differ. All
 //! traffic stays on the loopback interface, and everything it starts ends with it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods)] // clocks and sleep are the business of a benchmark
 
 mod echo;
 mod idle;
