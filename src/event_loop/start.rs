@@ -38,7 +38,7 @@ impl EventLoop {
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
         let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
-        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
+        let worker = Worker::start(&data_dir, {
             let deliver = deliver(sender.clone(), waker.clone());
             move |command| deliver(Inbound::Found(command))
         })?;
