@@ -173,7 +173,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
     /// Looks through the folder once and reports what is gone and what is new.
     fn look(&mut self) -> ControlFlow<()> {
         let level = if self.folder.is_new() { Level::Debug } else { Level::Info };
-        let changes = self.folder.look();
+        let mut changes = self.folder.look();
         if !self.folder.is_new() {
             self.index.keep(|name, stamp| self.folder.has(name, stamp));
         }
@@ -182,6 +182,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
             (self.report)(Command::Unshare(name))?;
         }
         let count = changes.settled.len();
+        // What takes long to hash does not keep the rest waiting.
+        changes.settled.sort_by_key(|(name, stamp)| (self.index.get(name, *stamp).is_none(), stamp.size));
         for (name, stamp) in changes.settled {
             self.share(name, stamp, level)?;
         }
@@ -340,6 +342,22 @@ mod tests {
         }
         assert!(worker.stop(Some(Vec::new())));
         assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
+    }
+
+    #[test]
+    fn small_files_and_those_that_need_no_hashing_do_not_wait_for_large_ones() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        write_old(&public.join("remembered"), &"x".repeat(1_000));
+        let (worker, reports) = start(scratch.path());
+        shared(next(&reports));
+        assert!(worker.stop(None));
+        fs::File::create(public.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        fs::write(public.join("small"), "x").unwrap();
+        let (worker, reports) = start(scratch.path());
+        assert_eq!([(); 2].map(|()| shared(next(&reports)).name), ["remembered", "small"]);
+        assert!(worker.stop(None));
     }
 
     #[test]
