@@ -12,12 +12,13 @@
 //! overdraft of 130 − 2 × 52 = 26 bytes is then owed, so the next answer may have 2 × 52 − 28 = 76 bytes, enough for the
 //! token alone (57), which pays 19 bytes back, and so on.
 //!
-//! Why the sum holds: an account's debt grows by exactly what a reply exceeds twice its request. Over any window the
-//! replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half of one request.
-//! A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window.
+//! Why the sum holds: a source's debt is what its replies exceed twice its requests, never less than nothing. Over any
+//! window the replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half of
+//! one request. A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window.
 //!
-//! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing
-//! and can only make strangers' answers smaller: twice a request always remains, and that is enough for the token.
+//! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing and
+//! can only make strangers' answers smaller: twice a request always remains, and that is enough for the token. A shared
+//! debt is paid back by nobody, because one source's small answers must not make room for another's large ones.
 
 use crate::hash::Key;
 use crate::time::Time;
@@ -36,16 +37,40 @@ const DOMAIN: u8 = 3;
 #[derive(Debug)]
 pub struct ReplyBudget {
     key: Key,
-    /// Packed so that untouched accounts are untouched memory: the high half is the second of the last growth, the low half
-    /// the debt in bytes.
+    /// Packed so that untouched accounts are untouched memory, see [`Account`].
     accounts: Vec<u64>,
+}
+
+/// What is owed in one place of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Account {
+    /// The second in which the debt grew last.
+    grown: u32,
+    /// Sixteen bits that tell the indebted source from others in this place, or [`SHARED`].
+    owner: u16,
+    /// In bytes; half of the longest request fits.
+    debt: u16,
+}
+
+/// The owner of a debt that more than one source has made.
+const SHARED: u16 = 0;
+
+impl Account {
+    fn unpack(bits: u64) -> Account {
+        Account { grown: (bits >> 32) as u32, owner: (bits >> 16) as u16, debt: bits as u16 }
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.grown) << 32 | u64::from(self.owner) << 16 | u64::from(self.debt)
+    }
 }
 
 /// What one request may be answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     slot: usize,
-    debt: u32,
+    source: u16,
+    account: Account,
     /// Twice the request with its header: what incurs no debt.
     free: usize,
     /// The longest payload the reply may have.
@@ -60,22 +85,32 @@ impl ReplyBudget {
 
     /// What a request of `payload_len` bytes from `source` may be answered with.
     pub fn allowance(&self, now: Time, source: SocketAddr, payload_len: usize) -> Allowance {
-        let slot = self.key.address(DOMAIN, source) as usize % ACCOUNTS;
-        let account = self.accounts[slot];
-        let (grown, debt) = ((account >> 32) as u32, account as u32);
-        let debt = if seconds(now).saturating_sub(grown) > FORGET_SECONDS { 0 } else { debt };
+        let hash = self.key.address(DOMAIN, source);
+        let slot = hash as usize % ACCOUNTS;
+        // The table uses the low bits of the hash; the high ones tell sources in one place apart.
+        let source = ((hash >> 48) as u16).max(SHARED + 1);
+        let mut account = Account::unpack(self.accounts[slot]);
+        if account.debt == 0 || seconds(now).saturating_sub(account.grown) > FORGET_SECONDS {
+            account = Account { grown: seconds(now), owner: source, debt: 0 };
+        }
         let request = payload_len + HEADER_BYTES;
+        let overdraft = (request / 2).saturating_sub(usize::from(account.debt));
         let free = 2 * request;
-        let overdraft = (request / 2).saturating_sub(debt as usize);
-        Allowance { slot, debt, free, payload_max: (free + overdraft).saturating_sub(HEADER_BYTES) }
+        Allowance { slot, source, account, free, payload_max: (free + overdraft).saturating_sub(HEADER_BYTES) }
     }
 
     /// Books a reply of `payload_len` bytes under its allowance.
     pub fn book(&mut self, now: Time, allowance: Allowance, payload_len: usize) {
+        let Allowance { slot, source, mut account, free, .. } = allowance;
         let reply = payload_len + HEADER_BYTES;
-        let debt = (allowance.debt as usize + reply).saturating_sub(allowance.free) as u32;
-        let grown = if debt > allowance.debt { seconds(now) } else { (self.accounts[allowance.slot] >> 32) as u32 };
-        self.accounts[allowance.slot] = u64::from(grown) << 32 | u64::from(debt);
+        if reply > free {
+            account.grown = seconds(now);
+            account.debt = account.debt.saturating_add(u16::try_from(reply - free).unwrap_or(u16::MAX));
+            account.owner = if account.owner == source { source } else { SHARED };
+        } else if account.owner == source {
+            account.debt = account.debt.saturating_sub(u16::try_from(free - reply).unwrap_or(u16::MAX));
+        }
+        self.accounts[slot] = account.pack();
     }
 }
 
@@ -124,6 +159,29 @@ mod tests {
         let second = budget.allowance(at(100), source, SMALLEST_REQUEST);
         budget.book(at(100), second, TOKEN_ALONE);
         assert_eq!(budget.allowance(at(100), source, SMALLEST_REQUEST).payload_max, 76 + 19);
+    }
+
+    #[test]
+    fn a_small_answer_to_one_source_pays_nothing_back_for_another_that_shares_the_account() {
+        let (mut budget, source) = budget();
+        let slot = budget.allowance(at(100), source, SMALLEST_REQUEST).slot;
+        let shares = |other: &SocketAddr| budget.allowance(at(100), *other, SMALLEST_REQUEST).slot == slot;
+        let other = (1..).map(|n: u32| SocketAddr::from((n.to_be_bytes(), 5000))).find(shares).unwrap();
+        let first = budget.allowance(at(100), source, SMALLEST_REQUEST);
+        budget.book(at(100), first, 102);
+        for _ in 0..10 {
+            let between = budget.allowance(at(101), other, SMALLEST_REQUEST);
+            budget.book(at(101), between, TOKEN_ALONE);
+        }
+        assert_eq!(budget.allowance(at(102), source, SMALLEST_REQUEST).payload_max, 76);
+        // A larger request of the other makes the debt a common one, which nobody pays back.
+        let larger = budget.allowance(at(103), other, 3 * SMALLEST_REQUEST);
+        budget.book(at(103), larger, larger.payload_max);
+        for source in [source, other, source] {
+            let small = budget.allowance(at(104), source, SMALLEST_REQUEST);
+            assert_eq!(small.payload_max, 76);
+            budget.book(at(104), small, TOKEN_ALONE);
+        }
     }
 
     #[test]

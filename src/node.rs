@@ -5,7 +5,9 @@
 //! - [`interface`]: what goes in and out besides datagrams,
 //! - `dispatch`: who sent this, and one match over all messages,
 //! - `reply`: an answer under construction, and the only place that adds tokens,
-//! - `peering`: making contact, believing, introducing,
+//! - `peering`: making contact and believing,
+//! - `naming`: telling peers of one another,
+//! - `notes`: writing to a peer unasked,
 //! - `upkeep`: what the passing of time brings,
 //! - `chat` and `serve`: the two services built on top.
 //!
@@ -14,6 +16,8 @@
 mod chat;
 mod dispatch;
 mod interface;
+mod naming;
+mod notes;
 mod peering;
 mod reply;
 mod serve;
@@ -26,13 +30,13 @@ use crate::content::{Rumours, SharedFile, Shelf, Store};
 use crate::counters::Counters;
 use crate::hash::Key;
 use crate::peers::PeerTable;
+use crate::peers::anchors::Anchors;
 use crate::peers::contacts::Contacts;
 use crate::peers::heard::HeardTable;
 use crate::peers::links::Links;
 use crate::time::Time;
 use crate::tokens::Issuer;
 use chat::ChatRoom;
-use peering::Anchors;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
@@ -80,7 +84,7 @@ impl<S: Store> Node<S> {
             peers: PeerTable::new(Key::new(&mut rng)),
             heard: HeardTable::new(Key::new(&mut rng)),
             links: Links::default(),
-            anchors: Anchors::new(&config),
+            anchors: peering::anchors_of(&config),
             limits: peering::Limits::default(),
             chat: ChatRoom::new(Key::new(&mut rng)),
             shelf: Shelf::default(),

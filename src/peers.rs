@@ -3,6 +3,7 @@
 //! - This file holds the table of **verified** peers: addresses that returned our token. Only they are passed on.
 //! - [`heard`] holds addresses that somebody named. They are hints, tried a few times and dropped.
 //! - [`contacts`] limits how often an address that never answered is written to, whoever names it.
+//! - [`anchors`] holds the addresses we return to when we know too few.
 //! - [`links`] holds the handful of neighbours whose path through NATs is kept open.
 //!
 //! Nothing here sends or decides to send. A newcomer never displaces a peer that is alive: a full table, or a full network
@@ -10,6 +11,7 @@
 //! (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by arriving in numbers.
 
 pub mod address;
+pub mod anchors;
 pub mod contacts;
 pub mod heard;
 pub mod links;

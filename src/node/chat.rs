@@ -4,7 +4,7 @@
 //! leave as they came, only cut: making them safe for a terminal is up to whoever prints them.
 
 use super::dispatch::Sender;
-use super::peering::Note;
+use super::notes::Note;
 use super::reply::Reply;
 use super::{CommandError, Event, Node};
 use crate::content::Store;

@@ -116,13 +116,18 @@ impl Reply {
         let elements = writer.take();
         // Without the brackets; an empty array has nothing to add.
         if let Some(elements) = elements.get(1..elements.len() - 1).filter(|elements| !elements.is_empty()) {
-            self.push_with(|writer, limit| {
-                writer.push_with(limit, |bytes| {
-                    bytes.extend_from_slice(elements);
-                    true
-                })
-            });
+            self.push_bytes(elements);
         }
+    }
+
+    /// Adds the text of one or more elements.
+    pub(super) fn push_bytes(&mut self, elements: &[u8]) {
+        self.push_with(|writer, limit| {
+            writer.push_with(limit, |bytes| {
+                bytes.extend_from_slice(elements);
+                true
+            })
+        });
     }
 
     /// Adds a message.

@@ -4,7 +4,8 @@
 //! Every job has a deadline of its own and puts it into the future when it has run. A node with enough neighbours wakes up
 //! about once every three seconds, to exchange one small probe.
 
-use super::peering::{Note, PEERS_SAVED_MAX};
+use super::notes::Note;
+use super::peering::PEERS_SAVED_MAX;
 use super::{Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::FORGET_AFTER;

@@ -1,0 +1,169 @@
+//! Naming peers to one another: answering `PleaseSendPeers`, taking what others name, and introducing.
+//!
+//! Only peers that returned our token are named. What others name is a hint, and nothing at all if it could not be
+//! meant for us: of narrower scope than who says it, or no address of a peer.
+
+use super::Node;
+use super::dispatch::Sender;
+use super::reply::Reply;
+use crate::content::Store;
+use crate::peers::address::{makes_sense_to, network, plain};
+use crate::peers::heard::Source;
+use crate::rate::Rate;
+use crate::time::Time;
+use crate::wire::encode::Writer;
+use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Text};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The most addresses in one `Peers`: what the wild sends.
+pub const PEERS_ANSWER_MAX: usize = 46;
+
+/// Contacts that introductions make a settled node undertake.
+const INTRODUCED_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
+
+/// Introductions that we make.
+const INTRODUCE_RATE: Rate = Rate { burst: 32, interval: Duration::from_millis(125) };
+
+/// How many of the peers handed to an asker are told of it: about as many as it will try at once.
+const INTRODUCTIONS_PER_ANSWER: usize = 4;
+
+/// A peer is introduced again no sooner than this.
+const INTRODUCTION_PAUSE: Duration = Duration::from_secs(10);
+
+/// Answers to a question of ours are expected for this long.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+impl<S: Store> Node<S> {
+    /// Takes addresses from a peer, or from an address that we have just asked.
+    pub(super) fn take_peers(&mut self, now: Time, sender: &Sender, names: &[Text<'_>]) {
+        let was_asked = match self.peers.get(sender.address) {
+            Some(peer) => peer.asked.is_some_and(|asked| now.since(asked) < ANSWER_WAIT),
+            None => self
+                .heard
+                .get_mut(sender.address)
+                .is_some_and(|heard| heard.tries > 0 && now.since(heard.touched) < ANSWER_WAIT),
+        };
+        if !sender.is_verified() && !was_asked {
+            self.counters.messages_unverified += 1;
+            return;
+        }
+        let source = Source::Peer(network(sender.address.ip()));
+        // A single name is, or might be, an introduction: the path through our NAT opens when we write there.
+        let is_introduction = names.len() == 1;
+        for name in names.iter().take(2 * PEERS_ANSWER_MAX) {
+            self.take_name(now, sender, name, source, is_introduction);
+        }
+    }
+
+    fn take_name(&mut self, now: Time, sender: &Sender, name: &str, source: Source, is_introduction: bool) {
+        let address = name.parse().ok().map(plain);
+        let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
+            self.counters.addresses_ignored += 1;
+            return;
+        };
+        if self.peers.get(address).is_some() || self.heard.contains(address) {
+            return;
+        }
+        if !self.contacts.may_contact(now, address) || !self.heard.insert(now, address, source) {
+            self.counters.addresses_ignored += 1;
+            return;
+        }
+        if self.is_hungry() {
+            self.note_progress(now);
+            self.contact(now, address);
+        } else if is_introduction && self.limits.introduced.allow(now, INTRODUCED_RATE) {
+            self.contact(now, address);
+        }
+    }
+
+    /// Answers `PleaseSendPeers` with verified peers that make sense to the asker, those in reach first.
+    pub(super) fn answer_peers(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
+        let asker = sender.address;
+        // One address less is a small loss; without its token the asker would not believe us.
+        let mut names = Names::new(reply.room_beside_owed());
+        let mut in_reach = Vec::new();
+        let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
+        let sample = self.peers.sample(most, &mut self.rng);
+        let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
+        let stale = sample.filter(|peer| !peer.is_fresh(now));
+        for peer in fresh.chain(stale).filter(|peer| peer.address != asker && makes_sense_to(peer.address, asker)) {
+            if !names.push(peer.text.as_bytes()) {
+                reply.is_trimmed = true;
+            } else if in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
+                in_reach.push(peer.address);
+            }
+            if names.is_full() {
+                break;
+            }
+        }
+        names.finish();
+        reply.push_bytes(&names.element);
+        if sender.is_verified() {
+            self.introduce(now, asker, &in_reach);
+        }
+    }
+
+    /// Tells peers of an asker that has just been told of them, so that both write and both NATs open.
+    fn introduce(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
+        let Some(peer) = self.peers.get_mut(asker) else { return };
+        if peer.introduced.is_some_and(|last| now.since(last) < INTRODUCTION_PAUSE) {
+            return;
+        }
+        peer.introduced = Some(now);
+        let text = peer.text;
+        for address in to {
+            // Without its token it would not believe us.
+            let owes = self.peers.get(*address).is_some_and(|peer| peer.owed.is_some());
+            if owes && makes_sense_to(asker, *address) && self.limits.introduce.allow(now, INTRODUCE_RATE) {
+                let mut writer = Writer::default();
+                let payload = [br#"{"peers":[""#, text.as_bytes(), br#""]}"#].concat();
+                writer.push_raw("Peers", &String::from_utf8_lossy(&payload), DATAGRAM_SEND_MAX_BYTES);
+                self.finish_note(*address, &mut writer, false);
+            }
+        }
+    }
+}
+
+/// A `Peers` element under construction.
+struct Names {
+    element: Vec<u8>,
+    room: usize,
+    count: usize,
+}
+
+impl Names {
+    const HEAD: &[u8] = br#"{"Peers":{"peers":["#;
+    const TAIL: &[u8] = b"]}}";
+
+    /// An element of at most `room` bytes without names.
+    fn new(room: usize) -> Names {
+        let room = room.saturating_sub(Self::HEAD.len() + Self::TAIL.len());
+        Names { element: Self::HEAD.to_vec(), room, count: 0 }
+    }
+
+    /// Adds a name if it fits.
+    fn push(&mut self, text: &[u8]) -> bool {
+        let opening: &[u8] = if self.count == 0 { b"\"" } else { b",\"" };
+        let bytes = opening.len() + text.len() + 1;
+        if bytes > self.room {
+            return false;
+        }
+        self.element.extend_from_slice(opening);
+        self.element.extend_from_slice(text);
+        self.element.push(b'"');
+        self.room -= bytes;
+        self.count += 1;
+        true
+    }
+
+    /// Whether no further name can be added, not even the shortest.
+    fn is_full(&self) -> bool {
+        const SHORTEST: usize = r#","1.1.1.1:1024""#.len();
+        self.count == PEERS_ANSWER_MAX || self.room < SHORTEST
+    }
+
+    fn finish(&mut self) {
+        self.element.extend_from_slice(Self::TAIL);
+    }
+}

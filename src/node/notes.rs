@@ -1,0 +1,60 @@
+//! Writing to a verified peer: what a datagram says, and the tokens that ride on it.
+
+use super::reply::{push_owed, push_token};
+use super::{Destination, Node};
+use crate::content::Store;
+use crate::peers::Probe;
+use crate::time::Time;
+use crate::wire::encode::Writer;
+use crate::wire::messages::PleaseSendPeers;
+use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
+use std::net::SocketAddr;
+
+/// What a datagram to a peer says besides the tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Note {
+    /// Ask for peers.
+    pub(super) asks_for_peers: bool,
+    /// Send a round-trip probe.
+    pub(super) probes: bool,
+    /// Ask for our token to be returned even if the peer should know it.
+    pub(super) gives_token: bool,
+}
+
+impl<S: Store> Node<S> {
+    /// Writes to a verified peer.
+    pub(super) fn write_to(&mut self, now: Time, address: SocketAddr, note: Note) {
+        let mut writer = self.begin_note(now, address, note);
+        if !writer.is_empty() {
+            self.finish_note(address, &mut writer, note.gives_token);
+        }
+    }
+
+    /// The messages of a note, without the tokens.
+    pub(super) fn begin_note(&mut self, now: Time, address: SocketAddr, note: Note) -> Writer {
+        let mut writer = Writer::default();
+        let Some(peer) = self.peers.get_mut(address) else { return writer };
+        if note.asks_for_peers {
+            peer.asked = Some(now);
+            writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), DATAGRAM_SEND_MAX_BYTES);
+        }
+        if note.probes {
+            let cookie = self.issuer.probe(&mut self.rng);
+            let is_wanted = peer.probe.is_some_and(|probe| probe.is_wanted);
+            peer.probe = Some(Probe { cookie, sent: now, is_wanted });
+            writer.push_cookie("PleaseReturnThisMessage", cookie.as_bytes(), DATAGRAM_SEND_MAX_BYTES);
+        }
+        writer
+    }
+
+    /// Adds the tokens to a note and sends it. Ours is added if wanted, or if the peer cannot know the current one.
+    pub(super) fn finish_note(&mut self, address: SocketAddr, writer: &mut Writer, gives_token: bool) {
+        let peer = self.peers.get(address);
+        let is_ageing = peer.is_none_or(|peer| peer.heard < self.issuer.rotated());
+        push_owed(writer, peer.and_then(|peer| peer.owed.as_ref()), DATAGRAM_SEND_MAX_BYTES);
+        if gives_token || is_ageing {
+            push_token(writer, self.issuer.token(address), DATAGRAM_SEND_MAX_BYTES);
+        }
+        self.send(Destination::Address(address), writer.take());
+    }
+}

@@ -1,0 +1,48 @@
+//! Addresses that a node returns to whenever it knows too few peers: given by the user, built in, or remembered.
+
+use super::address::{is_possible, plain};
+use std::net::SocketAddr;
+
+/// The most addresses that are tried forever: built in, given by the user, or remembered.
+pub const ANCHORS_MAX: usize = 512;
+
+/// Addresses we return to whenever we know too few peers.
+#[derive(Debug, Default)]
+pub struct Anchors {
+    entries: Vec<Anchor>,
+}
+
+#[derive(Debug)]
+struct Anchor {
+    address: SocketAddr,
+    /// From an earlier run: given up once it has failed while others were in reach.
+    is_remembered: bool,
+}
+
+impl Anchors {
+    /// Adds an address, unless it can be nobody's or there are too many. Says whether it is an anchor now.
+    pub fn add(&mut self, address: SocketAddr, is_remembered: bool) -> bool {
+        let address = plain(address);
+        let is_known = self.entries.iter().any(|anchor| anchor.address == address);
+        let has_room = self.entries.len() < ANCHORS_MAX && is_possible(address);
+        if has_room && !is_known {
+            self.entries.push(Anchor { address, is_remembered });
+        }
+        is_known || has_room
+    }
+
+    /// All of them.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.entries.iter().map(|anchor| anchor.address)
+    }
+
+    /// The addresses of an earlier run that have not been given up.
+    pub fn remembered(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.entries.iter().filter(|anchor| anchor.is_remembered).map(|anchor| anchor.address)
+    }
+
+    /// Gives up an address of an earlier run.
+    pub fn give_up(&mut self, address: SocketAddr) {
+        self.entries.retain(|anchor| !anchor.is_remembered || anchor.address != address);
+    }
+}

@@ -1,0 +1,377 @@
+//! The invariants of the design as checks on one node's life, from birth to restart, after every event.
+//!
+//! The checks see only what crosses the node's border, as an outsider would: datagrams, events, deadlines. They refuse
+//! to look into its tables, so the node cannot satisfy them by believing in itself. They change nothing and draw
+//! nothing, so a run with them is the run without.
+
+mod budget;
+mod contacts;
+
+use crate::eye::{self, Element, Scope, scope};
+use budget::Account;
+use cjp2p_node::node::{Destination, Event, Transmit};
+use cjp2p_node::wire::{self, DATAGRAM_SEND_MAX_BYTES, Message};
+use cjp2p_node::{Time, node::Config};
+use contacts::Contacts;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The smallest request there is; it must always earn a token.
+pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
+
+/// What a node may send within a minute without being asked: twice the datagrams of [`crate::figures`]' idle budget
+/// of 10 MB a day (7 KB a minute, sent and received, about 100 bytes each), since a restart and a wake are busier.
+pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
+
+/// How often a node may ask to be woken within a minute: one timer of a second, and as often again for deadlines.
+pub const WAKES_PER_MINUTE_MAX: usize = 400;
+
+/// How often within a minute somebody can make a node ask a peer something in the name of that peer: one each 5 s.
+pub const PROVOKED_PER_MINUTE_MAX: usize = 13;
+
+/// How long a token is accepted at most, by the node's own clock: two rotations of an hour.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(7_200);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Why a node had the chance to speak.
+#[derive(Debug)]
+pub enum Cause {
+    /// A datagram came in.
+    Datagram(Heard),
+    /// A deadline passed, or the node was born.
+    Timeout,
+    /// A command.
+    Command,
+}
+
+/// A datagram that came in, as far as the checks care.
+#[derive(Debug, Default)]
+pub struct Heard {
+    from: Option<SocketAddr>,
+    bytes: usize,
+    is_verified: bool,
+    is_smallest: bool,
+    is_tokens_only: bool,
+    asks_large: bool,
+    unknown: Vec<(String, String)>,
+}
+
+/// What we know of one address, all by watching.
+#[derive(Debug, Default)]
+struct Acquaintance {
+    /// The tokens the node gave it, and when it did last, by the node's clock.
+    issued: BTreeMap<String, Time>,
+    /// The payloads it asked to have returned.
+    owed: BTreeSet<String>,
+    /// The probes the node sent it.
+    probes: BTreeSet<String>,
+    /// Whether it returned a token or a probe.
+    is_proven: bool,
+    /// Whether it was heard, configured, or named by somebody of no wider scope.
+    is_legitimate: bool,
+    contacts: Contacts,
+    /// Questions that datagrams without token provoked after it was proven.
+    provoked: Vec<Time>,
+}
+
+/// The checks of one node between birth and restart.
+#[derive(Debug)]
+pub struct Checks {
+    known: BTreeMap<SocketAddr, Acquaintance>,
+    accounts: BTreeMap<SocketAddr, Account>,
+    accounts_swept: Time,
+    unprompted: Vec<Time>,
+    wakes: Vec<Time>,
+}
+
+impl Checks {
+    pub fn new(config: &Config, now: Time) -> Checks {
+        let mut checks = Checks {
+            known: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            accounts_swept: now,
+            unprompted: Vec::new(),
+            wakes: Vec::new(),
+        };
+        for address in config.contacts.iter().chain(&config.remembered) {
+            checks.allow(*address);
+        }
+        checks
+    }
+
+    /// The user named this address.
+    pub fn allow(&mut self, address: SocketAddr) {
+        self.known.entry(address).or_default().is_legitimate = true;
+    }
+
+    /// Whether this address returned a token or a probe.
+    pub fn is_proven(&self, address: SocketAddr) -> bool {
+        self.known.get(&address).is_some_and(|known| known.is_proven)
+    }
+
+    /// Reads a datagram that is about to be handed to the node.
+    pub fn hear(&mut self, now: Time, clock: Time, from: SocketAddr, bytes: &[u8]) -> Heard {
+        let mut heard = Heard { from: Some(from), bytes: bytes.len(), ..Heard::default() };
+        heard.is_smallest = bytes == SMALLEST_REQUEST;
+        if let Ok(decoded) = wire::decode(bytes) {
+            heard.is_tokens_only = !decoded.messages.is_empty();
+            for message in &decoded.messages {
+                self.read(clock, from, message, &mut heard);
+            }
+        }
+        let known = self.known.entry(from).or_default();
+        known.is_legitimate = true;
+        known.is_proven |= heard.is_verified;
+        if !heard.is_verified {
+            self.accounts.entry(from).or_default().hear(now, bytes.len());
+        }
+        self.sweep(now);
+        heard
+    }
+
+    fn read(&mut self, clock: Time, from: SocketAddr, message: &Message<'_>, heard: &mut Heard) {
+        let known = self.known.entry(from).or_default();
+        heard.is_tokens_only &= is_token(message.name());
+        match message {
+            Message::AlwaysReturned(payload) => {
+                let is_alive = |issued: &Time| clock.since(*issued) <= TOKEN_LIFETIME;
+                let is_it = |(token, issued)| payload.0.get().contains::<&str>(token) && is_alive(issued);
+                heard.is_verified |= known.issued.iter().any(|(token, issued)| is_it((token.as_str(), issued)));
+            }
+            Message::ReturnedMessage(payload) => known.is_proven |= known.probes.contains(payload.0.get()),
+            Message::PleaseAlwaysReturnThisMessage(payload) => _ = known.owed.insert(payload.0.get().to_owned()),
+            Message::PleaseSendContent(ask) => heard.asks_large |= ask.length > 4096,
+            Message::Peers(peers) => self.names(from, peers.peers.0.iter().map(|text| &**text)),
+            Message::MaybeTheyHaveSome(maybe) => self.names(from, maybe.peers.0.iter().map(|text| &**text)),
+            Message::Unknown(unknown) => {
+                heard.unknown.push((unknown.name.clone().into_owned(), unknown.payload.get().to_owned()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes note of addresses of narrow scope that somebody of no wider scope named.
+    fn names<'a>(&mut self, from: SocketAddr, names: impl Iterator<Item = &'a str>) {
+        let from_scope = scope(from.ip());
+        if from_scope == Scope::Global {
+            return;
+        }
+        for address in names.filter_map(|name| name.parse::<SocketAddr>().ok()) {
+            if scope(address.ip()) >= from_scope {
+                self.known.entry(address).or_default().is_legitimate = true;
+            }
+        }
+    }
+
+    /// Checks what the node did in answer to a cause.
+    pub fn spoke(
+        &mut self,
+        now: Time,
+        clock: Time,
+        cause: &Cause,
+        sent: &[Transmit],
+        events: &[Event],
+    ) -> Result<(), String> {
+        let mut replies = Vec::new();
+        let mut has_token = false;
+        for transmit in sent {
+            let elements = self.well_formed(cause, transmit)?;
+            let Destination::Address(to) = transmit.to else {
+                self.unprompted(now, cause)?;
+                continue;
+            };
+            self.reachable(to)?;
+            for element in &elements {
+                self.element(clock, to, element)?;
+            }
+            match cause {
+                // A datagram that asks for something is our own initiative, whatever provoked it: invariant 8.
+                Cause::Datagram(heard) if heard.from == Some(to) && !elements.iter().any(is_question) => {
+                    has_token |= elements.iter().any(|element| element.name == "PleaseAlwaysReturnThisMessage");
+                    if heard.is_tokens_only && elements.iter().all(|element| is_token(&element.name)) {
+                        return Err(format!("tokens alone were answered with tokens alone, to {to}"));
+                    }
+                    replies.push(transmit.payload.len());
+                }
+                Cause::Datagram(heard) if heard.from == Some(to) && !heard.is_verified => self.provoked(now, to)?,
+                _ => self.contact(now, cause, to)?,
+            }
+        }
+        if let Cause::Datagram(heard) = cause {
+            self.replied(now, heard, &replies, has_token)?;
+            unknown_came_out(heard, events)?;
+        }
+        Ok(())
+    }
+
+    /// Invariant 3.
+    fn well_formed<'a>(&self, cause: &Cause, transmit: &'a Transmit) -> Result<Vec<Element<'a>>, String> {
+        let asks_large = matches!(cause, Cause::Datagram(heard) if heard.asks_large);
+        if transmit.payload.len() > DATAGRAM_SEND_MAX_BYTES && !asks_large {
+            return Err(format!("a datagram of {} bytes to {:?}", transmit.payload.len(), transmit.to));
+        }
+        eye::read(&transmit.payload).map_err(|why| {
+            format!("sent what no node understands ({why}): {}", String::from_utf8_lossy(&transmit.payload))
+        })
+    }
+
+    /// The last part of invariant 8: some addresses are not written to at all.
+    fn reachable(&self, to: SocketAddr) -> Result<(), String> {
+        if to.port() < 1024 {
+            return Err(format!("wrote to {to}, a port below 1024"));
+        }
+        let is_legitimate = self.known.get(&to).is_some_and(|known| known.is_legitimate);
+        match scope(to.ip()) {
+            Scope::None => Err(format!("wrote to {to}, which is nobody's address")),
+            Scope::Global => Ok(()),
+            _ if is_legitimate => Ok(()),
+            narrow => Err(format!("wrote to {to} ({narrow:?}), which only somebody of wider scope had named")),
+        }
+    }
+
+    /// Invariants 4 and 8: tokens go home, and names are proven.
+    fn element(&mut self, clock: Time, to: SocketAddr, element: &Element<'_>) -> Result<(), String> {
+        let payload = element.payload;
+        match &*element.name {
+            "PleaseAlwaysReturnThisMessage" => {
+                let cookie =
+                    cookie(payload).ok_or_else(|| format!("sent the token {payload}, which the wild ignores"))?;
+                self.known.entry(to).or_default().issued.insert(cookie, clock);
+            }
+            "AlwaysReturned" if !self.known.get(&to).is_some_and(|known| known.owed.contains(payload)) => {
+                return Err(format!("returned {payload} to {to}, which never issued it"));
+            }
+            "PleaseReturnThisMessage" => {
+                self.known.entry(to).or_default().probes.insert(payload.to_owned());
+            }
+            "Peers" | "MaybeTheyHaveSome" => return self.named(to, payload),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn named(&self, to: SocketAddr, payload: &str) -> Result<(), String> {
+        for address in eye::addresses(payload)? {
+            if !self.is_proven(address) {
+                return Err(format!("named {address} to {to}, though it never returned a token or a probe"));
+            }
+            if scope(address.ip()) == Scope::Link {
+                return Err(format!("named the link-local address {address}"));
+            }
+            if scope(address.ip()) < scope(to.ip()) {
+                return Err(format!("named {address} to {to}, which cannot reach it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Invariants 2 and 8: what the node sends by its own initiative.
+    fn contact(&mut self, now: Time, cause: &Cause, to: SocketAddr) -> Result<(), String> {
+        self.unprompted(now, cause)?;
+        let known = self.known.entry(to).or_default();
+        if known.is_proven { Ok(()) } else { known.contacts.add(now).map_err(|why| format!("{to}: {why}")) }
+    }
+
+    /// The same, provoked by a datagram without token: somebody may have forged it in the name of a peer.
+    fn provoked(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
+        let known = self.known.entry(to).or_default();
+        if !known.is_proven {
+            return known.contacts.add(now).map_err(|why| format!("{to}: {why}"));
+        }
+        let count = within_a_minute(&mut known.provoked, now);
+        if count > PROVOKED_PER_MINUTE_MAX {
+            return Err(format!("{count} questions within a minute to the peer {to}, provoked without a token"));
+        }
+        Ok(())
+    }
+
+    fn unprompted(&mut self, now: Time, cause: &Cause) -> Result<(), String> {
+        if !matches!(cause, Cause::Timeout) {
+            return Ok(());
+        }
+        let count = within_a_minute(&mut self.unprompted, now);
+        if count > UNPROMPTED_PER_MINUTE_MAX {
+            return Err(format!("{count} datagrams within a minute that nobody asked for"));
+        }
+        Ok(())
+    }
+
+    /// Invariant 1.
+    fn replied(&mut self, now: Time, heard: &Heard, replies: &[usize], has_token: bool) -> Result<(), String> {
+        let (Some(from), false) = (heard.from, heard.is_verified) else {
+            return Ok(());
+        };
+        if !replies.is_empty() {
+            let account = self.accounts.entry(from).or_default();
+            account.reply(now, heard.bytes, replies).map_err(|why| format!("{from}: {why}"))?;
+        }
+        let deserves_token = heard.is_smallest && from.port() >= 1024 && scope(from.ip()) != Scope::None;
+        if deserves_token && !has_token {
+            return Err(format!("the smallest request, from {from}, earned no token"));
+        }
+        Ok(())
+    }
+
+    /// Invariant 6, after a timeout: the next deadline lies ahead, and they do not come too thick.
+    pub fn deadline(&mut self, now: Time, clock: Time, next: Option<Time>) -> Result<(), String> {
+        if next.is_some_and(|next| next <= clock) {
+            return Err(format!("after the timeout of {clock:?} the next deadline is {next:?}"));
+        }
+        let count = within_a_minute(&mut self.wakes, now);
+        if count > WAKES_PER_MINUTE_MAX {
+            return Err(format!("{count} timeouts within a minute: a busy loop"));
+        }
+        Ok(())
+    }
+
+    /// Forgets accounts that no window can contain, now and then, so that floods do not fill the memory of the test.
+    fn sweep(&mut self, now: Time) {
+        if now.since(self.accounts_swept) >= MINUTE {
+            self.accounts_swept = now;
+            self.accounts.retain(|_, account| !account.is_over(now));
+        }
+    }
+}
+
+/// Adds an instant and says how many lie within the last minute.
+fn within_a_minute(times: &mut Vec<Time>, now: Time) -> usize {
+    times.retain(|time| now.since(*time) < MINUTE);
+    times.push(now);
+    times.len()
+}
+
+/// Whether this asks for an answer; tokens ride along with everything.
+fn is_question(element: &Element<'_>) -> bool {
+    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage")
+}
+
+fn is_token(name: &str) -> bool {
+    matches!(name, "PleaseAlwaysReturnThisMessage" | "AlwaysReturned")
+}
+
+/// The eight characters in `{"cookie":"…"}`, which is the only form the wild understands.
+fn cookie(payload: &str) -> Option<String> {
+    let cookie = payload.strip_prefix(r#"{"cookie":""#)?.strip_suffix(r#""}"#)?;
+    let is_plain =
+        cookie.len() == 8 && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    is_plain.then(|| cookie.to_owned())
+}
+
+/// Invariant 7: either the whole datagram was dropped, or every unknown message came out byte for byte, in order.
+fn unknown_came_out(heard: &Heard, events: &[Event]) -> Result<(), String> {
+    let mut out = Vec::new();
+    for event in events {
+        if let Event::Unknown { from, is_verified, name, payload } = event {
+            if Some(*from) != heard.from || *is_verified && !heard.is_verified {
+                return Err(format!("{event:?} came out of a datagram from {:?}", heard.from));
+            }
+            out.push((name.clone(), payload.clone()));
+        }
+    }
+    if out != heard.unknown {
+        return Err(format!("unknown messages {:?} came out as {out:?}", heard.unknown));
+    }
+    Ok(())
+}

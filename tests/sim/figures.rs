@@ -1,0 +1,101 @@
+//! The figures that a swarm of a thousand has to show, printed and asserted. In an unoptimised build the swarm is a
+//! tenth of that, to keep the wait bearable; the claims stay the same.
+
+use crate::net::Faults;
+use crate::query::told_of;
+use crate::rng::Rng;
+use crate::scenario::OTHERS_WANTED;
+use crate::world::World;
+use std::net::SocketAddr;
+
+const SWARM: usize = if cfg!(debug_assertions) { 100 } else { 1000 };
+
+/// What a settled node may send and receive in a day, headers included.
+const IDLE_BYTES_PER_DAY_MAX: u64 = 10_000_000;
+
+/// How many neighbours it must be able to reach at any moment.
+const REACHABLE_MIN: usize = 5;
+
+/// Neighbours behind routers, in parts of a thousand.
+const BEHIND_NAT: u32 = 800;
+
+#[test]
+fn a_thousand_nodes_in_a_random_tree_know_eight_others_within_a_minute() {
+    let mut world = World::new(7, "figure: random tree");
+    world.faults = Faults { loss: 100, ..Faults::default() };
+    let mut rng = world.rng.fork();
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for n in 0..SWARM {
+        let contact: Vec<_> = (n > 0).then(|| rng.pick(&addresses)).into_iter().collect();
+        let place = world.public();
+        world.add_node(place, told_of(&contact));
+        addresses.extend(place.v4);
+    }
+    let second = world.until_all_know(OTHERS_WANTED, 60);
+    println!("{SWARM} nodes, 10 % loss: every node knows {OTHERS_WANTED} verified others after {second:?} s");
+    if second.is_none() {
+        let poor = world.nodes().into_iter().filter(|node| world.knows(*node).len() < OTHERS_WANTED).count();
+        panic!("{poor} of {SWARM} nodes know fewer than {OTHERS_WANTED} others after 60 s");
+    }
+}
+
+#[test]
+fn a_settled_node_behind_a_router_spends_under_ten_megabytes_a_day() {
+    let mut world = settled_swarm();
+    let before: Vec<_> = world.hosts.iter().map(|host| host.traffic).collect();
+    let mut fewest = usize::MAX;
+    let mut poor = 0;
+    for _ in 0..30 {
+        // 121 seconds are no multiple of any pace, so the samples fall into every phase of the keep-alives.
+        world.run_for(121);
+        let counts: Vec<_> = world.nodes().iter().map(|node| reachable(&world, *node)).collect();
+        fewest = fewest.min(counts.iter().copied().min().unwrap_or(0));
+        poor += counts.iter().filter(|count| **count < REACHABLE_MIN).count();
+    }
+    let seconds = 30 * 121;
+    let per_day: Vec<u64> = world
+        .hosts
+        .iter()
+        .zip(&before)
+        .map(|(host, before)| {
+            host.traffic.bytes_sent + host.traffic.bytes_received - before.bytes_sent - before.bytes_received
+        })
+        .map(|bytes| bytes * 86_400 / seconds)
+        .collect();
+    let mean = per_day.iter().sum::<u64>() / per_day.len() as u64;
+    let most = per_day.iter().copied().max().unwrap_or(0);
+    println!(
+        "{SWARM} nodes, {} % behind routers, settled: {mean} bytes a day on average, {most} at most",
+        BEHIND_NAT / 10
+    );
+    println!(
+        "fewest neighbours reachable at any of 30 moments: {fewest}; below {REACHABLE_MIN}: {poor} of {}",
+        30 * SWARM
+    );
+    assert!(mean <= IDLE_BYTES_PER_DAY_MAX, "{mean} bytes a day");
+    assert!(most <= 2 * IDLE_BYTES_PER_DAY_MAX, "one node spends {most} bytes a day");
+    assert_eq!(poor, 0, "some nodes reached only {fewest} neighbours");
+}
+
+/// A swarm that has lived for an hour: each node was told of two public ones.
+fn settled_swarm() -> World {
+    let mut world = World::new(8, "figure: settled swarm");
+    world.faults = Faults { loss: 10, ..Faults::default() };
+    let mut rng = Rng::new(9);
+    let mut public: Vec<SocketAddr> = Vec::new();
+    for n in 0..SWARM {
+        let is_inside = n >= 10 && rng.chance(BEHIND_NAT);
+        let place = if is_inside { world.behind_nat() } else { world.public() };
+        let contacts: Vec<_> = if public.is_empty() { Vec::new() } else { (0..2).map(|_| rng.pick(&public)).collect() };
+        world.add_node(place, told_of(&contacts));
+        public.extend(place.v4.filter(|_| !is_inside));
+        world.run_until(world.now + std::time::Duration::from_millis(rng.below(200)));
+    }
+    world.run_for(3600);
+    world
+}
+
+/// How many verified peers could be reached at this moment and answer, with no router opening anything.
+fn reachable(world: &World, node: usize) -> usize {
+    world.ours(node).peers(world.now).iter().filter(|peer| world.is_open(node, peer.address).is_some()).count()
+}

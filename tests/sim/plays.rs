@@ -1,0 +1,6 @@
+//! Chosen scenes, each a claim about what happens between a few nodes.
+
+mod attacked;
+mod chat;
+mod meeting;
+mod others;

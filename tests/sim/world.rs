@@ -1,0 +1,320 @@
+//! The world: a virtual clock, hosts at addresses, and the datagrams between them. One thread, no real time.
+//!
+//! Every choice comes from one generator and every happening passes through one queue, so a seed is a run. A violated
+//! invariant stops the run at once and says how to play it again.
+
+use crate::checks::Cause;
+use crate::host::{Host, Inhabitant, Ours, Received, Traffic};
+use crate::map::{Map, Place};
+use crate::models::{Io, Model, Outgoing};
+use crate::net::{Faults, LAN_DELAY, damage};
+use crate::queue::{Datagram, Happening, Queue};
+use crate::rng::{Rng, mix};
+use crate::trace::Trace;
+use cjp2p_node::node::{Command, CommandError, Config, Destination, Transmit};
+use cjp2p_node::wire::PORT;
+use cjp2p_node::{Time, wire::HEADER_BYTES};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything there is.
+pub struct World {
+    pub now: Time,
+    pub rng: Rng,
+    pub faults: Faults,
+    pub hosts: Vec<Host>,
+    pub map: Map,
+    pub trace: Trace,
+    /// While true, hosts of different islands cannot reach each other.
+    pub is_partitioned: bool,
+    queue: Queue,
+    label: String,
+    is_loud: bool,
+}
+
+impl World {
+    /// An empty world. `label` says how to play it again.
+    pub fn new(seed: u64, label: &str) -> World {
+        World {
+            now: Time::from_micros(1_000_000),
+            rng: Rng::new(seed),
+            faults: Faults::default(),
+            hosts: Vec::new(),
+            map: Map::default(),
+            trace: Trace::default(),
+            is_partitioned: false,
+            queue: Queue::default(),
+            label: label.to_owned(),
+            is_loud: std::env::var_os("SIM_LOG").is_some(),
+        }
+    }
+
+    /// Stops the run: something happened that must not.
+    pub fn fail(&self, host: usize, why: &str) -> ! {
+        let seconds = self.now.as_micros() as f64 / 1e6;
+        panic!("at {seconds:.6} s, host {host} ({:?}): {why}\n{}", self.hosts[host].place, self.label)
+    }
+
+    /// A node of ours.
+    pub fn add_node(&mut self, place: Place, config: Config) -> usize {
+        let seed = self.rng.node_seed();
+        let ours = Ours::new(config, seed, self.now);
+        let host = self.add(place, Inhabitant::Ours(Box::new(ours)));
+        self.born(host);
+        host
+    }
+
+    /// Somebody else.
+    pub fn add_model(&mut self, place: Place, model: impl Model + 'static) -> usize {
+        let host = self.add(place, Inhabitant::Model(Box::new(model)));
+        self.plan_wake(host, Some(self.now));
+        host
+    }
+
+    fn add(&mut self, place: Place, inhabitant: Inhabitant) -> usize {
+        let host = self.hosts.len();
+        self.map.settle(host, place);
+        self.hosts.push(Host {
+            place,
+            inhabitant,
+            is_awake: true,
+            island: 0,
+            wake_at: None,
+            traffic: Traffic::default(),
+            log: None,
+        });
+        host
+    }
+
+    /// Drains a new node.
+    fn born(&mut self, host: usize) {
+        let now = self.now;
+        let output = self.ours_mut(host).drain(now, &Cause::Timeout);
+        self.carry_out(host, output);
+    }
+
+    /// Plays on until `end`.
+    pub fn run_until(&mut self, end: Time) {
+        while let Some((time, happening)) = self.queue.pop_until(end) {
+            self.now = self.now.max(time);
+            match happening {
+                Happening::Arrive(datagram) => self.arrive(datagram),
+                Happening::Wake(host) => self.wake(host, time),
+            }
+        }
+        self.now = end;
+    }
+
+    /// Plays on for so many seconds.
+    pub fn run_for(&mut self, seconds: u64) {
+        self.run_until(self.now + Duration::from_secs(seconds));
+    }
+
+    fn arrive(&mut self, datagram: Datagram) {
+        let Datagram { from, to, lan, payload } = datagram;
+        let Some(host) = self.map.receiver(self.now, from, to, lan) else { return };
+        self.hand_over(host, from, to, &payload);
+    }
+
+    /// A datagram reaches a host.
+    pub fn hand_over(&mut self, host: usize, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        let now = self.now;
+        let receiver = &mut self.hosts[host];
+        if !receiver.is_awake {
+            return;
+        }
+        receiver.traffic.received += 1;
+        receiver.traffic.bytes_received += (payload.len() + HEADER_BYTES) as u64;
+        if let Some(log) = &mut receiver.log {
+            log.push(Received { time: now, from, payload: payload.to_vec() });
+        }
+        self.note(host, "<-", from, payload);
+        match &mut self.hosts[host].inhabitant {
+            Inhabitant::Ours(ours) => {
+                let output = ours.receive(now, from, payload);
+                self.carry_out(host, output);
+            }
+            Inhabitant::Model(_) => self.with_model(host, |model, io| model.on_datagram(io, from, to, payload)),
+        }
+    }
+
+    fn wake(&mut self, host: usize, time: Time) {
+        if self.hosts[host].wake_at != Some(time) || !self.hosts[host].is_awake {
+            return;
+        }
+        self.hosts[host].wake_at = None;
+        let now = self.now;
+        match &mut self.hosts[host].inhabitant {
+            Inhabitant::Ours(ours) => {
+                let output = ours.wake(now);
+                self.carry_out(host, output);
+            }
+            Inhabitant::Model(_) => self.with_model(host, |model, io| model.on_wake(io)),
+        }
+    }
+
+    fn with_model(&mut self, host: usize, act: impl FnOnce(&mut dyn Model, &mut Io<'_>)) {
+        let mut io = Io { now: self.now, rng: &mut self.rng, out: Vec::new(), wake_at: None };
+        if let Inhabitant::Model(model) = &mut self.hosts[host].inhabitant {
+            act(&mut **model, &mut io);
+        }
+        let (out, wake_at) = (io.out, io.wake_at);
+        for outgoing in out {
+            self.send(host, outgoing);
+        }
+        if wake_at.is_some() {
+            self.plan_wake(host, wake_at);
+        }
+    }
+
+    /// Sends what a node wants sent, and plans its next deadline.
+    fn carry_out(&mut self, host: usize, output: Result<Vec<Transmit>, String>) {
+        let transmits = output.unwrap_or_else(|why| self.fail(host, &why));
+        for Transmit { to, payload } in transmits {
+            match to {
+                Destination::Address(to) => self.send(host, Outgoing { forged: None, to, payload }),
+                Destination::Lan => self.send_to_lan(host, &payload),
+            }
+        }
+        let reported: Vec<_> = self.ours_mut(host).new_events().iter().map(|event| format!("{event:?}")).collect();
+        for text in reported {
+            self.trace.note(self.now, host, "reports", text.as_bytes());
+            if self.is_loud {
+                println!("{:>12} {host} reports {text}", self.now.as_micros());
+            }
+        }
+        let deadline = self.ours(host).deadline();
+        self.plan_wake(host, deadline.map(|deadline| deadline.max(self.now)));
+    }
+
+    fn plan_wake(&mut self, host: usize, at: Option<Time>) {
+        if self.hosts[host].wake_at != at {
+            self.hosts[host].wake_at = at;
+            if let Some(at) = at {
+                self.queue.push(at, Happening::Wake(host));
+            }
+        }
+    }
+
+    /// Puts a datagram on its way, unless it is lost.
+    fn send(&mut self, host: usize, outgoing: Outgoing) {
+        let Outgoing { forged, to, payload } = outgoing;
+        self.count_sent(host, payload.len());
+        self.note(host, "->", to, &payload);
+        let place = self.hosts[host].place;
+        let way = match forged {
+            Some(source) => Some((source, None)),
+            None => self.map.depart(self.now, place, to),
+        };
+        let Some((from, lan)) = way else { return };
+        if self.is_cut_off(host, to) {
+            return;
+        }
+        if lan.is_some() {
+            let datagram = Datagram { from, to, lan, payload };
+            return self.queue.push(self.now + LAN_DELAY, Happening::Arrive(datagram));
+        }
+        let ends = mix(host as u64 + 1) ^ mix(u64::from(to.port()) + address_bits(to));
+        for copy in self.faults.fate(&mut self.rng, ends) {
+            let mut payload = payload.clone();
+            if copy.is_damaged {
+                damage(&mut self.rng, &mut payload);
+            }
+            self.queue.push(self.now + copy.delay, Happening::Arrive(Datagram { from, to, lan: None, payload }));
+        }
+    }
+
+    /// Broadcast and multicast reach everybody who listens on the conventional port, the sender's own socket included.
+    fn send_to_lan(&mut self, host: usize, payload: &[u8]) {
+        let place = self.hosts[host].place;
+        let (Some(from), Some(lan)) = (place.v4, place.lan) else { return };
+        self.count_sent(host, payload.len());
+        for (to, _) in self.map.members(lan) {
+            if to.port() == PORT {
+                let datagram = Datagram { from, to, lan: Some(lan), payload: payload.to_vec() };
+                self.queue.push(self.now + LAN_DELAY, Happening::Arrive(datagram));
+            }
+        }
+    }
+
+    fn count_sent(&mut self, host: usize, bytes: usize) {
+        let traffic = &mut self.hosts[host].traffic;
+        traffic.sent += 1;
+        traffic.bytes_sent += (bytes + HEADER_BYTES) as u64;
+    }
+
+    fn is_cut_off(&self, host: usize, to: SocketAddr) -> bool {
+        let owner = || self.map.owner(self.now, self.hosts[host].place, to);
+        self.is_partitioned && owner().is_some_and(|other| self.hosts[other].island != self.hosts[host].island)
+    }
+
+    fn note(&mut self, host: usize, what: &str, address: SocketAddr, payload: &[u8]) {
+        self.trace.note(self.now, host, what, payload);
+        if self.is_loud {
+            let text = String::from_utf8_lossy(&payload[..payload.len().min(300)]);
+            println!("{:>12} {host} {what} {address} {text}", self.now.as_micros());
+        }
+    }
+
+    /// The node on a host.
+    pub fn ours(&self, host: usize) -> &Ours {
+        match &self.hosts[host].inhabitant {
+            Inhabitant::Ours(ours) => ours,
+            Inhabitant::Model(_) => self.fail(host, "is no node of ours"),
+        }
+    }
+
+    pub fn ours_mut(&mut self, host: usize) -> &mut Ours {
+        match &mut self.hosts[host].inhabitant {
+            Inhabitant::Ours(ours) => ours,
+            Inhabitant::Model(_) => panic!("host {host} is no node of ours"),
+        }
+    }
+
+    /// Gives a node a command.
+    pub fn command(&mut self, host: usize, command: Command) -> Result<(), CommandError> {
+        let now = self.now;
+        let (outcome, output) = self.ours_mut(host).command(now, command);
+        self.carry_out(host, output);
+        outcome
+    }
+
+    /// The machine falls asleep or crashes: nothing runs on it until [`World::resume`] or [`World::restart`].
+    pub fn suspend(&mut self, host: usize) {
+        self.hosts[host].is_awake = false;
+        self.hosts[host].wake_at = None;
+    }
+
+    /// The machine wakes after `slept`; its clock went on, or stood still.
+    pub fn resume(&mut self, host: usize, slept: Duration, clock_stood_still: bool) {
+        self.hosts[host].is_awake = true;
+        if clock_stood_still {
+            self.ours_mut(host).clock_lag += slept;
+        }
+        _ = self.command(host, Command::NetworkChanged);
+    }
+
+    /// A new process with what the old one saved, at the same address or a new one.
+    pub fn restart(&mut self, host: usize, place: Place) {
+        let old = self.ours(host);
+        let config = Config { remembered: old.saved.clone(), ..old.config.clone() };
+        let saved = old.saved.clone();
+        let mut ours = Ours::new(config, self.rng.node_seed(), self.now);
+        ours.saved = saved;
+        self.map.leave(self.hosts[host].place);
+        self.map.settle(host, place);
+        let machine = &mut self.hosts[host];
+        machine.place = place;
+        machine.is_awake = true;
+        machine.wake_at = None;
+        machine.inhabitant = Inhabitant::Ours(Box::new(ours));
+        self.born(host);
+    }
+}
+
+fn address_bits(address: SocketAddr) -> u64 {
+    match address {
+        SocketAddr::V4(v4) => u64::from(v4.ip().to_bits()) << 16,
+        SocketAddr::V6(v6) => mix(v6.ip().to_bits() as u64),
+    }
+}
