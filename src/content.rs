@@ -7,10 +7,12 @@
 //!
 //! Fetching content will live beside these; sharing knows nothing about it.
 
+mod directory;
 mod memory;
 mod rumours;
 mod shelf;
 
+pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
 pub use rumours::Rumours;
 pub use shelf::{SHARED_FILES_MAX, Shelf};

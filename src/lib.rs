@@ -1,13 +1,20 @@
 //! cjp2p-node (skeleton of the contract page)
 pub mod budget;
+pub mod console;
 pub mod content;
+pub mod control;
 pub mod counters;
+pub mod data_dir;
+pub mod event_loop;
 mod hash;
 pub mod node;
 pub mod peers;
 mod rate;
+pub mod request;
+pub mod terminal;
 pub mod time;
 pub mod tokens;
 pub mod wire;
+pub mod worker;
 pub use node::Node;
 pub use time::Time;

@@ -1,0 +1,77 @@
+//! What the user typed on the command line, and what becomes of it: an exit code and, for a mistake, one sentence.
+//!
+//! - [`options`] is the one table of commands and options,
+//! - [`run`] starts the node,
+//! - [`ask`] speaks with the node that is running,
+//! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own.
+//!
+//! Nothing here knows how a node works.
+
+mod ask;
+mod options;
+mod ping;
+mod probe;
+mod run;
+mod send;
+
+use options::{Arguments, Command};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The exit code for something that was typed wrong, as the shell's own commands have it.
+const EXIT_MISTAKE: u8 = 2;
+
+/// Why a command ended without success.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The user typed something wrong; a sentence.
+    Mistake(String),
+    /// It could not be done; a sentence.
+    Impossible(String),
+    /// It has been said already, or nobody is there to be told.
+    Silent,
+}
+
+impl Failure {
+    pub(crate) fn impossible(reason: impl ToString) -> Failure {
+        Failure::Impossible(reason.to_string())
+    }
+}
+
+/// Does what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let (code, sentence) = match Arguments::from_command_line().and_then(|arguments| dispatch(&arguments)) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Silent) => return ExitCode::FAILURE,
+        Err(Failure::Mistake(sentence)) => (ExitCode::from(EXIT_MISTAKE), sentence),
+        Err(Failure::Impossible(sentence)) => (ExitCode::FAILURE, sentence),
+    };
+    // If not even this can be written, the exit code says it.
+    let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
+    code
+}
+
+fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.help {
+        return say(options::help(arguments.command).trim_end());
+    }
+    if arguments.version {
+        return say(concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")));
+    }
+    let argument = |index: usize| arguments.words.get(index).map_or("", String::as_str);
+    match arguments.command {
+        Command::Run => run::run(arguments),
+        Command::Status => ask::ask(arguments, "/status"),
+        Command::Peers => ask::ask(arguments, "/peers"),
+        Command::Add => ask::ask(arguments, &format!("/add {}", argument(0))),
+        Command::Stop => ask::stop(arguments),
+        Command::Send => send::send(arguments, argument(0), argument(1)),
+        Command::Ping => ping::ping(arguments, argument(0)),
+    }
+}
+
+/// Prints a line. That nobody reads it any more ends the command without a word, as in any pipe.
+fn say(line: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|_| Failure::Silent)
+}

@@ -1,0 +1,124 @@
+//! Starting the node: settings from the command line, the log, a few lines of welcome.
+
+use super::Failure;
+use super::options::Arguments;
+use cjp2p_node::console::Output;
+use cjp2p_node::data_dir::{DataDir, default_path};
+use cjp2p_node::event_loop::{EventLoop, Settings, bind, reachable};
+use cjp2p_node::node::Config;
+use cjp2p_node::wire::PORT;
+use log::LevelFilter;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The well-known nodes, to be tried first by whoever knows nobody.
+const BOOTSTRAP: [&str; 4] = [
+    "148.71.89.128:24254",
+    "159.69.54.127:24254",
+    "[2a01:4f8:c013:5bc5::1]:24254",
+    "[2001:818:e876:f700:e008:c723:26f1:561f]:24254",
+];
+
+/// Runs the node until it is told to stop.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let output = Output::start().map_err(Failure::impossible)?;
+    start_log(arguments.verbosity, output.clone());
+    let ended = run_with(arguments, &output);
+    output.flush();
+    ended
+}
+
+fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
+    let port = arguments.port.unwrap_or(PORT);
+    let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
+    let remembered = data_dir.load_peers();
+    let path = data_dir.path().display().to_string();
+    let config = config(arguments, remembered);
+    let remembered = config.remembered.len();
+    let settings = Settings { socket, config, data_dir, output: output.clone() };
+    let event_loop = EventLoop::start(settings).map_err(Failure::impossible)?;
+    if arguments.verbosity >= 0 {
+        output.print(welcome(event_loop.address(), &path, remembered));
+    }
+    event_loop.run().map_err(Failure::impossible)
+}
+
+/// Where the data is: where the user says, or where the platform's convention puts it.
+pub(super) fn data_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    arguments.data_dir.clone().or_else(default_path).ok_or_else(|| {
+        Failure::Mistake("there is no home directory to keep data in; name a place with --data-dir".to_owned())
+    })
+}
+
+fn config(arguments: &Arguments, remembered: Vec<SocketAddr>) -> Config {
+    let bootstrap = BOOTSTRAP.iter().filter(|_| !arguments.no_bootstrap).filter_map(|text| text.parse().ok());
+    Config {
+        contacts: arguments.peers.iter().copied().chain(bootstrap).collect(),
+        remembered,
+        // From a loopback address there is no way into any network.
+        lan: !arguments.no_lan && !arguments.bind.is_some_and(|ip| ip.is_loopback()),
+        version: concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+/// The log goes to standard error, by way of the thread that may wait for it.
+fn start_log(verbosity: i32, output: Output) {
+    let mut builder = env_logger::Builder::new();
+    match (verbosity, std::env::var("RUST_LOG")) {
+        (0, Ok(filters)) => builder.parse_filters(&filters),
+        (verbosity, _) => builder.filter_level(level(verbosity)),
+    };
+    let is_colourful = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    builder.write_style(if is_colourful { env_logger::WriteStyle::Always } else { env_logger::WriteStyle::Never });
+    builder.format_target(false).target(env_logger::Target::Pipe(Box::new(output))).init();
+}
+
+fn level(verbosity: i32) -> LevelFilter {
+    match verbosity {
+        ..=-3 => LevelFilter::Off,
+        -2 => LevelFilter::Error,
+        -1 => LevelFilter::Warn,
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        2.. => LevelFilter::Trace,
+    }
+}
+
+/// The lines that a user sees first.
+fn welcome(address: SocketAddr, path: &str, remembered: usize) -> String {
+    let near = reachable(address);
+    let peers = if remembered == 1 { "1 peer".to_owned() } else { format!("{remembered} peers") };
+    [
+        format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
+        format!("data  {path} ({peers} remembered; files in public/ are shared)"),
+        format!("try   echo -n '[{{\"PleaseSendPeers\":{{}}}}]' | nc -u -w1 {} {}", near.ip(), near.port()),
+        "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned(),
+    ]
+    .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bootstrap_address_can_be_read() {
+        assert!(BOOTSTRAP.iter().all(|text| text.parse::<SocketAddr>().is_ok()));
+        assert_eq!(config(&Arguments::default(), Vec::new()).contacts.len(), BOOTSTRAP.len());
+    }
+
+    #[test]
+    fn the_options_of_silence_are_heard() {
+        let arguments = Arguments { no_bootstrap: true, no_lan: true, ..Arguments::default() };
+        let config = config(&arguments, Vec::new());
+        assert!(config.contacts.is_empty() && !config.lan);
+    }
+
+    #[test]
+    fn the_welcome_shows_an_address_that_works() {
+        let text = welcome("[::]:7000".parse().unwrap(), "/data", 1);
+        assert!(text.contains("nc -u -w1 127.0.0.1 7000") && text.contains("1 peer remembered"), "{text}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What is printed, by a thread that may wait for a stopped terminal or a full pipe so that the event loop need not.
+//!
+//! A bounded queue: when nobody takes the lines they are dropped, and counted, and the count is printed when somebody
+//! does. Errors of the other end are nobody's business here; a closed pipe just makes everything quiet.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+/// Lines that may wait. At a few hundred bytes each this is what a scroll-back of ten screens holds.
+const QUEUE_MAX: usize = 512;
+
+/// How long the end of the program waits for lines that are still to be printed.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+enum Item {
+    Print(String),
+    Log(Vec<u8>),
+    Flush(mpsc::Sender<()>),
+}
+
+/// Prints, and never waits.
+#[derive(Clone)]
+pub struct Output {
+    queue: SyncSender<Item>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Output {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system cannot start a thread.
+    pub fn start() -> io::Result<Output> {
+        let (queue, items) = mpsc::sync_channel(QUEUE_MAX);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let output = Output { queue, dropped: dropped.clone() };
+        thread::Builder::new().name("output".to_owned()).spawn(move || run(&items, &dropped))?;
+        Ok(output)
+    }
+
+    /// Prints a line, or several.
+    pub fn print(&self, mut text: String) {
+        text.push('\n');
+        self.push(Item::Print(text));
+    }
+
+    /// Waits until everything so far has been printed, for a moment at most.
+    pub fn flush(&self) {
+        let (done, is_done) = mpsc::channel();
+        self.push(Item::Flush(done));
+        // Whether it was printed or not, there is nothing left to do about it.
+        let _ = is_done.recv_timeout(FLUSH_PATIENCE);
+    }
+
+    fn push(&self, item: Item) {
+        if self.queue.try_send(item).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The log comes this way too; each record arrives in one piece.
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(Item::Log(bytes.to_vec()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn run(items: &Receiver<Item>, dropped: &AtomicU64) {
+    for item in items {
+        // Nobody is there to be told that nobody is there.
+        let _ = match item {
+            Item::Print(text) => write(&mut io::stdout(), text.as_bytes()),
+            Item::Log(record) => write(&mut io::stderr(), &record),
+            Item::Flush(done) => done.send(()).map_err(io::Error::other),
+        };
+        let count = dropped.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            let _ = write(&mut io::stderr(), format!("({count} lines were dropped here)\n").as_bytes());
+        }
+    }
+}
+
+fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes)?;
+    to.flush()
+}

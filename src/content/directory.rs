@@ -1,0 +1,147 @@
+//! A [`Store`] over the public folder: regular files that lie directly in it, and nothing else.
+//!
+//! What a name can reach is decided here and only here. A name is one path component, symbolic links are not followed,
+//! and pipes, devices and folders are opened without waiting and then refused. A file is read only while it is in the
+//! state in which it was hashed, so that nothing is ever served under the hash of something else.
+
+use super::{ReadError, SharedFile, Stamp, Store};
+use crate::wire::ID_MAX_BYTES;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The files of one folder.
+#[derive(Clone, Debug)]
+pub struct DirectoryStore {
+    folder: PathBuf,
+}
+
+impl DirectoryStore {
+    /// The files in `folder`, which need not exist (yet).
+    pub fn new(folder: PathBuf) -> DirectoryStore {
+        DirectoryStore { folder }
+    }
+}
+
+impl Store for DirectoryStore {
+    fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let (opened, stamp) = open_shared(&self.folder, &file.name).map_err(reason)?;
+        if stamp != file.stamp {
+            return Err(ReadError::Changed);
+        }
+        opened.read_exact_at(buffer, offset).map_err(reason)
+    }
+}
+
+/// Opens the file called `name` in `folder` for reading, and says in which state it is.
+///
+/// # Errors
+/// Whatever the system says; `NotFound` if the name is not one that may be shared, or names no regular file.
+pub fn open_shared(folder: &Path, name: &str) -> io::Result<(File, Stamp)> {
+    if !is_shareable(name) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(folder.join(name))?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let stamp = stamp(&metadata);
+    Ok((file, stamp))
+}
+
+/// Whether a file may be shared under its own name: one path component, not hidden, no longer than an id may be.
+pub fn is_shareable(name: &str) -> bool {
+    !name.is_empty() && name.len() <= ID_MAX_BYTES && !name.starts_with('.') && !name.contains(['/', '\0'])
+}
+
+/// The state of a file, from what the system knows about it.
+pub fn stamp(metadata: &Metadata) -> Stamp {
+    const NS_PER_S: i128 = 1_000_000_000;
+    Stamp {
+        size: metadata.size(),
+        modified_ns: i128::from(metadata.mtime()) * NS_PER_S + i128::from(metadata.mtime_nsec()),
+        inode: metadata.ino(),
+    }
+}
+
+/// Files that are gone, replaced by something else, or shorter than they were have changed; anything else may pass.
+fn reason(error: io::Error) -> ReadError {
+    let is_replaced = matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::NOTDIR | Errno::NXIO));
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => ReadError::Changed,
+        _ if is_replaced => ReadError::Changed,
+        _ => ReadError::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn shared(store: &DirectoryStore, name: &str) -> SharedFile {
+        let stamp = stamp(&fs::symlink_metadata(store.folder.join(name)).unwrap());
+        SharedFile { name: name.to_owned(), stamp, sha256: [0; 32] }
+    }
+
+    fn folder_with(name: &str, content: &[u8]) -> (TempDir, DirectoryStore) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), content).unwrap();
+        let store = DirectoryStore::new(folder.path().to_owned());
+        (folder, store)
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_read_where_it_lies() {
+        let (_folder, mut store) = folder_with("a", b"0123456789");
+        let file = shared(&store, "a");
+        let mut buffer = [0; 4];
+        assert_eq!(store.read(&file, 3, &mut buffer), Ok(()));
+        assert_eq!(&buffer, b"3456");
+        assert_eq!(store.read(&file, 7, &mut buffer), Err(ReadError::Changed));
+        assert_eq!(store.read(&file, u64::MAX, &mut buffer), Err(ReadError::Failed));
+    }
+
+    #[test]
+    fn a_file_that_changed_is_not_served() {
+        let (folder, mut store) = folder_with("a", b"first");
+        let file = shared(&store, "a");
+        let mut buffer = [0; 5];
+        fs::write(folder.path().join("b"), b"other").unwrap();
+        fs::rename(folder.path().join("b"), folder.path().join("a")).unwrap();
+        assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
+        fs::remove_file(folder.path().join("a")).unwrap();
+        assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
+    }
+
+    #[test]
+    fn links_folders_and_pipes_are_refused_without_waiting() {
+        let (folder, mut store) = folder_with("a", b"first");
+        let path = folder.path();
+        symlink("a", path.join("link")).unwrap();
+        fs::create_dir(path.join("sub")).unwrap();
+        fs::write(path.join("sub/inner"), b"inner").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for name in ["link", "sub", "pipe"] {
+            let file = shared(&store, name);
+            assert_eq!(store.read(&file, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
+        }
+        for name in ["sub/inner", "../a", "/etc/passwd", ".", "..", "", ".hidden", "a\0b", "a/"] {
+            let file = SharedFile { name: name.to_owned(), stamp: shared(&store, "a").stamp, sha256: [0; 32] };
+            assert_eq!(store.read(&file, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_visible_component_that_fits_an_id() {
+        assert!(is_shareable("notes.txt") && is_shareable("ü b") && is_shareable(&"x".repeat(ID_MAX_BYTES)));
+        assert!(!is_shareable(&"x".repeat(ID_MAX_BYTES + 1)) && !is_shareable("a/b") && !is_shareable(".x"));
+    }
+}

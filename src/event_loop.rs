@@ -1,0 +1,378 @@
+//! The event loop: the only place that names sockets and clocks for the running node.
+//!
+//! It moves bytes and time into the [`Node`] and carries out what comes out. One thread waits in one place, for the UDP
+//! socket, the owner's commands, signals, and the threads that may wait for a disk or a terminal; it wakes up when one
+//! of them has something to say or something is due, and never otherwise. Nothing here may block, and nothing that the
+//! network or a user does is an error that ends it.
+
+mod clock;
+mod control_socket;
+mod lan;
+mod requests;
+mod socket;
+
+pub use socket::{BindError, Family, bind, native, plain};
+
+use crate::console::{Line, Output, start_input};
+use crate::content::DirectoryStore;
+use crate::data_dir::{DataDir, control_socket as control_path};
+use crate::node::{Command, Config, Destination, Event, Node, Transmit};
+use crate::request::{self, Answer};
+use crate::time::Time;
+use crate::wire::DATAGRAM_MAX_BYTES;
+use crate::worker::Worker;
+use clock::Clock;
+use control_socket::ControlSocket;
+use lan::Lan;
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use socket::Socket;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::time::Duration;
+
+const UDP: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const INBOX: Token = Token(2);
+/// The conversations of the control socket have the tokens after this one.
+const CONTROL: Token = Token(3);
+
+/// Datagrams, or things from other threads, taken in a row before everything else gets its turn.
+const BATCH_MAX: usize = 64;
+
+/// Errors in a row from the socket before we wait for it to say that it is readable again.
+const ERRORS_IN_A_ROW_MAX: usize = 8;
+
+/// Things from other threads that may wait; more make those threads wait.
+const INBOX_MAX: usize = 64;
+
+/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
+
+/// What the event loop is started with.
+pub struct Settings {
+    /// The socket, and what it can reach.
+    pub socket: (std::net::UdpSocket, Family),
+    /// What the node is told at its birth.
+    pub config: Config,
+    /// Where its data is.
+    pub data_dir: DataDir,
+    /// Where lines are printed.
+    pub output: Output,
+}
+
+/// What comes from other threads.
+enum Inbound {
+    Typed(Line),
+    Found(Command),
+}
+
+/// Everything that runs.
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    socket: Socket,
+    /// True until the socket says that there is nothing more.
+    is_socket_readable: bool,
+    /// Where the socket is bound to.
+    address: SocketAddr,
+    buffer: Vec<u8>,
+    signals: Signals,
+    inbox: Receiver<Inbound>,
+    is_inbox_full: bool,
+    control: Option<ControlSocket>,
+    node: Node<DirectoryStore>,
+    clock: Clock,
+    lan: Lan,
+    next_upkeep: Time,
+    worker: Worker,
+    data_dir: DataDir,
+    output: Output,
+    /// Pings that the user typed and that have not been answered.
+    pings: Vec<SocketAddr>,
+    is_stopping: bool,
+}
+
+impl EventLoop {
+    /// Starts everything but the waiting.
+    ///
+    /// # Errors
+    /// If the system has no more room for a thread or a descriptor, no entropy, or no place for `node.json`.
+    pub fn start(settings: Settings) -> io::Result<EventLoop> {
+        let Settings { socket: (socket, family), config, data_dir, output } = settings;
+        let address = plain(socket.local_addr()?);
+        let mut socket = Socket::new(socket, family);
+        let poll = Poll::new()?;
+        poll.registry().register(socket.udp(), UDP, Interest::READABLE)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
+        let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
+        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
+            let deliver = deliver(sender.clone(), waker.clone());
+            move |command| deliver(Inbound::Found(command))
+        })?;
+        let deliver = deliver(sender, waker);
+        start_input(move |line| deliver(Inbound::Typed(line)))?;
+        let control = open_control_socket(&data_dir, &poll);
+        let clock = Clock::start();
+        let store = DirectoryStore::new(data_dir.public());
+        let node = Node::new(config, clock::seed()?, clock.now(), store);
+        data_dir.write_node_file(reachable(address))?;
+        let mut lan = Lan::default();
+        lan.refresh();
+        Ok(EventLoop {
+            poll,
+            events: Events::with_capacity(BATCH_MAX),
+            socket,
+            is_socket_readable: true,
+            address,
+            buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
+            signals,
+            inbox,
+            is_inbox_full: false,
+            control,
+            node,
+            next_upkeep: clock.now() + UPKEEP_PAUSE,
+            clock,
+            lan,
+            worker,
+            data_dir,
+            output,
+            pings: Vec::with_capacity(requests::PINGS_MAX),
+            is_stopping: false,
+        })
+    }
+
+    /// Where the socket is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until a signal or a command ends it, saves, and cleans up.
+    ///
+    /// # Errors
+    /// If the system can no longer wait for events.
+    pub fn run(mut self) -> io::Result<()> {
+        let waited = loop {
+            if self.is_stopping {
+                break Ok(());
+            }
+            if let Err(error) = self.wait() {
+                break Err(error);
+            }
+            self.turn();
+        };
+        self.stop();
+        waited
+    }
+
+    /// Waits until something happens or is due.
+    fn wait(&mut self) -> io::Result<()> {
+        let is_busy = self.is_socket_readable || self.is_inbox_full;
+        let control = self.control.as_ref().and_then(ControlSocket::deadline);
+        let deadlines = [self.node.poll_timeout(), control, Some(self.next_upkeep)];
+        let next = deadlines.into_iter().flatten().min().unwrap_or(self.next_upkeep);
+        let timeout = if is_busy { Duration::ZERO } else { next.since(self.clock.now()) };
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does everything that can be done now, each for a bounded time.
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);
+        for event in &self.events {
+            match event.token() {
+                UDP => self.is_socket_readable = true,
+                SIGNALS => is_signalled = true,
+                INBOX => is_inbox_ready = true,
+                _ => is_control_ready = true,
+            }
+        }
+        if self.node.poll_timeout().is_some_and(|due| due <= now) {
+            self.node.handle_timeout(now);
+            self.drain();
+        }
+        if self.is_socket_readable {
+            self.receive(now);
+        }
+        if is_inbox_ready {
+            self.take_inbox(now);
+        }
+        let is_control_due = self.control.as_ref().and_then(ControlSocket::deadline).is_some_and(|due| due <= now);
+        if is_control_ready || is_control_due {
+            self.talk(now);
+        }
+        if is_signalled && self.signals.pending().next().is_some() {
+            self.is_stopping = true;
+        }
+        if self.next_upkeep <= now {
+            self.look_around(now);
+        }
+    }
+
+    /// Takes datagrams until there are none, or enough for one turn.
+    fn receive(&mut self, now: Time) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut errors = 0;
+        for _ in 0..BATCH_MAX {
+            match self.socket.receive(&mut buffer) {
+                Ok((length, from)) => {
+                    self.node.handle_datagram(now, from, &buffer[..length]);
+                    self.drain();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_socket_readable = false;
+                    break;
+                }
+                Err(error) => {
+                    self.socket.receive_errors += 1;
+                    log::debug!("cannot receive: {error}");
+                    errors += 1;
+                    if errors == ERRORS_IN_A_ROW_MAX {
+                        self.is_socket_readable = false;
+                        break;
+                    }
+                }
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Carries out everything the node wants done.
+    fn drain(&mut self) {
+        while let Some(Transmit { to, payload }) = self.node.poll_transmit() {
+            match to {
+                Destination::Address(address) => {
+                    if !self.socket.send(address, &payload) {
+                        // The node takes note and has nothing to say to it.
+                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(address));
+                    }
+                }
+                Destination::Lan => self.lan.send(&mut self.socket, &payload),
+            }
+        }
+        while let Some(event) = self.node.poll_event() {
+            match event {
+                Event::SavePeers(peers) => self.worker.save_peers(peers),
+                Event::FileChanged(name) => self.worker.look_again(name),
+                Event::PeerVerified(address) => log::debug!("verified {address}"),
+                event => self.show(&event),
+            }
+        }
+    }
+
+    /// Takes what other threads have to say, or enough of it for one turn.
+    fn take_inbox(&mut self, now: Time) {
+        for _ in 0..BATCH_MAX {
+            match self.inbox.try_recv() {
+                Ok(Inbound::Typed(line)) => self.obey(now, line),
+                Ok(Inbound::Found(command)) => {
+                    if let Err(error) = self.node.handle_command(now, command) {
+                        log::warn!("cannot share a file: {error}");
+                    }
+                }
+                Err(_) => {
+                    self.is_inbox_full = false;
+                    return;
+                }
+            }
+            self.drain();
+        }
+        self.is_inbox_full = true;
+    }
+
+    /// Carries out a typed line.
+    fn obey(&mut self, now: Time, line: Line) {
+        let request = match line {
+            Line::Text(text) => request::parse(&text),
+            Line::TooLong => Err("that line is too long".to_owned()),
+            Line::End => {
+                log::debug!("no more input; the node goes on");
+                Ok(None)
+            }
+        };
+        let answer = match request {
+            Ok(Some(request)) => self.carry_out(now, request),
+            Ok(None) => return,
+            Err(why) => Answer::Refused(why),
+        };
+        self.output.print(answer.to_string());
+    }
+
+    /// Lets the owner's commands in and answers them.
+    fn talk(&mut self, now: Time) {
+        let Some(mut control) = self.control.take() else { return };
+        control.accept(self.poll.registry(), now);
+        control.talk(now, |request| {
+            let answer = self.carry_out(now, request);
+            self.drain();
+            answer
+        });
+        self.control = Some(control);
+    }
+
+    /// Looks at what nobody tells us about.
+    fn look_around(&mut self, now: Time) {
+        self.next_upkeep = now + UPKEEP_PAUSE;
+        // Should anything have gone unnoticed, it is noticed now.
+        self.is_socket_readable = true;
+        self.talk(now);
+        let has_moved = self.lan.refresh();
+        if self.clock.has_slept() || has_moved {
+            log::debug!("the network has changed, or the machine was asleep");
+            // The node has nothing to object to the truth.
+            let _ = self.node.handle_command(now, Command::NetworkChanged);
+            self.drain();
+        }
+    }
+
+    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when it is done.
+    fn stop(self) {
+        let peers = self.node.saved_peers();
+        // The worker may be waiting for us to listen.
+        drop(self.inbox);
+        if !self.worker.stop(Some(peers)) {
+            log::warn!("the disk is too slow: the newest peers may not have been saved");
+        }
+        self.data_dir.remove_node_file();
+        self.output.flush();
+        drop(self.control);
+    }
+}
+
+/// Passes things to the event loop and wakes it up.
+fn deliver(sender: SyncSender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
+    move |inbound| match sender.send(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(()) => ControlFlow::Break(()),
+    }
+}
+
+/// The control socket; a node without one is still a node.
+fn open_control_socket(data_dir: &DataDir, poll: &Poll) -> Option<ControlSocket> {
+    let path = control_path(data_dir.path());
+    match ControlSocket::open(&path, poll.registry(), CONTROL.0) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            log::warn!("commands like status and stop will not work, no socket at {}: {error}", path.display());
+            None
+        }
+    }
+}
+
+/// An address at which a process on this machine reaches a socket that is bound to `address`.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from(([127, 0, 0, 1], address.port()));
+    }
+    address
+}

@@ -1,0 +1,127 @@
+//! The Unix socket over which its owner's commands reach the node.
+//!
+//! It lies in the data directory, which nobody else can enter, and is nobody else's to open either. A fixed number of
+//! conversations at a time, each short: who says nothing is cut off, who comes when all places are taken is sent away.
+//! What is said is [`control`](crate::control)'s business; nothing here is carried out.
+
+use crate::control::Session;
+use crate::request::{Answer, Request};
+use crate::time::Time;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Conversations at a time. Commands are typed by one person or a script of theirs.
+const CONVERSATIONS_MAX: usize = 8;
+
+/// How long a conversation may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 4_096;
+
+struct Conversation {
+    stream: UnixStream,
+    session: Session,
+    deadline: Time,
+    /// A request has been heard; the answer is on its way, and nothing more is read.
+    has_asked: bool,
+}
+
+/// The socket and who is talking.
+pub(super) struct ControlSocket {
+    listener: UnixListener,
+    token: usize,
+    places: [Option<Conversation>; CONVERSATIONS_MAX],
+}
+
+impl ControlSocket {
+    /// Opens the socket at `path`, in place of one that an earlier node left there. It and its conversations use the
+    /// tokens from `token` on.
+    ///
+    /// # Errors
+    /// Whatever the system says, for instance that the path is too long.
+    pub(super) fn open(path: &Path, registry: &Registry, token: usize) -> io::Result<ControlSocket> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The socket is created with these permissions, so there is no moment at which it has others.
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let listener = UnixListener::bind(path);
+        rustix::process::umask(before);
+        let mut listener = listener?;
+        registry.register(&mut listener, Token(token), Interest::READABLE)?;
+        Ok(ControlSocket { listener, token, places: Default::default() })
+    }
+
+    /// Lets in who is waiting, as far as there is room.
+    pub(super) fn accept(&mut self, registry: &Registry, now: Time) {
+        // Whoever cannot be let in is sent away by dropping the stream; errors end it until the next try.
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            let Some(place) = self.places.iter().position(Option::is_none) else { continue };
+            let token = Token(self.token + 1 + place);
+            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                let deadline = now + PATIENCE;
+                self.places[place] =
+                    Some(Conversation { stream, session: Session::default(), deadline, has_asked: false });
+            }
+        }
+    }
+
+    /// Reads and writes what can be read and written; every request that is complete goes through `carry_out`.
+    pub(super) fn talk(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> Answer) {
+        for place in &mut self.places {
+            let is_over = place
+                .as_mut()
+                .is_some_and(|conversation| conversation.deadline <= now || conversation.talk(&mut carry_out).is_err());
+            if is_over {
+                *place = None;
+            }
+        }
+    }
+
+    /// When somebody's patience ends.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.places.iter().flatten().map(|conversation| conversation.deadline).min()
+    }
+}
+
+impl Conversation {
+    /// One round; an error if the conversation is over.
+    fn talk(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
+        if !self.has_asked {
+            self.listen(carry_out)?;
+        }
+        while !self.session.unsent().is_empty() {
+            match self.stream.write(self.session.unsent()) {
+                Ok(count) => self.session.mark_sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.session.is_over() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
+        let mut buffer = [0; CHUNK_BYTES];
+        loop {
+            let count = match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some(request) = self.session.receive(&buffer[..count]) {
+                let answer = request.map_or_else(Answer::Refused, &mut *carry_out);
+                self.session.answer(&answer);
+                self.has_asked = true;
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The local networks: which interfaces there are, whether that has changed, and how to shout into all of them.
+//!
+//! The list is read anew now and then, not for every shout. When to shout, and what, is the node's business. Loopback is
+//! no network, and interfaces that are down are left out.
+
+use super::socket::{Family, Socket};
+use crate::wire::PORT;
+use if_addrs::{IfAddr, IfOperStatus, Interface};
+use socket2::SockRef;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// Interfaces that are shouted into at most; a machine with more is no neighbour but a router.
+const INTERFACES_MAX: usize = 32;
+
+/// Every node in an IPv4 network that listens to multicast at all.
+const ALL_NODES_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
+/// Every node on an IPv6 link.
+const ALL_NODES_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// One way into one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Broadcast(Ipv4Addr),
+    /// Over the interface that has this address.
+    MulticastV4(Ipv4Addr),
+    /// Over the interface of this index.
+    MulticastV6(u32),
+}
+
+/// The local networks as of the last look.
+#[derive(Debug, Default)]
+pub(super) struct Lan {
+    ways: BTreeSet<Way>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Lan {
+    /// Looks at the interfaces; true if their addresses are not what they were. If the system does not tell, they are.
+    pub(super) fn refresh(&mut self) -> bool {
+        let interfaces = match if_addrs::get_if_addrs() {
+            Ok(interfaces) => interfaces,
+            Err(error) => {
+                log::debug!("cannot list the interfaces: {error}");
+                return false;
+            }
+        };
+        let up = || interfaces.iter().filter(|interface| is_up(interface));
+        self.ways = up().flat_map(ways).take(3 * INTERFACES_MAX).collect();
+        // An IPv6 link-local address comes and goes with every container, and says nothing about the way to others.
+        let addresses = up().filter(|interface| !interface.is_link_local()).map(Interface::ip).collect();
+        std::mem::replace(&mut self.addresses, addresses) != self.addresses
+    }
+
+    /// Sends a datagram into every local network that this socket reaches.
+    pub(super) fn send(&self, socket: &mut Socket, payload: &[u8]) {
+        let family = socket.family();
+        for way in self.ways.iter().filter(|way| way.is_open_to(family)) {
+            let address = match way {
+                Way::Broadcast(ip) => SocketAddr::new((*ip).into(), PORT),
+                Way::MulticastV4(interface) => {
+                    if let Err(error) = SockRef::from(&*socket.udp()).set_multicast_if_v4(interface) {
+                        log::debug!("cannot reach the network of {interface}: {error}");
+                        continue;
+                    }
+                    SocketAddr::new(ALL_NODES_V4.into(), PORT)
+                }
+                Way::MulticastV6(index) => SocketAddrV6::new(ALL_NODES_V6, PORT, 0, *index).into(),
+            };
+            // A shout that nobody hears is followed by another one.
+            socket.send(address, payload);
+        }
+    }
+}
+
+impl Way {
+    fn is_open_to(self, family: Family) -> bool {
+        let without = if let Way::MulticastV6(_) = self { Family::V4 } else { Family::V6 };
+        family != without
+    }
+}
+
+/// Some systems do not tell the state of some interfaces; those are taken as working.
+fn is_up(interface: &Interface) -> bool {
+    let is_down = matches!(
+        interface.oper_status,
+        IfOperStatus::Down | IfOperStatus::NotPresent | IfOperStatus::LowerLayerDown | IfOperStatus::Dormant
+    );
+    !interface.is_loopback() && !is_down
+}
+
+/// The ways into the network of an interface, by one of its addresses.
+fn ways(interface: &Interface) -> Vec<Way> {
+    match &interface.addr {
+        IfAddr::V4(v4) if interface.is_p2p => vec![Way::MulticastV4(v4.ip)],
+        IfAddr::V4(v4) => v4.broadcast.map(Way::Broadcast).into_iter().chain([Way::MulticastV4(v4.ip)]).collect(),
+        IfAddr::V6(_) => interface.index.map(Way::MulticastV6).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use if_addrs::{Ifv4Addr, Ifv6Addr};
+
+    fn v4(ip: Ipv4Addr, broadcast: Option<Ipv4Addr>) -> Interface {
+        let addr = IfAddr::V4(Ifv4Addr { ip, netmask: Ipv4Addr::new(255, 255, 255, 0), prefixlen: 24, broadcast });
+        Interface { name: "a".to_owned(), addr, index: Some(7), oper_status: IfOperStatus::Up, is_p2p: false }
+    }
+
+    #[test]
+    fn an_ipv4_network_is_reached_by_broadcast_and_multicast() {
+        let (ip, broadcast) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 255));
+        assert_eq!(ways(&v4(ip, Some(broadcast))), [Way::Broadcast(broadcast), Way::MulticastV4(ip)]);
+        assert_eq!(ways(&v4(ip, None)), [Way::MulticastV4(ip)]);
+        let p2p = Interface { is_p2p: true, ..v4(ip, Some(broadcast)) };
+        assert_eq!(ways(&p2p), [Way::MulticastV4(ip)]);
+    }
+
+    #[test]
+    fn an_ipv6_link_is_reached_once_however_many_addresses_it_has() {
+        let interface = |ip| Interface {
+            addr: IfAddr::V6(Ifv6Addr { ip, netmask: Ipv6Addr::UNSPECIFIED, prefixlen: 64, broadcast: None }),
+            ..v4(Ipv4Addr::LOCALHOST, None)
+        };
+        let both = [interface("2001:db8::1".parse().unwrap()), interface("fe80::1".parse().unwrap())];
+        let all: BTreeSet<Way> = both.iter().flat_map(ways).collect();
+        assert_eq!(all, BTreeSet::from([Way::MulticastV6(7)]));
+    }
+
+    #[test]
+    fn loopback_and_interfaces_that_are_down_are_left_out() {
+        let network = v4(Ipv4Addr::new(192, 0, 2, 1), None);
+        assert!(is_up(&network));
+        assert!(is_up(&Interface { oper_status: IfOperStatus::Unknown, ..network.clone() }));
+        assert!(!is_up(&Interface { oper_status: IfOperStatus::Down, ..network }));
+        assert!(!is_up(&v4(Ipv4Addr::LOCALHOST, None)));
+    }
+}

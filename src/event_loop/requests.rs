@@ -1,0 +1,115 @@
+//! Carrying out what the user asks, whichever way it came.
+//!
+//! Every request has an answer at once; what takes longer shows on the console when it happens.
+
+use super::EventLoop;
+use crate::console::describe;
+use crate::node::{Command, Event};
+use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
+use crate::time::Time;
+use std::net::SocketAddr;
+
+/// Peers listed at most; who wants to know more looks at the file.
+const PEERS_SHOWN_MAX: usize = 1_000;
+
+/// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
+pub(super) const PINGS_MAX: usize = 16;
+
+impl EventLoop {
+    /// Carries out a request.
+    pub(super) fn carry_out(&mut self, now: Time, request: Request) -> Answer {
+        match request {
+            Request::Help => Answer::Done(request::help()),
+            Request::Peers => Answer::Peers(self.peer_lines(now)),
+            Request::Files => Answer::Files(self.file_lines()),
+            Request::Status => Answer::Status(Box::new(self.status())),
+            Request::Add(address) => self.command(now, Command::AddPeer(address), format!("trying {address}")),
+            Request::Message(to, text) => self.command(now, Command::Chat { to, text }, format!("sent to {to}")),
+            Request::Ping(address) => self.ping(now, address),
+            Request::Ignore(ip) => self.command(now, Command::Ignore(ip), format!("ignoring {ip}")),
+            Request::Heed(ip) => self.command(now, Command::Heed(ip), format!("no longer ignoring {ip}")),
+            Request::Say(text) => self.say(now, text),
+            Request::Quit => {
+                self.is_stopping = true;
+                Answer::Done("stopping".to_owned())
+            }
+        }
+    }
+
+    fn command(&mut self, now: Time, command: Command, done: String) -> Answer {
+        match self.node.handle_command(now, command) {
+            Ok(()) => Answer::Done(done),
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    }
+
+    fn say(&mut self, now: Time, text: String) -> Answer {
+        let unix_ms = self.clock.next_unix_ms();
+        let group = "main".to_owned();
+        self.command(now, Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
+    }
+
+    fn ping(&mut self, now: Time, address: SocketAddr) -> Answer {
+        let answer = self.command(now, Command::Ping(address), format!("asking {address}"));
+        if let Answer::Done(_) = answer {
+            if self.pings.len() >= PINGS_MAX {
+                self.pings.remove(0);
+            }
+            self.pings.push(address);
+        }
+        answer
+    }
+
+    /// Tells the user about an event, if it is one for the user.
+    pub(super) fn show(&mut self, event: &Event) {
+        if let Event::RoundTrip { from, .. } = event {
+            // The node measures all the time; only what was asked for is shown.
+            let Some(asked) = self.pings.iter().position(|address| address == from) else { return };
+            self.pings.remove(asked);
+        }
+        if let Some(line) = describe(event, super::clock::unix_seconds()) {
+            self.output.print(line);
+        }
+    }
+
+    fn peer_lines(&self, now: Time) -> Vec<PeerLine> {
+        let peers = self.node.peers(now, PEERS_SHOWN_MAX).into_iter();
+        peers
+            .map(|peer| PeerLine {
+                address: peer.address,
+                round_trip_ms: peer.round_trip.map(|span| span.as_secs_f64() * 1e3),
+                heard_ago_s: peer.heard_ago.as_secs_f64(),
+                is_neighbour: peer.is_neighbour,
+            })
+            .collect()
+    }
+
+    fn file_lines(&self) -> Vec<FileLine> {
+        let mut files: Vec<FileLine> = self
+            .node
+            .shared_files()
+            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
+            .collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        files
+    }
+
+    fn status(&self) -> Status {
+        let ours = [("send_errors", self.socket.send_errors), ("receive_errors", self.socket.receive_errors)];
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            udp: self.address,
+            data_dir: self.data_dir.path().to_string_lossy().into_owned(),
+            uptime_s: self.clock.uptime().as_secs(),
+            peers: self.node.peer_count(),
+            neighbours: self.node.link_count(),
+            files: self.node.shared_files().count(),
+            counters: self.node.counters().iter().chain(ours).map(|(name, n)| (name.to_owned(), n)).collect(),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,208 @@
+//! The one UDP socket: how it is bound, and the forms that addresses have on it.
+//!
+//! By default it speaks IPv6 and IPv4 on one port, and IPv4 alone where the machine has no IPv6. On the former, the
+//! system writes IPv4 addresses as `::ffff:192.0.2.1`; nobody outside of this file ever sees that form. What cannot be
+//! sent is dropped and counted, as the network would drop it.
+
+use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// How much the system may keep for us while we are busy: about 500 of the largest datagrams usually seen, or 20 ms of
+/// a flood. The system may give less.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Which addresses the socket can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv6, and IPv4 in its mapped form.
+    Both,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+}
+
+/// Why there is no socket. Each reads as one sentence.
+#[derive(Debug)]
+pub enum BindError {
+    /// Somebody else has the port.
+    PortTaken(u16),
+    /// The port is reserved for the administrator.
+    PortForbidden(u16),
+    /// The address is not one of this machine.
+    NotOurs(IpAddr),
+    /// Anything else.
+    Other(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PortTaken(port) => write!(
+                f,
+                "UDP port {port} is already in use, perhaps by another node (choose another with --port, or any free \
+                 one with --port 0)"
+            ),
+            Self::PortForbidden(port) => {
+                write!(f, "the system does not let us use UDP port {port} (choose one above 1023 with --port)")
+            }
+            Self::NotOurs(ip) => write!(f, "{ip} is not an address of this machine (choose another with --bind)"),
+            Self::Other(error) => write!(f, "cannot open a UDP socket: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Opens a UDP socket on `port` (0 for any free one) of `ip`, or of all addresses of this machine. It does not block.
+///
+/// # Errors
+/// [`BindError`].
+pub fn bind(ip: Option<IpAddr>, port: u16) -> Result<(std::net::UdpSocket, Family), BindError> {
+    let bound = match ip {
+        None => match open(Ipv6Addr::UNSPECIFIED.into(), port, Family::Both) {
+            Err(error) if is_without_ipv6(&error) => open(Ipv4Addr::UNSPECIFIED.into(), port, Family::V4),
+            other => other,
+        },
+        Some(ip) if ip.is_ipv4() => open(ip, port, Family::V4),
+        Some(ip) if ip.is_unspecified() => open(ip, port, Family::Both),
+        Some(ip) => open(ip, port, Family::V6),
+    };
+    bound.map_err(|error| match (error.kind(), ip) {
+        (io::ErrorKind::AddrInUse, _) => BindError::PortTaken(port),
+        (io::ErrorKind::PermissionDenied, _) => BindError::PortForbidden(port),
+        (io::ErrorKind::AddrNotAvailable, Some(ip)) => BindError::NotOurs(ip),
+        _ => BindError::Other(error),
+    })
+}
+
+/// A taken or forbidden port is the same on IPv4; everything else may be the lack of IPv6, in one of its many forms.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
+fn open(ip: IpAddr, port: u16, family: Family) -> io::Result<(std::net::UdpSocket, Family)> {
+    let socket = RawSocket::new(Domain::for_address(SocketAddr::new(ip, port)), Type::DGRAM, Some(Protocol::UDP))?;
+    if family != Family::V4 {
+        socket.set_only_v6(family == Family::V6)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(SocketAddr::new(ip, port)))?;
+    // Without either, the node still works, only less well.
+    if let Err(error) = socket.set_broadcast(true) {
+        log::debug!("no broadcast on this socket: {error}");
+    }
+    if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES) {
+        log::debug!("no larger receive buffer on this socket: {error}");
+    }
+    Ok((socket.into(), family))
+}
+
+/// An address as the system wrote it, in its plain form.
+pub fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(ip) => SocketAddr::new(ip.into(), v6.port()),
+            None => SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into(),
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// An address in the form that a socket of this family wants; `None` if it cannot reach it.
+pub fn native(address: SocketAddr, family: Family) -> Option<SocketAddr> {
+    match (address, family) {
+        (SocketAddr::V4(v4), Family::Both) => Some(SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())),
+        (SocketAddr::V4(_), Family::V6) | (SocketAddr::V6(_), Family::V4) => None,
+        _ => Some(address),
+    }
+}
+
+/// The socket, as the event loop uses it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    udp: mio::net::UdpSocket,
+    family: Family,
+    /// Datagrams that the system did not take.
+    pub(super) send_errors: u64,
+    /// Errors that came instead of a datagram.
+    pub(super) receive_errors: u64,
+}
+
+impl Socket {
+    pub(super) fn new(socket: std::net::UdpSocket, family: Family) -> Socket {
+        Socket { udp: mio::net::UdpSocket::from_std(socket), family, send_errors: 0, receive_errors: 0 }
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    pub(super) fn udp(&mut self) -> &mut mio::net::UdpSocket {
+        &mut self.udp
+    }
+
+    /// The next datagram that is there, with its length and sender.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let (length, from) = self.udp.recv_from(buffer)?;
+        Ok((length, plain(from)))
+    }
+
+    /// Sends a datagram; false if it did not even leave this machine.
+    pub(super) fn send(&mut self, to: SocketAddr, payload: &[u8]) -> bool {
+        let sent = match native(to, self.family) {
+            Some(native) => self.udp.send_to(payload, native).map(drop),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        };
+        if let Err(error) = &sent {
+            self.send_errors += 1;
+            log::debug!("cannot send {} bytes to {to}: {error}", payload.len());
+        }
+        sent.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn mapped_addresses_never_show() {
+        assert_eq!(plain(address("[::ffff:192.0.2.1]:5")), address("192.0.2.1:5"));
+        assert_eq!(plain(address("[2001:db8::1]:5")), address("[2001:db8::1]:5"));
+        assert_eq!(plain(address("192.0.2.1:5")), address("192.0.2.1:5"));
+        assert_eq!(plain(address("[fe80::1%3]:5")), address("[fe80::1%3]:5"));
+    }
+
+    #[test]
+    fn each_family_reaches_its_own() {
+        let (v4, v6) = (address("192.0.2.1:5"), address("[2001:db8::1]:5"));
+        assert_eq!(native(v4, Family::Both), Some(address("[::ffff:192.0.2.1]:5")));
+        assert_eq!(native(v6, Family::Both), Some(v6));
+        assert_eq!((native(v4, Family::V4), native(v6, Family::V4)), (Some(v4), None));
+        assert_eq!((native(v4, Family::V6), native(v6, Family::V6)), (None, Some(v6)));
+    }
+
+    #[test]
+    fn a_taken_port_is_named_with_the_way_out() {
+        let loopback = Some(Ipv4Addr::LOCALHOST.into());
+        let (first, _) = bind(loopback, 0).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let error = bind(loopback, port).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
+        let error = bind(None, port).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_named_with_the_way_out() {
+        let error = bind(Some(Ipv4Addr::new(192, 0, 2, 1).into()), 0).unwrap_err().to_string();
+        assert!(error.contains("192.0.2.1") && error.contains("--bind"), "{error}");
+    }
+}

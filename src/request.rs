@@ -1,0 +1,208 @@
+//! What a user asks of the running node: one parser and one table for the console and the control socket.
+//!
+//! Every limit on what may be asked is here; carrying it out is the event loop's part. This module touches no node.
+
+mod answer;
+
+pub use answer::{Answer, FileLine, PeerLine, Status};
+
+use crate::terminal::printable;
+use crate::wire::PORT;
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// How much of a mistake is shown, in characters.
+const MISTAKE_SHOWN_CHARS: usize = 60;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// What can be typed.
+    Help,
+    /// The verified peers.
+    Peers,
+    /// The shared files.
+    Files,
+    /// How the node is doing.
+    Status,
+    /// Make contact with an address.
+    Add(SocketAddr),
+    /// A line of text to one peer.
+    Message(SocketAddr, String),
+    /// Measure a round trip.
+    Ping(SocketAddr),
+    /// Show nothing more from an IP address.
+    Ignore(IpAddr),
+    /// Show it again.
+    Heed(IpAddr),
+    /// A line of text to everybody in the group `main`.
+    Say(String),
+    /// Save and stop.
+    Quit,
+}
+
+/// A command that can be typed.
+struct Spec {
+    name: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+    parse: fn(&str) -> Result<Request, String>,
+}
+
+/// All of them, in the order of `/help`.
+const SPECS: &[Spec] = &[
+    Spec { name: "/peers", arguments: "", help: "who is there", parse: |rest| none(rest, Request::Peers) },
+    Spec {
+        name: "/add",
+        arguments: "ADDR",
+        help: "make contact with an address",
+        parse: |rest| peer_address(rest).map(Request::Add),
+    },
+    Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
+    Spec {
+        name: "/ping",
+        arguments: "ADDR",
+        help: "measure the round trip to a peer",
+        parse: |rest| peer_address(rest).map(Request::Ping),
+    },
+    Spec {
+        name: "/ignore",
+        arguments: "IP",
+        help: "show nothing more from an IP address",
+        parse: |rest| ip_address(rest).map(Request::Ignore),
+    },
+    Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },
+    Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
+    Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
+    Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
+    Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
+];
+
+/// What `/help` says.
+pub fn help() -> String {
+    let mut text = String::new();
+    for spec in SPECS {
+        let usage = format!("{} {}", spec.name, spec.arguments);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {usage:16}  {}", spec.help);
+    }
+    text.push_str("  anything else     is said to everybody in the group main\nTimes are in UTC.");
+    text
+}
+
+/// What a typed line asks for; nothing, if it is blank.
+///
+/// # Errors
+/// One sentence for the user.
+pub fn parse(line: &str) -> Result<Option<Request>, String> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if !line.starts_with('/') {
+        return Ok(Some(Request::Say(line.to_owned())));
+    }
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match SPECS.iter().find(|spec| spec.name == name) {
+        Some(spec) => (spec.parse)(rest.trim()).map(Some).map_err(|why| format!("{name}: {why}")),
+        None => Err(format!("there is no command {}; /help lists them", mistake(name))),
+    }
+}
+
+fn none(rest: &str, request: Request) -> Result<Request, String> {
+    if rest.is_empty() { Ok(request) } else { Err(format!("takes nothing, so what is '{}'?", mistake(rest))) }
+}
+
+/// What was typed wrong, fit to be shown.
+fn mistake(text: &str) -> String {
+    printable(text, MISTAKE_SHOWN_CHARS)
+}
+
+fn message(rest: &str) -> Result<Request, String> {
+    let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let to = peer_address(to)?;
+    let text = text.trim();
+    if text.is_empty() { Err("say what?".to_owned()) } else { Ok(Request::Message(to, text.to_owned())) }
+}
+
+/// The address of a peer: `ip:port`, `[ipv6]:port`, or an IP address alone, with the conventional port.
+///
+/// # Errors
+/// One sentence for the user.
+pub fn peer_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let ip = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    ip.parse()
+        .map(|ip: IpAddr| SocketAddr::new(ip, PORT))
+        .map_err(|_| format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text)))
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    let alone = || text.parse().ok();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    alone().or_else(with_port).ok_or_else(|| format!("'{}' is not an IP address like 192.0.2.1", mistake(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let peer = address("192.0.2.1:7000");
+        for (line, request) in [
+            ("/help", Request::Help),
+            (" /peers ", Request::Peers),
+            ("/files", Request::Files),
+            ("/status", Request::Status),
+            ("/quit", Request::Quit),
+            ("/add 192.0.2.1:7000", Request::Add(peer)),
+            ("/ping\t192.0.2.1:7000", Request::Ping(peer)),
+            ("/msg 192.0.2.1:7000  hello  there ", Request::Message(peer, "hello  there".to_owned())),
+            ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
+            ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
+            ("hello /there", Request::Say("hello /there".to_owned())),
+        ] {
+            assert_eq!(parse(line), Ok(Some(request)), "{line}");
+        }
+        assert_eq!(parse(" \t"), Ok(None));
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_that_names_it() {
+        for (line, part) in [
+            ("/nonsense", "/nonsense"),
+            ("/peers now", "'now'"),
+            ("/add", "''"),
+            ("/add example.org", "'example.org'"),
+            ("/msg 192.0.2.1", "say what?"),
+            ("/ignore everybody", "'everybody'"),
+            ("/", "/help"),
+        ] {
+            let why = parse(line).unwrap_err();
+            assert!(why.contains(part) && !why.contains('\n'), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_an_address_may_be_left_out() {
+        assert_eq!(peer_address("192.0.2.1"), Ok(address("192.0.2.1:24254")));
+        assert_eq!(peer_address("2001:db8::1"), Ok(address("[2001:db8::1]:24254")));
+        assert_eq!(peer_address("[2001:db8::1]"), Ok(address("[2001:db8::1]:24254")));
+        assert_eq!(peer_address("[2001:db8::1]:5"), Ok(address("[2001:db8::1]:5")));
+        for wrong in ["", "1.2.3.4:", "1.2.3.4:65536", "1.2.3", "[::1", ":1"] {
+            assert!(peer_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        assert!(SPECS.iter().all(|spec| help().contains(spec.name)));
+    }
+}

@@ -1,0 +1,187 @@
+//! What the node says to a request: for people as text, for scripts as JSON.
+//!
+//! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
+//! numbers are ours; names of files are made safe for a terminal here.
+
+use crate::terminal::printable;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// How much of a file's name is shown, in characters.
+const NAME_SHOWN_CHARS: usize = 100;
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Carried out, or on its way; a sentence.
+    Done(String),
+    /// Not carried out, and nothing changed; a sentence.
+    Refused(String),
+    /// How the node is doing.
+    Status(Box<Status>),
+    /// The verified peers.
+    Peers(Vec<PeerLine>),
+    /// The shared files.
+    Files(Vec<FileLine>),
+}
+
+/// How the node is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens.
+    pub udp: SocketAddr,
+    /// Where its data is.
+    pub data_dir: String,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// How many peers are verified.
+    pub peers: usize,
+    /// How many of them are neighbours, whose path is kept open.
+    pub neighbours: usize,
+    /// How many files are shared.
+    pub files: usize,
+    /// Everything that is counted.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// A verified peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerLine {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The smoothed round-trip time in milliseconds, once measured.
+    pub round_trip_ms: Option<f64>,
+    /// Seconds since it was last heard.
+    pub heard_ago_s: f64,
+    /// Whether the path to it is kept open.
+    pub is_neighbour: bool,
+}
+
+/// A shared file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLine {
+    /// Its name in the public folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its content, in hex.
+    pub sha256: String,
+}
+
+impl Answer {
+    /// The answer as one line of JSON, without saying which kind it is.
+    pub fn to_json(&self) -> String {
+        let json = match self {
+            Self::Done(text) => serde_json::to_string(&BTreeMap::from([("done", text)])),
+            Self::Refused(text) => serde_json::to_string(&BTreeMap::from([("refused", text)])),
+            Self::Status(status) => serde_json::to_string(status),
+            Self::Peers(peers) => serde_json::to_string(peers),
+            Self::Files(files) => serde_json::to_string(files),
+        };
+        // Strings, numbers and maps with string keys always have a JSON form.
+        json.unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(text) | Self::Refused(text) => f.write_str(text),
+            Self::Status(status) => status.fmt(f),
+            Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
+            Self::Peers(peers) => write_lines(f, peers),
+            Self::Files(files) if files.is_empty() => f.write_str("nothing is shared; files in the public folder are"),
+            Self::Files(files) => write_lines(f, files),
+        }
+    }
+}
+
+fn write_lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, lines: &[T]) -> fmt::Result {
+    for (n, line) in lines.iter().enumerate() {
+        write!(f, "{}{line}", if n == 0 { "" } else { "\n" })?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for PeerLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An address ignores the width, its text does not.
+        write!(f, "{:24} ", self.address.to_string())?;
+        match self.round_trip_ms {
+            Some(ms) => write!(f, "{ms:9.3} ms")?,
+            None => write!(f, "{:>9} ms", "-")?,
+        }
+        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })
+    }
+}
+
+impl fmt::Display for FileLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {:>12}  {}", self.sha256, self.size, printable(&self.name, NAME_SHOWN_CHARS))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "cjp2p-node {}, process {}", self.version, self.pid)?;
+        writeln!(f, "listens on   UDP {}", self.udp)?;
+        writeln!(f, "data         {}", printable(&self.data_dir, usize::MAX))?;
+        writeln!(f, "running for  {}", duration(self.uptime_s))?;
+        writeln!(f, "peers        {} verified, {} of them neighbours", self.peers, self.neighbours)?;
+        write!(f, "files        {} shared", self.files)?;
+        for (name, count) in self.counters.iter().filter(|(_, count)| **count > 0) {
+            write!(f, "\n{:>12} {}", count, name.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A span of time as a person would say it.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_survives_the_socket() {
+        let peer = PeerLine {
+            address: "[2001:db8::1]:24254".parse().unwrap(),
+            round_trip_ms: Some(0.25),
+            heard_ago_s: 2.5,
+            is_neighbour: true,
+        };
+        let file = FileLine { name: "a\nb".to_owned(), size: 7, sha256: "00".to_owned() };
+        for answer in [Answer::Done("yes".to_owned()), Answer::Peers(vec![peer]), Answer::Files(vec![file])] {
+            let json = serde_json::to_string(&answer).unwrap();
+            assert!(!json.contains('\n'));
+            assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn a_file_name_cannot_reach_the_terminal() {
+        let file = FileLine { name: "\u{1b}[2J\nx".to_owned(), size: 7, sha256: "00".to_owned() };
+        assert!(!Answer::Files(vec![file]).to_string().contains(['\u{1b}', '\n']));
+    }
+
+    #[test]
+    fn spans_of_time_are_readable() {
+        assert_eq!([7, 61, 3_700, 90_000].map(duration), ["7 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,279 @@
+//! The one worker thread: everything that may keep a disk busy for long.
+//!
+//! It looks through the public folder, hashes what is new, and writes the peers file. What it finds out comes back to
+//! the node as commands; it never touches the node, a socket, or the files it reads. Orders wait in one place in which
+//! a newer one replaces an older, so nothing can pile up, and they are looked at between any two chunks of a file, so
+//! neither saving nor stopping waits for a large one.
+
+mod folder;
+mod hash;
+
+use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp};
+use crate::data_dir::{render_peers, write_atomically};
+use crate::node::Command;
+use crate::terminal::printable;
+use folder::Folder;
+use hash::hash;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+use std::{io, mem, thread};
+
+/// The pause between two looks at the folder.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The pause while something in the folder is changing: what looks the same twice in a row is taken as finished.
+const PAUSE_WHILE_SETTLING: Duration = Duration::from_secs(1);
+
+/// What each file adds to the pause. Asking for its state takes about 2 µs, so looking costs 0.2 % of a processor.
+const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
+
+/// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the worker is to do next; each field holds the newest order of its kind.
+#[derive(Default)]
+struct Orders {
+    save: Option<Vec<SocketAddr>>,
+    /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
+    look_again: BTreeSet<String>,
+    is_stopping: bool,
+}
+
+/// Where orders wait.
+#[derive(Default)]
+struct Inbox {
+    orders: Mutex<Orders>,
+    is_new: Condvar,
+}
+
+impl Inbox {
+    /// The orders; a panic elsewhere while they were held has not made them less true.
+    fn lock(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut self.lock());
+        self.is_new.notify_one();
+    }
+
+    /// Takes what has been ordered so far. An order to stop stays.
+    fn take(&self) -> Orders {
+        let mut orders = self.lock();
+        let taken = mem::take(&mut *orders);
+        orders.is_stopping = taken.is_stopping;
+        taken
+    }
+
+    /// Waits until something is ordered, at most for `pause`.
+    fn wait(&self, pause: Duration) {
+        let is_idle =
+            |orders: &mut Orders| !orders.is_stopping && orders.save.is_none() && orders.look_again.is_empty();
+        drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
+    }
+}
+
+/// The owner's end of the worker.
+pub struct Worker {
+    inbox: Arc<Inbox>,
+    /// Hangs up when the thread has ended.
+    done: mpsc::Receiver<()>,
+}
+
+impl Worker {
+    /// Starts the thread. It looks through the folder `public` and writes the peers to `peers_file`. What it finds goes
+    /// to `report`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
+    ///
+    /// # Errors
+    /// If the system cannot start a thread.
+    pub fn start(
+        public: PathBuf,
+        peers_file: PathBuf,
+        report: impl FnMut(Command) -> ControlFlow<()> + Send + 'static,
+    ) -> io::Result<Worker> {
+        let inbox = Arc::new(Inbox::default());
+        let (is_alive, done) = mpsc::channel();
+        let mut thread = Thread { inbox: inbox.clone(), folder: Folder::new(public), peers_file, report };
+        thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            thread.run();
+            drop(is_alive);
+        })?;
+        Ok(Worker { inbox, done })
+    }
+
+    /// Writes these peers to the peers file, soon.
+    pub fn save_peers(&self, peers: Vec<SocketAddr>) {
+        self.inbox.change(|orders| orders.save = Some(peers));
+    }
+
+    /// Hashes the file of this name again, even if it looks as it did.
+    pub fn look_again(&self, name: String) {
+        self.inbox.change(|orders| {
+            if orders.look_again.len() < SHARED_FILES_MAX {
+                orders.look_again.insert(name);
+            }
+        });
+    }
+
+    /// Writes these peers, and waits until the thread has ended; not for ever. False if it has not.
+    pub fn stop(self, peers: Option<Vec<SocketAddr>>) -> bool {
+        self.inbox.change(|orders| {
+            orders.save = peers.or(orders.save.take());
+            orders.is_stopping = true;
+        });
+        matches!(self.done.recv_timeout(STOP_PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected))
+    }
+}
+
+/// The thread's end.
+struct Thread<R> {
+    inbox: Arc<Inbox>,
+    folder: Folder,
+    peers_file: PathBuf,
+    report: R,
+}
+
+impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
+    fn run(&mut self) {
+        loop {
+            if self.obey().is_break() || self.look().is_break() {
+                return;
+            }
+            let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
+            let pause = if self.folder.is_settling() { PAUSE_WHILE_SETTLING } else { PAUSE };
+            self.inbox.wait(pause + PAUSE_PER_FILE * files);
+        }
+    }
+
+    /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
+    fn obey(&mut self) -> ControlFlow<()> {
+        let orders = self.inbox.take();
+        if let Some(peers) = orders.save
+            && let Err(error) = write_atomically(&self.peers_file, render_peers(&peers).as_bytes())
+        {
+            log::warn!("cannot save the peers to {}: {error}", self.peers_file.display());
+        }
+        for name in orders.look_again {
+            self.folder.forget(&name);
+        }
+        if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Looks through the folder once and reports what is gone and what is new.
+    fn look(&mut self) -> ControlFlow<()> {
+        let changes = self.folder.look();
+        for name in changes.gone {
+            log::debug!("no longer sharing {}", printable(&name, 255));
+            (self.report)(Command::Unshare(name))?;
+        }
+        for (name, stamp) in changes.settled {
+            self.share(name, stamp)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn share(&mut self, name: String, stamp: Stamp) -> ControlFlow<()> {
+        let mut is_stopping = false;
+        let path = self.folder.path().to_owned();
+        let hashed = hash(&path, &name, stamp, || {
+            is_stopping |= self.obey().is_break();
+            is_stopping
+        });
+        match hashed {
+            Ok(Some(sha256)) => {
+                log::info!("sharing {} ({} bytes)", printable(&name, 255), stamp.size);
+                self.folder.set_shared(&name, stamp);
+                (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))?;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                log::warn!("cannot share {}: {error}", printable(&name, 255));
+                self.folder.set_unreadable(&name, stamp);
+            }
+        }
+        if is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    /// A worker over a scratch directory, and what it reports.
+    fn start(scratch: &Path) -> (Worker, mpsc::Receiver<Command>) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        fs::create_dir_all(scratch.join("public")).unwrap();
+        let report = move |command| match sender.send(command) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        (Worker::start(scratch.join("public"), scratch.join("peers.json"), report).unwrap(), receiver)
+    }
+
+    fn next(receiver: &mpsc::Receiver<Command>) -> Command {
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap()
+    }
+
+    fn shared(command: Command) -> SharedFile {
+        match command {
+            Command::Share(file) => file,
+            other => panic!("expected a shared file, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn files_are_shared_when_found_unshared_when_gone_and_shared_again_when_changed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("public/abc");
+        fs::create_dir_all(scratch.path().join("public")).unwrap();
+        fs::write(&file, "abc").unwrap();
+        let (worker, reports) = start(scratch.path());
+        let first = shared(next(&reports));
+        assert_eq!(
+            (first.name.as_str(), first.stamp.size, &first.sha256[..4]),
+            ("abc", 3, &[0xba, 0x78, 0x16, 0xbf][..])
+        );
+        fs::write(&file, "abcd").unwrap();
+        assert!(matches!(next(&reports), Command::Unshare(name) if name == "abc"));
+        let second = shared(next(&reports));
+        assert_eq!(second.stamp.size, 4);
+        worker.look_again("abc".to_owned());
+        assert_eq!(shared(next(&reports)), second);
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(next(&reports), Command::Unshare(name) if name == "abc"));
+        assert!(worker.stop(None));
+    }
+
+    #[test]
+    fn peers_are_saved_while_a_huge_file_is_hashed_and_stopping_does_not_wait_for_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir_all(scratch.path().join("public")).unwrap();
+        fs::File::create(scratch.path().join("public/huge")).unwrap().set_len(1 << 40).unwrap();
+        let (worker, _reports) = start(scratch.path());
+        worker.save_peers(vec!["192.0.2.1:24254".parse().unwrap()]);
+        while !scratch.path().join("peers.json").exists() {
+            thread::yield_now();
+        }
+        assert!(worker.stop(Some(Vec::new())));
+        assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_its_listener_still_stops() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir_all(scratch.path().join("public")).unwrap();
+        for n in 0..10 {
+            fs::write(scratch.path().join(format!("public/{n}")), [n]).unwrap();
+        }
+        let (worker, reports) = start(scratch.path());
+        let _first = next(&reports);
+        drop(reports);
+        assert!(worker.stop(None));
+    }
+}

@@ -1,0 +1,271 @@
+//! What is in the public folder, and what has become of it since the last look.
+//!
+//! Two looks that find a file in the same state say that nobody is writing it; only the first look of all takes what it
+//! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing forgotten:
+//! the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is empty.
+
+use crate::content::{SHARED_FILES_MAX, Stamp, is_shareable, stamp};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io, mem};
+
+/// Entries of the folder that are looked at; what is no file to share costs time too.
+const ENTRIES_MAX: usize = 100_000;
+
+/// Looks before a file that could not be read is tried again: somebody may have changed its permissions, which does not
+/// show in its state.
+const LOOKS_BEFORE_RETRY: u32 = 30;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Seen once in this state; perhaps still being written.
+    Settling,
+    /// Hashed and reported.
+    Shared,
+    /// Could not be read; counts the looks until the next try.
+    Unreadable(u32),
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Files that were shared and are gone or being changed.
+    pub(super) gone: Vec<String>,
+    /// Files that want to be hashed.
+    pub(super) settled: Vec<(String, Stamp)>,
+}
+
+/// The folder as of the last look.
+pub(super) struct Folder {
+    path: PathBuf,
+    known: BTreeMap<String, (Stamp, State)>,
+    is_first_look: bool,
+    /// Whether the user has been told about the present trouble.
+    has_warned: bool,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf) -> Folder {
+        Folder { path, known: BTreeMap::new(), is_first_look: true, has_warned: false }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// True if something was not yet as it was before.
+    pub(super) fn is_settling(&self) -> bool {
+        self.known.values().any(|(_, state)| matches!(state, State::Settling))
+    }
+
+    /// The node has nothing under this name any more: whatever the next look finds there is new.
+    pub(super) fn forget(&mut self, name: &str) {
+        if let Some((_, state)) = self.known.get_mut(name) {
+            *state = State::Settling;
+        }
+    }
+
+    pub(super) fn set_shared(&mut self, name: &str, stamp: Stamp) {
+        self.known.insert(name.to_owned(), (stamp, State::Shared));
+    }
+
+    pub(super) fn set_unreadable(&mut self, name: &str, stamp: Stamp) {
+        self.known.insert(name.to_owned(), (stamp, State::Unreadable(LOOKS_BEFORE_RETRY)));
+    }
+
+    /// Looks through the folder.
+    pub(super) fn look(&mut self) -> Changes {
+        match list(&self.path) {
+            Ok(found) => {
+                self.warn_if(found.len() >= SHARED_FILES_MAX, || {
+                    format!("holds too much; {SHARED_FILES_MAX} files are shared")
+                });
+                self.compare(found)
+            }
+            Err(error) => {
+                self.warn_if(true, || format!("cannot be read: {error}"));
+                Changes::default()
+            }
+        }
+    }
+
+    /// Tells the user about trouble once, until it is over.
+    fn warn_if(&mut self, is_trouble: bool, what: impl FnOnce() -> String) {
+        if is_trouble && !self.has_warned {
+            log::warn!("the folder {} {}", self.path.display(), what());
+        }
+        self.has_warned = is_trouble;
+    }
+
+    fn compare(&mut self, found: BTreeMap<String, Stamp>) -> Changes {
+        let mut changes = Changes::default();
+        let is_first_look = mem::replace(&mut self.is_first_look, false);
+        let mut before = mem::take(&mut self.known);
+        for (name, stamp) in found {
+            let old = before.remove(&name);
+            let state = match old {
+                Some((old_stamp, state)) if old_stamp == stamp => again(state),
+                Some((_, State::Shared)) => {
+                    changes.gone.push(name.clone());
+                    Next::Keep(State::Settling)
+                }
+                _ if is_first_look => Next::Hash,
+                _ => Next::Keep(State::Settling),
+            };
+            if let Next::Hash = state {
+                changes.settled.push((name.clone(), stamp));
+            }
+            self.known.insert(name, (stamp, if let Next::Keep(state) = state { state } else { State::Settling }));
+        }
+        let gone = before.into_iter().filter(|(_, (_, state))| matches!(state, State::Shared));
+        changes.gone.extend(gone.map(|(name, _)| name));
+        changes
+    }
+}
+
+/// What to do about a file.
+enum Next {
+    Keep(State),
+    Hash,
+}
+
+/// A file was found as it was before.
+fn again(state: State) -> Next {
+    match state {
+        State::Settling | State::Unreadable(0) => Next::Hash,
+        State::Unreadable(looks) => Next::Keep(State::Unreadable(looks - 1)),
+        State::Shared => Next::Keep(State::Shared),
+    }
+}
+
+/// The files in `folder` that may be shared, at most [`SHARED_FILES_MAX`], and their states.
+fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut found = BTreeMap::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries.take(ENTRIES_MAX) {
+        if found.len() >= SHARED_FILES_MAX {
+            break;
+        }
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !is_shareable(&name) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => drop(found.insert(name, stamp(&metadata))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    fn names(changes: &Changes) -> (Vec<&str>, Vec<&str>) {
+        let gone = changes.gone.iter().map(String::as_str).collect();
+        (gone, changes.settled.iter().map(|(name, _)| name.as_str()).collect())
+    }
+
+    fn share(folder: &mut Folder, changes: Changes) {
+        for (name, stamp) in changes.settled {
+            folder.set_shared(&name, stamp);
+        }
+    }
+
+    #[test]
+    fn what_lies_there_at_first_is_hashed_at_once_and_what_comes_later_when_it_has_settled() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("a"), "a").unwrap();
+        let mut folder = Folder::new(scratch.path().to_owned());
+        let changes = folder.look();
+        assert_eq!(names(&changes), (vec![], vec!["a"]));
+        share(&mut folder, changes);
+        fs::write(scratch.path().join("b"), "b").unwrap();
+        assert_eq!(names(&folder.look()), (vec![], vec![]));
+        fs::write(scratch.path().join("b"), "longer").unwrap();
+        assert_eq!(names(&folder.look()), (vec![], vec![]));
+        assert!(folder.is_settling());
+        let changes = folder.look();
+        assert_eq!(names(&changes), (vec![], vec!["b"]));
+        share(&mut folder, changes);
+        assert!(!folder.is_settling());
+        assert_eq!(names(&folder.look()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_is_changed_or_removed_is_gone() {
+        let scratch = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            fs::write(scratch.path().join(name), name).unwrap();
+        }
+        let mut folder = Folder::new(scratch.path().to_owned());
+        let changes = folder.look();
+        share(&mut folder, changes);
+        fs::remove_file(scratch.path().join("a")).unwrap();
+        fs::write(scratch.path().join("b"), "changed").unwrap();
+        let changes = folder.look();
+        assert_eq!(changes.gone.len(), 2);
+        assert_eq!(names(&folder.look()), (vec![], vec!["b"]));
+        assert_eq!(folder.len(), 1);
+    }
+
+    #[test]
+    fn only_visible_regular_files_with_proper_names_are_found() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        for name in ["good", ".hidden"] {
+            fs::write(path.join(name), "x").unwrap();
+        }
+        fs::write(path.join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+        fs::create_dir(path.join("sub")).unwrap();
+        symlink("good", path.join("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(list(path).unwrap().into_keys().collect::<Vec<_>>(), ["good"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_empty_and_one_that_cannot_be_read_changes_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("public");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("a"), "a").unwrap();
+        let mut folder = Folder::new(path.clone());
+        let changes = folder.look();
+        share(&mut folder, changes);
+        fs::rename(&path, scratch.path().join("aside")).unwrap();
+        fs::write(&path, "no folder").unwrap();
+        assert_eq!(names(&folder.look()), (vec![], vec![]));
+        assert_eq!(folder.len(), 1);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(names(&folder.look()), (vec!["a"], vec![]));
+        fs::rename(scratch.path().join("aside"), &path).unwrap();
+        folder.look();
+        assert_eq!(names(&folder.look()), (vec![], vec!["a"]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_tried_again_seldom() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("a"), "a").unwrap();
+        let mut folder = Folder::new(scratch.path().to_owned());
+        let (name, stamp) = folder.look().settled.remove(0);
+        folder.set_unreadable(&name, stamp);
+        let quiet = (0..LOOKS_BEFORE_RETRY).filter(|_| !folder.look().settled.is_empty()).count();
+        assert_eq!(quiet, 0);
+        assert_eq!(folder.look().settled.len(), 1);
+    }
+}
