@@ -141,7 +141,16 @@ impl Reply {
     }
 
     /// Adds whatever `push` pushes within the limit it is given.
-    pub(super) fn push_with(&mut self, mut push: impl FnMut(&mut Writer, usize) -> bool) {
+    pub(super) fn push_with(&mut self, push: impl FnMut(&mut Writer, usize) -> bool) {
+        self.push_within(DATAGRAM_SEND_MAX_BYTES, push);
+    }
+
+    /// The same for a block of content: a verified sender that asks for one longer than a datagram should be gets it.
+    pub(super) fn push_block(&mut self, push: impl FnMut(&mut Writer, usize) -> bool) {
+        self.push_within(DATAGRAM_MAX_BYTES, push);
+    }
+
+    fn push_within(&mut self, alone_max: usize, mut push: impl FnMut(&mut Writer, usize) -> bool) {
         match &self.terms {
             Terms::Unverified(allowance) => {
                 let limit = answer_limit(allowance);
@@ -152,8 +161,7 @@ impl Reply {
                     return;
                 }
                 self.turn_over();
-                // What is too long even alone was asked for at that length: a block, or a probe to be returned.
-                self.is_trimmed |= self.is_full() || !push(&mut self.writer, DATAGRAM_MAX_BYTES);
+                self.is_trimmed |= self.is_full() || !push(&mut self.writer, alone_max);
             }
         }
     }
@@ -179,7 +187,7 @@ impl Reply {
             return;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        if push_token(&mut self.writer, self.tokens.ours, allowance.payload_max) {
+        if push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)) {
             self.full.push(self.writer.take());
         }
     }
@@ -202,9 +210,14 @@ impl Reply {
     }
 }
 
-/// How long an unverified answer may be before our token and its comma are added.
+/// How long an unverified answer may be: however long the request, it is one datagram of ordinary size.
+fn unverified_max(allowance: &Allowance) -> usize {
+    allowance.payload_max.min(DATAGRAM_SEND_MAX_BYTES)
+}
+
+/// How long it may be before our token and its comma are added.
 fn answer_limit(allowance: &Allowance) -> usize {
-    allowance.payload_max.saturating_sub(TOKEN_BYTES + 1)
+    unverified_max(allowance).saturating_sub(TOKEN_BYTES + 1)
 }
 
 /// Adds our token.

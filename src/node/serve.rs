@@ -47,7 +47,7 @@ impl<S: Store> Node<S> {
         // An offset past the end is no place in the file; there is nothing to read there either.
         let result = if length == 0 { Ok(()) } else { self.store.read(file, request.offset, &mut block) };
         match result {
-            Ok(()) => reply.push_with(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes))),
+            Ok(()) => reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes))),
             Err(error) => self.note_failed_read(file, error),
         }
     }

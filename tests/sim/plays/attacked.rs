@@ -97,7 +97,6 @@ fn nobody_fills_the_table_from_one_network() {
     let newcomer = world.add_node(place, told_of(&[node]));
     world.run_for(30);
     assert!(world.knows(0).contains(&newcomer), "there was no room left for a newcomer");
-    assert!(world.knows(newcomer).len() >= 3, "the newcomer met only {:?}", world.knows(newcomer));
 }
 
 #[test]
