@@ -36,6 +36,8 @@ struct Outstanding {
 struct Pinger<'a> {
     arguments: &'a Arguments,
     probe: Probe,
+    /// What the node wants to see from whoever it trusts. Returned only when the last probe was not answered without: who
+    /// returns a token is taken for a peer, and remembered.
     token: Option<Box<RawValue>>,
     outstanding: Vec<Outstanding>,
     summary: Summary,
@@ -93,8 +95,9 @@ impl Pinger<'_> {
 
     fn send(&mut self, sequence: u64) -> Result<(), Failure> {
         let cookie = cookie()?;
-        let returned =
-            self.token.as_ref().map_or_else(String::new, |token| format!("{{\"AlwaysReturned\":{}}},", token.get()));
+        let is_needed = self.outstanding.iter().any(|probe| probe.sequence + 1 == sequence);
+        let returned = self.token.as_ref().filter(|_| is_needed);
+        let returned = returned.map_or_else(String::new, |token| format!("{{\"AlwaysReturned\":{}}},", token.get()));
         let datagram = format!("[{returned}{{\"PleaseReturnThisMessage\":{{\"cookie\":\"{cookie}\"}}}}]");
         if self.outstanding.len() >= OUTSTANDING_MAX {
             self.outstanding.remove(0);

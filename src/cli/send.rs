@@ -34,9 +34,9 @@ pub(super) fn send(arguments: &Arguments, address: &str, array: &str) -> Result<
     check(array).map_err(Failure::Mistake)?;
     let mut probe = Probe::open(arguments, address)?;
     let peer = probe.peer;
-    probe.send(array.as_bytes())?;
     let wait = arguments.wait.unwrap_or(WAIT);
     let mut sent = now();
+    probe.send(array.as_bytes())?;
     let mut deadline = sent + wait;
     let (mut is_answered, mut has_returned_token) = (false, false);
     while now() < deadline {
@@ -47,8 +47,8 @@ pub(super) fn send(arguments: &Arguments, address: &str, array: &str) -> Result<
         is_answered = true;
         if let Some(token) = asked.filter(|_| !has_returned_token) {
             has_returned_token = true;
-            probe.send(with_token(array, &token).as_bytes())?;
             sent = now();
+            probe.send(with_token(array, &token).as_bytes())?;
             deadline = sent + wait;
         }
     }

@@ -1,0 +1,23 @@
+//! The real binary, run as a user runs it: every promise of the command line, kept by real processes on loopback.
+//!
+//! Nothing here leaves the machine: every node is started with `--no-bootstrap --no-lan` on a loopback address. Every
+//! wait has an end, and every process ends with the test that started it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+#[path = "binary/harness.rs"]
+mod harness;
+
+#[path = "binary/command_line.rs"]
+mod command_line;
+#[path = "binary/console.rs"]
+mod console;
+#[path = "binary/control.rs"]
+mod control;
+#[path = "binary/files.rs"]
+mod files;
+#[path = "binary/lifecycle.rs"]
+mod lifecycle;
+#[path = "binary/swarm.rs"]
+mod swarm;
+#[path = "binary/talking.rs"]
+mod talking;

@@ -1,0 +1,74 @@
+//! What can be typed, and what comes of typing something else.
+
+use crate::harness::{Node, run, scratch};
+use std::net::UdpSocket;
+
+#[test]
+fn help_and_version_are_printed_and_succeed() {
+    for option in ["--help", "-h"] {
+        let said = run(&[option]);
+        for word in ["--port", "--peer", "--data-dir", "send ADDR JSON", "ping ADDR", "status", "stop"] {
+            assert!(said.success().contains(word), "{word}");
+        }
+    }
+    assert_eq!(run(&["--version"]).success(), concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")));
+    assert!(run(&["ping", "--help"]).success().contains("--count"));
+}
+
+#[test]
+fn a_mistake_gets_one_line_that_names_it() {
+    for (arguments, part) in [
+        (&["--nonsense"][..], "--nonsense"),
+        (&["-x"], "-x"),
+        (&["nonsense"], "nonsense"),
+        (&["--port"], "--port"),
+        (&["--port", "70000"], "70000"),
+        (&["--bind", "127.0.0.1:24254"], "--port 24254"),
+        (&["--bind", "localhost"], "localhost"),
+        (&["--peer", "nobody"], "nobody"),
+        (&["--data-dir", ""], "--data-dir"),
+        (&["--data-dir", "/dev/null/x"], "/dev/null/x"),
+        (&["--bind", "192.0.2.1", "--port", "0", "--no-bootstrap", "--no-lan", "--data-dir", "DIR"], "192.0.2.1"),
+        (&["--count", "1"], "--count"),
+        (&["ping"], "ADDR"),
+        (&["ping", "127.0.0.1:9", "more"], "more"),
+        (&["send", "127.0.0.1:9"], "JSON"),
+        (&["send", "127.0.0.1:9", "{}"], "array"),
+        (&["send", "127.0.0.1:9", "[1]"], "array"),
+        (&["send", "127.0.0.1:9", "[{}]", "--wait", "x"], "--wait"),
+        (&["status", "--data-dir", "DIR"], "no node is running"),
+        (&["peers", "--data-dir", "DIR"], "no node is running"),
+        (&["add", "127.0.0.1:9999", "--data-dir", "DIR"], "no node is running"),
+        (&["stop", "--data-dir", "DIR"], "no node is running"),
+    ] {
+        let directory = scratch();
+        let place = directory.path().to_str().unwrap();
+        let arguments: Vec<&str> =
+            arguments.iter().map(|argument| if *argument == "DIR" { place } else { argument }).collect();
+        let said = run(&arguments);
+        assert!(said.complaint().contains(part), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_option_that_changes_it() {
+    let (directory, other) = (scratch(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = other.local_addr().unwrap().port().to_string();
+    let place = directory.path().to_str().unwrap();
+    for bind in [&["--bind", "127.0.0.1"][..], &[]] {
+        let mut arguments = vec!["--no-bootstrap", "--no-lan", "--data-dir", place, "--port", &port];
+        arguments.extend(bind);
+        let said = run(&arguments);
+        assert!(said.complaint().contains(&port) && said.complaint().contains("--port"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_data_directory_in_use_is_named() {
+    let directory = scratch();
+    let _node = Node::start(directory.path(), &[]);
+    let place = directory.path().to_str().unwrap();
+    let said = run(&["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1", "--data-dir", place]);
+    assert!(said.complaint().contains("already used by another running node"), "{said:?}");
+    assert!(said.complaint().contains(place), "{said:?}");
+}

@@ -1,0 +1,67 @@
+//! Typed lines, on a pipe.
+
+use crate::harness::{Node, eventually, scratch};
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+fn start(data_dir: &Path, peers: &[std::net::SocketAddr]) -> Node {
+    Node::start_with(data_dir, peers, |command| {
+        command.stdin(Stdio::piped());
+    })
+}
+
+fn type_line(node: &mut Node, line: &str) {
+    writeln!(node.child().stdin.as_mut().unwrap(), "{line}").unwrap();
+}
+
+#[test]
+fn commands_typed_into_a_pipe_are_carried_out() {
+    let directory = scratch();
+    let mut node = start(directory.path(), &[]);
+    for line in
+        ["/help", "/peers", "/status", "/files", "/nonsense", "", &"x".repeat(10_000), "/msg 127.0.0.1:9999 hello"]
+    {
+        type_line(&mut node, line);
+    }
+    type_line(&mut node, "hello?");
+    type_line(&mut node, "/quit");
+    let said = node.finish();
+    for part in [
+        "/ignore IP",
+        "no verified peers yet",
+        "listens on",
+        "nothing is shared",
+        "no command /nonsense",
+        "too long",
+        "127.0.0.1:9999 is not a verified peer",
+        "no verified peer is in reach",
+        "stopping",
+    ] {
+        assert!(said.success().contains(part), "{part}: {said:?}");
+    }
+}
+
+#[test]
+fn two_people_talk_and_nothing_of_it_reaches_the_terminal_raw() {
+    let (first, second) = (scratch(), scratch());
+    let mut alice = start(first.path(), &[]);
+    let mut bob = start(second.path(), &[alice.address]);
+    bob.wait_for_peer(alice.address);
+    alice.wait_for_peer(bob.address);
+    let (to_alice, to_bob) = (alice.address, bob.address);
+    type_line(&mut bob, &format!("/msg {to_alice} hello \u{1b}[2J alice"));
+    type_line(&mut bob, "hello everybody");
+    type_line(&mut bob, &format!("/ping {to_alice}"));
+    eventually("a counted message", || {
+        let status = alice.ask(["status", "--json"]).json().remove(0);
+        (status["counters"]["datagrams_received"].as_u64()? >= 6).then_some(())
+    });
+    type_line(&mut alice, &format!("/ignore {}", to_bob.ip()));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let heard = alice.terminate();
+    let said = bob.terminate();
+    assert!(heard.success().contains(&format!("{to_bob}> hello \u{fffd}[2J alice")), "{heard:?}");
+    assert!(heard.success().contains(&format!("[main] {to_bob}> hello everybody")), "{heard:?}");
+    assert!(said.success().contains(&format!("{to_alice} answered after")), "{said:?}");
+}

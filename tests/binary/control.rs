@@ -1,0 +1,104 @@
+//! Commands to the running node, over its socket.
+
+use crate::harness::{Node, eventually, scratch};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+fn connect(data_dir: &Path) -> UnixStream {
+    let stream = UnixStream::connect(data_dir.join("control.sock")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn converse(data_dir: &Path, request: &[u8]) -> String {
+    let mut stream = connect(data_dir);
+    stream.write_all(request).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn status_and_peers_are_shown_to_people_and_to_scripts() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let node = Node::start(second.path(), &[]);
+    let added = node.ask(["add", &known.address.to_string()]);
+    assert!(added.success().contains(&known.address.to_string()), "{added:?}");
+    node.wait_for_peer(known.address);
+    assert!(node.ask(["status"]).success().contains("1 verified"));
+    assert!(node.ask(["peers"]).success().contains(&known.address.to_string()));
+    let status = node.ask(["status", "--json"]).json().remove(0);
+    assert_eq!(status["udp"], node.address.to_string());
+    assert_eq!(status["peers"], 1);
+    assert!(status["counters"]["datagrams_sent"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_cannot_be_added_is_refused_in_one_line() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    for address in ["127.0.0.1:9", "nobody", "255.255.255.255:24254", ""] {
+        assert!(!node.ask(["add", address]).complaint().is_empty(), "{address}");
+    }
+}
+
+#[test]
+fn stop_returns_when_everything_is_saved() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    assert_eq!(node.ask(["stop"]).success(), "stopped");
+    assert!(directory.path().join("peers.json").exists());
+    assert!(!directory.path().join("node.json").exists());
+    eventually("the end of the process", || node.child().try_wait().unwrap());
+    assert!(node.finish().status.success());
+}
+
+#[test]
+fn nonsense_on_the_socket_gets_one_line_and_harms_nobody() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let endless = vec![b'x'; 100_000];
+    for request in [&b"\n"[..], b"/peers\n", b"{\"command\":7}\n", b"{\"command\":\"/nonsense\"}\n", b"\xff\n"] {
+        let answer = converse(directory.path(), request);
+        assert!(answer.contains("refused") && answer.ends_with('\n'), "{answer}");
+    }
+    // A line without end is cut off; whether the answer still arrives is the system's affair.
+    let mut stream = connect(directory.path());
+    let _ = stream.write_all(&endless);
+    drop(stream);
+    node.ask(["status"]).success();
+}
+
+#[test]
+fn silent_guests_are_cut_off_and_do_not_lock_others_out() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let mut guests: Vec<UnixStream> = (0..8).map(|_| connect(directory.path())).collect();
+    // All places are taken; whoever comes now is sent away and may come again.
+    eventually("a free place", || node.ask(["status"]).status.success().then_some(()));
+    assert_eq!(guests[0].read(&mut [0; 10]).unwrap(), 0);
+}
+
+#[test]
+fn a_socket_left_by_a_kill_is_replaced() {
+    let directory = scratch();
+    Node::start(directory.path(), &[]).kill();
+    let left = directory.path().join("control.sock");
+    assert!(fs::symlink_metadata(left).unwrap().file_type().is_socket());
+    Node::start(directory.path(), &[]).ask(["status"]).success();
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_a_warning() {
+    let directory = scratch();
+    let long = directory.path().join("x".repeat(120));
+    let node = Node::start(&long, &[]);
+    assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
+    let said = node.terminate();
+    assert!(said.status.success() && said.stderr.contains("control.sock"), "{said:?}");
+}

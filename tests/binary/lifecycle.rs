@@ -1,0 +1,190 @@
+//! Starting, stopping, being killed, and what is left on the disk.
+
+use crate::harness::{Node, eventually, finish, scratch};
+use cjp2p_node::data_dir::parse_peers;
+use rustix::process::Signal;
+use serde_json::Value;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+fn saved(data_dir: &Path) -> Option<Vec<SocketAddr>> {
+    let bytes = fs::read(data_dir.join("peers.json")).ok()?;
+    Some(parse_peers(&bytes).expect("a peers file that is whole"))
+}
+
+#[test]
+fn node_json_names_the_process_and_an_address_and_goes_away_with_it() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    let path = directory.path().join("node.json");
+    let file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file, serde_json::json!({"pid": node.child().id(), "udp": node.address.to_string()}));
+    assert!(node.address.ip().is_loopback() && node.address.port() != 0);
+    assert!(node.terminate().status.success());
+    assert!(!path.exists());
+    assert!(!directory.path().join("control.sock").exists());
+}
+
+#[test]
+fn both_signals_end_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let directory = scratch();
+        let mut node = Node::start(directory.path(), &[]);
+        node.signal(signal);
+        let said = node.finish();
+        assert_eq!(said.status.code(), Some(0), "{said:?}");
+        assert_eq!(saved(directory.path()), Some(vec![]));
+    }
+}
+
+#[test]
+fn the_welcome_says_where_it_listens_where_its_data_is_and_how_to_poke_it() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let address = node.address;
+    let said = node.terminate();
+    for part in
+        [address.to_string(), directory.path().display().to_string(), format!("nc -u -w1 127.0.0.1 {}", address.port())]
+    {
+        assert!(said.success().contains(&part), "{part}: {said:?}");
+    }
+    assert!(said.stdout.lines().count() <= 5, "{said:?}");
+}
+
+#[test]
+fn it_listens_on_ipv4_whatever_else_by_default() {
+    let directory = scratch();
+    let node = Node::start_with(directory.path(), &[], |command| {
+        // The later of two equal options is refused, so the command is written anew.
+        *command = crate::harness::binary();
+        command.args(["--no-bootstrap", "--no-lan", "--port", "0", "--data-dir"]).arg(directory.path());
+    });
+    assert_eq!(node.address.ip().to_string(), "127.0.0.1");
+    assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
+}
+
+#[test]
+fn closed_input_and_output_leave_it_running_at_rest() {
+    let directory = scratch();
+    let mut node = Node::start_with(directory.path(), &[], |command| {
+        command.stdin(Stdio::piped());
+    });
+    let child = node.child();
+    drop(child.stdin.take());
+    drop(child.stdout.take());
+    drop(child.stderr.take());
+    thread::sleep(Duration::from_millis(500));
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    let ticks = cpu_ticks(node.child().id());
+    thread::sleep(Duration::from_secs(2));
+    let spent = cpu_ticks(node.child().id()) - ticks;
+    assert!(spent < 50, "a node at rest spun for {spent} of 200 ticks");
+    assert!(node.terminate().status.success());
+}
+
+/// Processor time of a process, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn a_process_without_any_descriptors_runs_too() {
+    let directory = scratch();
+    let script = "exec \"$0\" --no-bootstrap --no-lan --port 0 --bind 127.0.0.1 --data-dir \"$1\" <&- >&- 2>&-";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_cjp2p-node")]).arg(directory.path());
+    let node = Node::start_with(directory.path(), &[], |command| *command = shell);
+    node.ask(["status"]).success();
+    assert!(node.terminate().status.success());
+}
+
+#[test]
+fn a_restart_keeps_the_peers() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let node = Node::start(second.path(), &[known.address]);
+    node.wait_for_peer(known.address);
+    assert!(node.terminate().status.success());
+    assert_eq!(saved(second.path()), Some(vec![known.address]));
+    // Nobody tells it about the other one this time.
+    let node = Node::start(second.path(), &[]);
+    node.wait_for_peer(known.address);
+}
+
+#[test]
+fn peers_are_saved_soon_after_the_first_one() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let node = Node::start(second.path(), &[known.address]);
+    eventually("a saved peer", || saved(second.path()).filter(|peers| peers.contains(&known.address)));
+    node.kill();
+    let node = Node::start(second.path(), &[]);
+    node.wait_for_peer(known.address);
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_usable_data_directory() {
+    const ROUNDS: u64 = 12;
+    let first = scratch();
+    let known = Node::start(first.path(), &[]);
+    let known = known.address;
+    thread::scope(|scope| {
+        for lane in 0..3 {
+            scope.spawn(move || {
+                let directory = scratch();
+                fs::create_dir(directory.path().join("public")).unwrap();
+                fs::write(directory.path().join("public/large"), vec![7; 8 << 20]).unwrap();
+                for round in 0..ROUNDS {
+                    // Moments all over the first two seconds, in which everything is written for the first time.
+                    let moment = (round * 3 + lane) * 977 % 2_200;
+                    let mut child = crate::harness::binary()
+                        .args(["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1", "--data-dir"])
+                        .arg(directory.path())
+                        .args(["--peer", &known.to_string()])
+                        .spawn()
+                        .unwrap();
+                    thread::sleep(Duration::from_millis(moment));
+                    child.kill().unwrap();
+                    let said = finish(child);
+                    assert!(!said.stderr.contains("damaged"), "{said:?}");
+                    saved(directory.path());
+                }
+                let node = Node::start(directory.path(), &[known]);
+                node.wait_for_peer(known);
+                assert!(node.terminate().status.success());
+            });
+        }
+    });
+}
+
+#[test]
+fn a_damaged_peers_file_is_set_aside_with_a_warning() {
+    let directory = scratch();
+    fs::write(directory.path().join("peers.json"), "{\"peers\":[\"127.0").unwrap();
+    let node = Node::start(directory.path(), &[]);
+    let said = node.terminate();
+    assert!(said.status.success() && said.stderr.contains("peers.json.damaged"), "{said:?}");
+    assert_eq!(fs::read(directory.path().join("peers.json.damaged")).unwrap(), b"{\"peers\":[\"127.0");
+    assert_eq!(saved(directory.path()), Some(vec![]));
+}
+
+#[test]
+fn a_new_data_directory_is_nobody_elses_to_read() {
+    let directory = scratch();
+    let place = directory.path().join("new/place");
+    let node = Node::start(&place, &[]);
+    for (path, mode) in [("", 0o700), ("public", 0o700), ("control.sock", 0o600), ("node.json", 0o600)] {
+        assert_eq!(fs::metadata(place.join(path)).unwrap().permissions().mode() & 0o777, mode, "{path}");
+    }
+    assert!(node.terminate().status.success());
+    assert_eq!(fs::metadata(place.join("peers.json")).unwrap().permissions().mode() & 0o777, 0o600);
+}
