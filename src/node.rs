@@ -63,6 +63,7 @@ pub struct Node<S> {
     links: Links,
     anchors: Anchors,
     limits: peering::Limits,
+    is_hungry: bool,
     chat: ChatRoom,
     shelf: Shelf,
     rumours: Rumours,
@@ -86,6 +87,7 @@ impl<S: Store> Node<S> {
             links: Links::default(),
             anchors: peering::anchors_of(&config),
             limits: peering::Limits::default(),
+            is_hungry: true,
             chat: ChatRoom::new(Key::new(&mut rng)),
             shelf: Shelf::default(),
             rumours: Rumours::default(),
@@ -164,9 +166,9 @@ impl<S: Store> Node<S> {
         self.peers.len()
     }
 
-    /// How many paths to neighbours are watched.
+    /// How many neighbours there are: peers with whom a path is kept open.
     pub fn link_count(&self) -> usize {
-        self.links.len()
+        self.links.held()
     }
 
     /// How many addresses wait to be tried.

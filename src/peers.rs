@@ -74,6 +74,8 @@ pub struct Peer {
     pub asked: Option<Time>,
     /// When we last told others of it.
     pub introduced: Option<Time>,
+    /// When it last said that it has enough neighbours.
+    pub declined: Option<Time>,
     /// When we last wrote to it because it changed its token.
     pub followed_up: Option<Time>,
 }
@@ -89,6 +91,7 @@ impl Peer {
             probe: None,
             asked: None,
             introduced: None,
+            declined: None,
             followed_up: None,
         }
     }

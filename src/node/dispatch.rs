@@ -98,14 +98,9 @@ impl<S: Store> Node<S> {
         match message {
             Message::PleaseSendPeers(_) => reply.expects_peers(),
             Message::Peers(peers) => self.take_peers(now, sender, &peers.peers.0),
-            Message::PleaseReturnThisMessage(probe) => {
-                reply.expects_answer();
-                reply.push_raw("ReturnedMessage", probe.0.get());
-                if sender.is_verified() {
-                    self.links.open(now, sender.address, false, &mut self.rng);
-                }
-            }
+            Message::PleaseReturnThisMessage(probe) => self.return_probe(now, sender, probe.0, reply),
             Message::ReturnedMessage(probe) => self.take_returned_probe(now, sender, probe.0),
+            Message::EnoughNeighbours(_) => self.take_refusal(now, sender),
             Message::ChatMessage(chat) => self.take_chat(now, sender, &chat.message, reply),
             Message::GroupChatMessage(chat) => self.take_group_chat(now, sender, chat, reply),
             Message::PleaseSendContent(request) => self.serve_content(sender, request, reply),

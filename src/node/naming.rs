@@ -5,6 +5,7 @@
 
 use super::Node;
 use super::dispatch::Sender;
+use super::notes::Note;
 use super::reply::Reply;
 use crate::content::Store;
 use crate::peers::address::{makes_sense_to, network, plain};
@@ -30,6 +31,9 @@ const INTRODUCTIONS_PER_ANSWER: usize = 4;
 
 /// A peer is introduced again no sooner than this.
 const INTRODUCTION_PAUSE: Duration = Duration::from_secs(10);
+
+/// A peer that had enough neighbours is not asked to be one again for this long.
+pub(super) const DECLINED_FOR: Duration = Duration::from_secs(1_800);
 
 /// Answers to a question of ours are expected for this long.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -62,14 +66,23 @@ impl<S: Store> Node<S> {
             self.counters.addresses_ignored += 1;
             return;
         };
-        if self.peers.get(address).is_some() || self.heard.contains(address) {
+        if let Some(peer) = self.peers.get(address) {
+            // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
+            let is_refused = peer.declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
+            let is_wanted = self.is_lonely() || is_introduction && self.limits.introduced.allow(now, INTRODUCED_RATE);
+            if is_wanted && !is_refused && !self.links.contains(address) {
+                self.try_link(now, address, self.is_lonely(), Note::default());
+            }
+            return;
+        }
+        if self.heard.contains(address) {
             return;
         }
         if !self.contacts.may_contact(now, address) || !self.heard.insert(now, address, source) {
             self.counters.addresses_ignored += 1;
             return;
         }
-        if self.is_hungry() {
+        if self.is_hungry() || self.is_lonely() {
             self.note_progress(now);
             self.contact(now, address);
         } else if is_introduction && self.limits.introduced.allow(now, INTRODUCED_RATE) {

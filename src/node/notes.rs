@@ -30,6 +30,14 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Tries a path to a verified peer: probes it, and again if it does not answer. We go on keeping it open if `is_kept`.
+    pub(super) fn try_link(&mut self, now: Time, address: SocketAddr, is_kept: bool, note: Note) {
+        if self.links.open(now, address, is_kept, &mut self.rng) {
+            self.links.probed(now, address);
+        }
+        self.write_to(now, address, Note { probes: true, ..note });
+    }
+
     /// The messages of a note, without the tokens.
     pub(super) fn begin_note(&mut self, now: Time, address: SocketAddr, note: Note) -> Writer {
         let mut writer = Writer::default();

@@ -11,24 +11,29 @@
 
 use super::dispatch::Sender;
 use super::notes::Note;
-use super::reply::{push_owed, push_token};
+use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::address::{is_possible, plain};
 use crate::peers::anchors::Anchors;
 use crate::peers::heard::Source;
+use crate::peers::links::LINKS_LOW;
 use crate::rate::{Limiter, Rate};
 use crate::time::Time;
 use crate::wire::encode::Writer;
-use crate::wire::messages::PleaseSendPeers;
+use crate::wire::messages::{EnoughNeighbours, PleaseSendPeers};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many verified peers we want to know. Twice the eight that make a random graph of any size connected with room to
-/// spare; with more than this we stop looking.
+/// spare; with this many we stop looking.
 pub const PEERS_WANTED: usize = 16;
+
+/// With fewer verified peers than this we look again. Those that are no neighbours are forgotten in half an hour, and
+/// replacing each at once would cost more than keeping the neighbours.
+pub const PEERS_LOW: usize = 10;
 
 /// How many peers we save, and so remember.
 pub const PEERS_SAVED_MAX: usize = 256;
@@ -60,9 +65,20 @@ pub(super) fn anchors_of(config: &Config) -> Anchors {
 }
 
 impl<S: Store> Node<S> {
-    /// Whether we know fewer peers than we want.
+    /// Whether we are looking for peers: from the moment we know too few until we know enough.
     pub(super) fn is_hungry(&self) -> bool {
-        self.peers.len() < PEERS_WANTED
+        self.is_hungry
+    }
+
+    /// Call it when the number of peers has changed.
+    pub(super) fn feel_hunger(&mut self) {
+        let enough = if self.is_hungry { PEERS_WANTED } else { PEERS_LOW };
+        self.is_hungry = self.peers.len() < enough;
+    }
+
+    /// Whether we have fewer neighbours than we want.
+    pub(super) fn is_lonely(&self) -> bool {
+        self.links.held() < LINKS_LOW
     }
 
     /// Adds an address that the user named, and tries it at once.
@@ -96,6 +112,7 @@ impl<S: Store> Node<S> {
                 peer.owed = heard.and_then(|heard| heard.owed);
             }
             self.report(Event::PeerVerified(address));
+            self.feel_hunger();
             self.note_progress(now);
             self.note_peers_changed(now);
         }
@@ -108,29 +125,33 @@ impl<S: Store> Node<S> {
         let Some(heard) = self.heard.get_mut(address).filter(|_| may) else { return false };
         heard.tries = heard.tries.saturating_add(1);
         heard.touched = now;
+        let probe = self.issuer.probe(&mut self.rng);
+        heard.probe = Some(probe);
         let owed = heard.owed.clone();
+        // Who was introduced to us while we know enough is asked for nothing; to others it is what earns us an answer.
+        let asks_for_peers = !matches!(heard.source, Source::Peer(_)) || self.is_hungry();
         self.contacts.book(now, address);
         let mut writer = Writer::default();
-        let probe = self.issuer.probe(&mut self.rng);
         let limit = DATAGRAM_SEND_MAX_BYTES;
-        writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), limit);
+        if asks_for_peers {
+            writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), limit);
+        }
         writer.push_cookie("PleaseReturnThisMessage", probe.as_bytes(), limit);
         push_owed(&mut writer, owed.as_ref(), limit);
         push_token(&mut writer, self.issuer.token(address), limit);
-        if let Some(heard) = self.heard.get_mut(address) {
-            heard.probe = Some(probe);
-        }
         self.send(Destination::Address(address), writer.take());
         true
     }
 
     /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it, because
-    /// it keeps ours only once it believes us. Who asked us something has our answer already and holds our token; a node
-    /// that knows enough peers leaves it at that.
+    /// it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us something has
+    /// our answer already and holds our token; a node that knows enough peers leaves it at that.
     pub(super) fn greet(&mut self, now: Time, address: SocketAddr, is_answered: bool) {
         let asks_for_peers = self.is_hungry();
-        if asks_for_peers || !is_answered {
-            self.write_to(now, address, Note { asks_for_peers, probes: true, gives_token: !is_answered });
+        let is_kept = self.is_lonely();
+        if asks_for_peers || is_kept || !is_answered {
+            let note = Note { asks_for_peers, gives_token: !is_answered, ..Note::default() };
+            self.try_link(now, address, is_kept, note);
         }
     }
 
@@ -163,6 +184,29 @@ impl<S: Store> Node<S> {
         if may && self.heard.insert(now, address, Source::Itself) {
             self.keep_token(sender);
             self.contact(now, address);
+        }
+    }
+
+    /// Returns a probe. A peer that probes us keeps the path to us open; if we have enough of those, it is told.
+    pub(super) fn return_probe(&mut self, now: Time, sender: &Sender, payload: &RawValue, reply: &mut Reply) {
+        reply.expects_answer();
+        reply.push_raw("ReturnedMessage", payload.get());
+        let address = sender.address;
+        if self.peers.get(address).is_none() || !sender.is_verified() {
+            return;
+        }
+        let is_watched = self.links.open(now, address, false, &mut self.rng);
+        self.links.heard(now, address);
+        if !is_watched || self.links.is_crowded(now, address) {
+            reply.push(&Message::EnoughNeighbours(EnoughNeighbours {}));
+        }
+    }
+
+    /// A neighbour has enough others.
+    pub(super) fn take_refusal(&mut self, now: Time, sender: &Sender) {
+        if let Some(peer) = self.peers.get_mut(sender.address).filter(|_| sender.is_verified()) {
+            peer.declined = Some(now);
+            self.links.unwelcome(sender.address);
         }
     }
 

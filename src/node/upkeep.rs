@@ -4,13 +4,14 @@
 //! Every job has a deadline of its own and puts it into the future when it has run. A node with enough neighbours wakes up
 //! about once every three seconds, to exchange one small probe.
 
+use super::naming::DECLINED_FOR;
 use super::notes::Note;
 use super::peering::PEERS_SAVED_MAX;
 use super::{Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::FORGET_AFTER;
-use crate::peers::heard::Source;
-use crate::peers::links::{LINKS_LOW, PROBES_MAX};
+use crate::peers::heard::{Heard, Source};
+use crate::peers::links::LINKS_LOW;
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::PleaseSendPeers;
@@ -25,14 +26,17 @@ const SEEK_MIN: Duration = Duration::from_secs(1);
 /// How long we wait at most between looks while we know too few; doubled from [`SEEK_MIN`] while nothing new turns up.
 const SEEK_MAX: Duration = Duration::from_secs(60);
 
+/// How often a node that has enough neighbours, but unwelcome ones among them, looks for others.
+const SEEK_POLITE: Duration = Duration::from_secs(300);
+
 /// How often a node that knows enough peers asks for others, so that news of newcomers spreads.
-const SEEK_SETTLED: Duration = Duration::from_secs(600);
+const SEEK_SETTLED: Duration = Duration::from_secs(1_200);
 
 /// How many addresses are tried in one look.
 const CONTACTS_PER_SEEK: usize = 8;
 
-/// How many known peers are probed in one look to become neighbours.
-const PROBES_PER_SEEK: usize = 3;
+/// How many peers are tried as neighbours in one look.
+const TRIALS_PER_SEEK: usize = 3;
 
 /// How soon we call into the local network again, doubled each time.
 const LAN_MIN: Duration = Duration::from_secs(1);
@@ -137,8 +141,11 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Something new turned up: look again soon.
+    /// Something new turned up: if we are looking for something, look again soon.
     pub(super) fn note_progress(&mut self, now: Time) {
+        if !self.is_hungry() && !self.is_lonely() {
+            return;
+        }
         self.timers.seek_pause = SEEK_MIN;
         self.timers.seek = self.timers.seek.min(now + SEEK_MIN);
     }
@@ -177,7 +184,7 @@ impl<S: Store> Node<S> {
         self.links.release_one(now);
         let due: Vec<_> = self.links.iter().filter(|link| link.due() <= now).cloned().collect();
         for link in due {
-            if link.unanswered >= PROBES_MAX || self.peers.get(link.address).is_none() {
+            if link.is_dead() || self.peers.get(link.address).is_none() {
                 self.forget(now, link.address);
                 continue;
             }
@@ -192,6 +199,7 @@ impl<S: Store> Node<S> {
     fn forget(&mut self, now: Time, address: SocketAddr) {
         self.links.remove(address);
         if self.peers.remove(address).is_some() {
+            self.feel_hunger();
             self.note_peers_changed(now);
         }
         self.note_progress(now);
@@ -202,6 +210,8 @@ impl<S: Store> Node<S> {
         let silent = self.peers.expire(now);
         silent.iter().for_each(|address| self.links.remove(*address));
         if !silent.is_empty() {
+            self.feel_hunger();
+            self.note_progress(now);
             self.note_peers_changed(now);
         }
     }
@@ -209,19 +219,17 @@ impl<S: Store> Node<S> {
     /// Looks for peers and neighbours: eagerly while there are too few and looking helps, else seldom.
     fn seek(&mut self, now: Time) {
         self.drop_spent(now);
-        let is_lonely = self.links.len() < LINKS_LOW;
-        if self.is_hungry() {
-            self.recall_anchors(now);
-            self.try_heard(now, CONTACTS_PER_SEEK);
-        }
-        if is_lonely {
-            self.probe_for_links(now);
-        }
-        if self.is_hungry() || !is_lonely {
-            self.ask_somebody(now);
-        }
-        let is_settled = !self.is_hungry() && !is_lonely;
-        let pause = if is_settled { SEEK_SETTLED } else { self.timers.seek_pause };
+        self.recall_anchors(now);
+        self.try_heard(now, CONTACTS_PER_SEEK);
+        self.try_known(now);
+        self.ask_somebody(now);
+        let pause = if self.is_hungry() || self.is_lonely() || self.has_untried_anchors(now) {
+            self.timers.seek_pause
+        } else if self.links.welcome() < LINKS_LOW {
+            SEEK_POLITE
+        } else {
+            SEEK_SETTLED
+        };
         self.timers.seek_pause = (self.timers.seek_pause * 2).min(SEEK_MAX);
         // A tenth of chance keeps nodes that started together from acting together forever.
         self.timers.seek = now + pause.mul_f64(self.rng.random_range(0.9..1.1));
@@ -235,20 +243,32 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Puts the addresses we were given back on the list, those that may be tried.
+    /// Puts the addresses we were given back on the list, those that may be tried: remembered ones while we know too few,
+    /// those of the user always, because only he knows that they lead somewhere else.
     fn recall_anchors(&mut self, now: Time) {
-        for address in self.anchors.addresses() {
-            if self.peers.get(address).is_none() && self.contacts.may_contact(now, address) {
+        let is_hungry = self.is_hungry();
+        for (address, is_remembered) in self.anchors.iter() {
+            let is_wanted = is_hungry || !is_remembered;
+            if is_wanted && self.peers.get(address).is_none() && self.contacts.may_contact(now, address) {
                 self.heard.insert(now, address, Source::Configuration);
             }
         }
     }
 
-    /// Tries some of the addresses we have heard of, in random order but our own first.
+    /// Whether an address that we were given still has tries before it.
+    fn has_untried_anchors(&self, now: Time) -> bool {
+        let is_untried =
+            |heard: &Heard| heard.source == Source::Configuration && self.contacts.may_contact(now, heard.address);
+        self.heard.iter().any(is_untried)
+    }
+
+    /// Tries some of the addresses we have heard of, those we were given first; others only while we know too few.
     fn try_heard(&mut self, now: Time, most: usize) {
+        let is_hungry = self.is_hungry() || self.is_lonely();
         let mut due: Vec<_> = self
             .heard
             .iter()
+            .filter(|heard| is_hungry || heard.source == Source::Configuration)
             .filter(|heard| heard.is_due(now) && self.contacts.may_contact(now, heard.address))
             .map(|heard| (heard.source != Source::Configuration, 0_u32, heard.address))
             .collect();
@@ -261,25 +281,32 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Probes a few known peers; those that answer become neighbours, those that do not are found out.
-    fn probe_for_links(&mut self, now: Time) {
+    /// Tries a few known peers as neighbours: such as were heard lately, for others are mostly behind closed NATs; any at
+    /// all if there is no neighbour left to ask.
+    fn try_known(&mut self, now: Time) {
+        let wanted = LINKS_LOW.saturating_sub(self.links.welcome()).min(TRIALS_PER_SEEK);
+        let is_alone = self.links.held() == 0;
         let candidates: Vec<_> = self
             .peers
-            .sample(4 * PROBES_PER_SEEK, &mut self.rng)
+            .sample(8 * TRIALS_PER_SEEK, &mut self.rng)
+            .filter(|peer| is_alone || peer.is_fresh(now))
+            .filter(|peer| peer.declined.is_none_or(|last| now.since(last) >= DECLINED_FOR))
             .map(|peer| peer.address)
             .filter(|address| !self.links.contains(*address))
-            .take(PROBES_PER_SEEK.min(LINKS_LOW - self.links.len().min(LINKS_LOW)))
+            .take(wanted)
             .collect();
         for address in candidates {
-            self.links.open(now, address, true, &mut self.rng);
-            self.write_to(now, address, Note { probes: true, ..Note::default() });
-            self.links.probed(now, address);
+            self.try_link(now, address, true, Note::default());
         }
     }
 
-    /// Asks one random peer for others.
+    /// Asks a random neighbour for others, or any peer if there is no neighbour. It tells those it names of us, too.
     fn ask_somebody(&mut self, now: Time) {
-        let somebody = self.peers.sample(1, &mut self.rng).next().map(|peer| peer.address);
+        let neighbours: Vec<_> = self.links.iter().filter(|link| link.is_proven).map(|link| link.address).collect();
+        let somebody = match neighbours.len() {
+            0 => self.peers.sample(1, &mut self.rng).next().map(|peer| peer.address),
+            count => neighbours.get(self.rng.random_range(0..count)).copied(),
+        };
         if let Some(address) = somebody {
             self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
         }
@@ -292,8 +319,7 @@ impl<S: Store> Node<S> {
         writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), DATAGRAM_SEND_MAX_BYTES);
         writer.push_cookie("PleaseReturnThisMessage", probe.as_bytes(), DATAGRAM_SEND_MAX_BYTES);
         self.send(Destination::Lan, writer.take());
-        let is_settled = self.links.len() >= LINKS_LOW;
-        let pause = if is_settled { LAN_SETTLED } else { self.timers.lan_pause };
+        let pause = if !self.is_lonely() { LAN_SETTLED } else { self.timers.lan_pause };
         self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
         self.timers.lan = Some(now + pause);
     }

@@ -31,9 +31,9 @@ impl Anchors {
         is_known || has_room
     }
 
-    /// All of them.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.entries.iter().map(|anchor| anchor.address)
+    /// All of them, each with whether it is from an earlier run.
+    pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, bool)> + '_ {
+        self.entries.iter().map(|anchor| (anchor.address, anchor.is_remembered))
     }
 
     /// The addresses of an earlier run that have not been given up.

@@ -29,6 +29,9 @@ pub const LONG_GAP_SECONDS: u32 = 520;
 /// After this much silence from us an account starts anew, in seconds.
 pub const FORGET_SECONDS: u32 = 3_600;
 
+/// The mark of an account that another address has used too: an answer from the one says nothing about the other.
+const SHARED: u64 = 1 << 8;
+
 const DOMAIN: u8 = 4;
 
 /// The accounts of all addresses that have not answered.
@@ -36,7 +39,7 @@ const DOMAIN: u8 = 4;
 pub struct Contacts {
     key: Key,
     /// The full hash of the address that opened the account, then the packed rest: second of the last contact in the high
-    /// half, number of contacts in the low. Zeroes are an account never used.
+    /// half, [`SHARED`] and the number of contacts in the low. Zeroes are an account never used.
     accounts: Vec<[u64; 2]>,
 }
 
@@ -61,10 +64,15 @@ impl Contacts {
         let tag = self.tag(address);
         let count = self.count(now, tag);
         let account = &mut self.accounts[slot(tag)];
-        if count == 0 {
+        let shared = if count == 0 {
             account[0] = tag;
-        }
-        account[1] = u64::from(seconds(now)) << 32 | u64::from(count.saturating_add(1));
+            0
+        } else if account[0] == tag {
+            account[1] & SHARED
+        } else {
+            SHARED
+        };
+        account[1] = u64::from(seconds(now)) << 32 | shared | u64::from(count.saturating_add(1));
     }
 
     /// Takes the last contact back: the datagram never left.
@@ -76,11 +84,11 @@ impl Contacts {
         }
     }
 
-    /// Closes the account of an address that answered. One that only shares the place changes nothing.
+    /// Closes the account of an address that answered, unless another address has used it too.
     pub fn forgive(&mut self, address: SocketAddr) {
         let tag = self.tag(address);
         let account = &mut self.accounts[slot(tag)];
-        if account[0] == tag {
+        if account[0] == tag && account[1] & SHARED == 0 {
             *account = [0; 2];
         }
     }
@@ -163,5 +171,18 @@ mod tests {
         assert!(!contacts.may_contact(now, victim));
         contacts.forgive(victim);
         assert!(contacts.may_contact(now, victim));
+    }
+
+    #[test]
+    fn an_answer_from_one_address_clears_nothing_for_another_that_shares_its_account() {
+        let mut contacts = contacts();
+        let victim = "203.0.113.9:24254".parse().unwrap();
+        let place = slot(contacts.tag(victim));
+        let shares = |other: &SocketAddr| slot(contacts.tag(*other)) == place;
+        let other = (1..).map(|n: u32| SocketAddr::from((n.to_be_bytes(), 5000))).find(shares).unwrap();
+        contacts.book(Time::from_micros(1_000_000), other);
+        eager(&mut contacts, victim, 10);
+        contacts.forgive(other);
+        assert!(!contacts.may_contact(Time::from_micros(11_000_000), victim));
     }
 }

@@ -4,22 +4,24 @@
 //! with whom a small probe and its answer are exchanged every 20 s; whoever is the first to find it silent sends the
 //! probe, and for the other side it then is not silent any more. So a link costs the same whether one side wants it or both.
 //!
-//! We want between [`LINKS_LOW`] and [`LINKS_HIGH`] of them. A node that has enough lets go of one that it keeps open
-//! itself, no more often than once a minute, and the other side takes over if it needs to.
+//! We want between [`LINKS_LOW`] and [`LINKS_HIGH`] of them. A node that has more lets go of one that it keeps open
+//! itself, no more often than once a minute, and the other side takes over if it needs to. A node that others keep more
+//! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load of a
+//! swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
 use crate::time::Time;
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// With fewer links than this we open more. One more than the five that a settled node should always have.
+/// With fewer links than this we look for more. One more than the five that a settled node should always have.
 pub const LINKS_LOW: usize = 6;
 
 /// With more links than this we let go of some. 7 links cost about 7 MB a day.
 pub const LINKS_HIGH: usize = 8;
 
 /// How many links are watched at most; further peers that probe us are answered like anybody.
-pub const LINKS_MAX: usize = 24;
+pub const LINKS_MAX: usize = 32;
 
 /// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes then fit before a NAT
 /// forgets after 30 s.
@@ -31,8 +33,11 @@ pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// The pause between probes of a link that does not answer.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
-/// A peer that leaves this many probes in a row unanswered is dead.
+/// A neighbour that leaves this many probes in a row unanswered is dead.
 pub const PROBES_MAX: u8 = 5;
+
+/// A peer that was never heard on this path is given up after this many probes: most likely a NAT is in the way.
+pub const TRIAL_PROBES_MAX: u8 = 3;
 
 /// A link that the other side kept open and that was silent for this long has been let go of: the other side would have
 /// probed three times. We keep it open from then on if we have too few, before a NAT forgets it.
@@ -41,6 +46,9 @@ pub const LET_GO_AFTER: Duration = Duration::from_secs(27);
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);
 
+/// Links younger than this do not make us crowded: most of them are greetings that will not be kept open.
+pub const YOUNG_FOR: Duration = Duration::from_secs(60);
+
 /// A path to a neighbour.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -48,6 +56,12 @@ pub struct Link {
     pub address: SocketAddr,
     /// Whether we probe it when it is silent.
     pub is_kept: bool,
+    /// Whether it was heard since the link was opened. Until then the link is a trial.
+    pub is_proven: bool,
+    /// Whether the neighbour has said that it has enough others.
+    pub is_unwelcome: bool,
+    /// When the link was opened.
+    opened: Time,
     /// When it was last heard.
     pub heard: Time,
     /// When it was last probed without an answer since.
@@ -61,11 +75,21 @@ pub struct Link {
 impl Link {
     /// When something has to be done about the link.
     pub fn due(&self) -> Time {
-        match (self.is_kept, self.probed) {
-            (true, Some(probed)) => probed + PROBE_AGAIN_AFTER,
-            (true, None) => self.heard + PROBE_AFTER + self.patience,
-            (false, _) => self.heard + LET_GO_AFTER,
+        match (self.probed, self.is_kept) {
+            (Some(probed), _) => probed + PROBE_AGAIN_AFTER,
+            (None, true) => self.heard + PROBE_AFTER + self.patience,
+            (None, false) => self.heard + LET_GO_AFTER,
         }
+    }
+
+    /// Whether it has left too many probes unanswered.
+    pub fn is_dead(&self) -> bool {
+        self.unanswered >= if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
+    }
+
+    /// Whether the other side seems to have let go of it.
+    fn is_let_go(&self, now: Time) -> bool {
+        !self.is_kept && self.probed.is_none() && self.due() <= now
     }
 }
 
@@ -77,14 +101,19 @@ pub struct Links {
 }
 
 impl Links {
-    /// How many links there are.
-    pub fn len(&self) -> usize {
-        self.links.len()
+    /// How many links there are, trials left out.
+    pub fn held(&self) -> usize {
+        self.links.iter().filter(|link| link.is_proven).count()
     }
 
-    /// True if there is no link.
-    pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+    /// How many of them the neighbours do not mind.
+    pub fn welcome(&self) -> usize {
+        self.links.iter().filter(|link| link.is_proven && !link.is_unwelcome).count()
+    }
+
+    /// How many links are watched, trials included.
+    pub fn watched(&self) -> usize {
+        self.links.len()
     }
 
     /// All links.
@@ -101,12 +130,14 @@ impl Links {
     pub fn heard(&mut self, now: Time, address: SocketAddr) {
         if let Some(link) = self.get_mut(address) {
             link.heard = now;
+            link.is_proven = true;
             link.probed = None;
             link.unanswered = 0;
         }
     }
 
-    /// A peer keeps the path to us open, or we begin to (`is_kept`). Says whether there is a link now.
+    /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
+    /// Says no if too many are watched.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
         if let Some(link) = self.get_mut(address) {
             link.is_kept |= is_kept;
@@ -114,10 +145,33 @@ impl Links {
         }
         let has_room = self.links.len() < LINKS_MAX;
         if has_room {
-            let patience = Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64));
-            self.links.push(Link { address, is_kept, heard: now, probed: None, unanswered: 0, patience });
+            self.links.push(Link {
+                address,
+                is_kept,
+                is_proven: false,
+                is_unwelcome: false,
+                opened: now,
+                heard: now,
+                probed: None,
+                unanswered: 0,
+                patience: Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64)),
+            });
         }
         has_room
+    }
+
+    /// The neighbour has said that it has enough others.
+    pub fn unwelcome(&mut self, address: SocketAddr) {
+        if let Some(link) = self.get_mut(address) {
+            link.is_unwelcome = true;
+        }
+    }
+
+    /// Whether we have enough neighbours without this one, which we do not keep open ourselves.
+    pub fn is_crowded(&self, now: Time, address: SocketAddr) -> bool {
+        let is_ours = self.links.iter().any(|link| link.address == address && link.is_kept);
+        let is_settled = |link: &&Link| link.is_proven && now.since(link.opened) >= YOUNG_FOR;
+        !is_ours && self.links.iter().filter(is_settled).count() > LINKS_HIGH
     }
 
     /// The link was probed.
@@ -142,27 +196,33 @@ impl Links {
         self.links.retain(|link| link.address != address);
     }
 
-    /// Lets go of one link that we keep open if there are too many, not too often.
+    /// Lets go of one link that we keep open if there are too many, or if it is unwelcome and there are enough others;
+    /// not too often.
     pub fn release_one(&mut self, now: Time) {
-        if self.links.len() <= LINKS_HIGH || now.since(self.released) < RELEASE_PAUSE {
+        let held = self.held();
+        if held <= LINKS_LOW || now.since(self.released) < RELEASE_PAUSE {
             return;
         }
-        if let Some(link) = self.links.iter_mut().rev().find(|link| link.is_kept && link.probed.is_none()) {
-            link.is_kept = false;
+        let is_free = |link: &Link| link.is_kept && link.probed.is_none();
+        let unwelcome = self.links.iter().position(|link| is_free(link) && link.is_unwelcome);
+        let any = || self.links.iter().rposition(is_free).filter(|_| held > LINKS_HIGH);
+        if let Some(place) = unwelcome.or_else(any) {
+            self.links[place].is_kept = false;
             self.released = now;
         }
     }
 
     /// Settles the links that the other side has let go of: kept open by us if there are too few, else given up.
     pub fn settle(&mut self, now: Time) {
-        let mut needed =
-            LINKS_LOW.saturating_sub(self.links.iter().filter(|link| link.is_kept || link.due() > now).count());
+        let held = self.links.iter().filter(|link| link.is_proven && !link.is_let_go(now)).count();
+        let mut needed = LINKS_LOW.saturating_sub(held);
         self.links.retain_mut(|link| {
-            if !link.is_kept && link.due() <= now && needed > 0 {
-                link.is_kept = true;
-                needed -= 1;
+            if !link.is_let_go(now) {
+                return true;
             }
-            link.is_kept || link.due() > now
+            link.is_kept = link.is_proven && needed > 0;
+            needed = needed.saturating_sub(usize::from(link.is_kept));
+            link.is_kept
         });
     }
 

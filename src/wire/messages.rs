@@ -146,6 +146,10 @@ messages! {
             peers: List<Text<'a>>,
         }
 
+        /// The sender keeps more paths open than it needs: let go of this one once you have others. A word of this project;
+        /// nodes that do not know it lose nothing.
+        EnoughNeighbours {}
+
         /// A line of text for the person at the other end. Ignored from unverified senders.
         ChatMessage<'a> {
             /// The text, of any length; show it with care.

@@ -20,9 +20,13 @@ use std::time::Duration;
 /// The smallest request there is; it must always earn a token.
 pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
 
-/// What a node may send within a minute without being asked: twice the datagrams of [`crate::figures`]' idle budget
+/// What a node may send within a minute to those it knows without being asked: twice the datagrams of the idle budget
 /// of 10 MB a day (7 KB a minute, sent and received, about 100 bytes each), since a restart and a wake are busier.
 pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
+
+/// What it may send within a minute to addresses that never answered, all together, however many are named: ten a
+/// second, and a first burst.
+pub const TRIES_PER_MINUTE_MAX: usize = 616;
 
 /// How often a node may ask to be woken within a minute: one timer of a second, and as often again for deadlines.
 pub const WAKES_PER_MINUTE_MAX: usize = 400;
@@ -44,6 +48,14 @@ pub enum Cause {
     Timeout,
     /// A command.
     Command,
+}
+
+/// What came out.
+pub struct Output<'a> {
+    pub sent: &'a [Transmit],
+    pub events: &'a [Event],
+    /// Whether the node counts the datagram among those it dropped whole.
+    pub is_dropped: bool,
 }
 
 /// A datagram that came in, as far as the checks care.
@@ -83,6 +95,7 @@ pub struct Checks {
     accounts: BTreeMap<SocketAddr, Account>,
     accounts_swept: Time,
     unprompted: Vec<Time>,
+    tries: Vec<Time>,
     wakes: Vec<Time>,
 }
 
@@ -93,6 +106,7 @@ impl Checks {
             accounts: BTreeMap::new(),
             accounts_swept: now,
             unprompted: Vec::new(),
+            tries: Vec::new(),
             wakes: Vec::new(),
         };
         for address in config.contacts.iter().chain(&config.remembered) {
@@ -104,6 +118,13 @@ impl Checks {
     /// The user named this address.
     pub fn allow(&mut self, address: SocketAddr) {
         self.known.entry(address).or_default().is_legitimate = true;
+    }
+
+    /// The last datagram to this address never left.
+    pub fn unsent(&mut self, address: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&address) {
+            known.contacts.take_back();
+        }
     }
 
     /// Whether this address returned a token or a probe.
@@ -136,9 +157,9 @@ impl Checks {
         heard.is_tokens_only &= is_token(message.name());
         match message {
             Message::AlwaysReturned(payload) => {
-                let is_alive = |issued: &Time| clock.since(*issued) <= TOKEN_LIFETIME;
-                let is_it = |(token, issued)| payload.0.get().contains::<&str>(token) && is_alive(issued);
-                heard.is_verified |= known.issued.iter().any(|(token, issued)| is_it((token.as_str(), issued)));
+                let returned: serde_json::Value = serde_json::from_str(payload.0.get()).unwrap_or_default();
+                let issued = returned["cookie"].as_str().and_then(|token| known.issued.get(token));
+                heard.is_verified |= issued.is_some_and(|issued| clock.since(*issued) <= TOKEN_LIFETIME);
             }
             Message::ReturnedMessage(payload) => known.is_proven |= known.probes.contains(payload.0.get()),
             Message::PleaseAlwaysReturnThisMessage(payload) => _ = known.owed.insert(payload.0.get().to_owned()),
@@ -166,14 +187,8 @@ impl Checks {
     }
 
     /// Checks what the node did in answer to a cause.
-    pub fn spoke(
-        &mut self,
-        now: Time,
-        clock: Time,
-        cause: &Cause,
-        sent: &[Transmit],
-        events: &[Event],
-    ) -> Result<(), String> {
+    pub fn spoke(&mut self, now: Time, clock: Time, cause: &Cause, output: &Output<'_>) -> Result<(), String> {
+        let Output { sent, events, is_dropped } = *output;
         let mut replies = Vec::new();
         let mut has_token = false;
         for transmit in sent {
@@ -201,7 +216,7 @@ impl Checks {
         }
         if let Cause::Datagram(heard) = cause {
             self.replied(now, heard, &replies, has_token)?;
-            unknown_came_out(heard, events)?;
+            unknown_came_out(heard, events, is_dropped)?;
         }
         Ok(())
     }
@@ -269,9 +284,16 @@ impl Checks {
 
     /// Invariants 2 and 8: what the node sends by its own initiative.
     fn contact(&mut self, now: Time, cause: &Cause, to: SocketAddr) -> Result<(), String> {
-        self.unprompted(now, cause)?;
         let known = self.known.entry(to).or_default();
-        if known.is_proven { Ok(()) } else { known.contacts.add(now).map_err(|why| format!("{to}: {why}")) }
+        if known.is_proven {
+            return self.unprompted(now, cause);
+        }
+        known.contacts.add(now).map_err(|why| format!("{to}: {why}"))?;
+        let count = within_a_minute(&mut self.tries, now);
+        if count > TRIES_PER_MINUTE_MAX {
+            return Err(format!("{count} datagrams within a minute to addresses that never answered"));
+        }
+        Ok(())
     }
 
     /// The same, provoked by a datagram without token: somebody may have forged it in the name of a peer.
@@ -298,7 +320,7 @@ impl Checks {
         Ok(())
     }
 
-    /// Invariant 1.
+    /// Invariant 1, and that the smallest request always earns a token.
     fn replied(&mut self, now: Time, heard: &Heard, replies: &[usize], has_token: bool) -> Result<(), String> {
         let (Some(from), false) = (heard.from, heard.is_verified) else {
             return Ok(());
@@ -360,7 +382,7 @@ fn cookie(payload: &str) -> Option<String> {
 }
 
 /// Invariant 7: either the whole datagram was dropped, or every unknown message came out byte for byte, in order.
-fn unknown_came_out(heard: &Heard, events: &[Event]) -> Result<(), String> {
+fn unknown_came_out(heard: &Heard, events: &[Event], is_dropped: bool) -> Result<(), String> {
     let mut out = Vec::new();
     for event in events {
         if let Event::Unknown { from, is_verified, name, payload } = event {
@@ -370,7 +392,8 @@ fn unknown_came_out(heard: &Heard, events: &[Event]) -> Result<(), String> {
             out.push((name.clone(), payload.clone()));
         }
     }
-    if out != heard.unknown {
+    let want = if is_dropped { &[][..] } else { &heard.unknown };
+    if out != want {
         return Err(format!("unknown messages {:?} came out as {out:?}", heard.unknown));
     }
     Ok(())

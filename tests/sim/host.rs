@@ -2,7 +2,7 @@
 //!
 //! It does by hand what the event loop does with a socket: hand over one input, then drain every output.
 
-use crate::checks::{Cause, Checks};
+use crate::checks::{Cause, Checks, Output};
 use crate::map::Place;
 use crate::models::Model;
 use cjp2p_node::content::MemoryStore;
@@ -73,6 +73,7 @@ pub struct Ours {
     pub events: Vec<(Time, Event)>,
     /// How many of those the world has seen.
     events_seen: usize,
+    dropped_before: u64,
     /// How far its clock is behind the world's, because the clock stood still while the machine slept.
     pub clock_lag: Duration,
 }
@@ -85,6 +86,7 @@ impl Ours {
             config,
             saved: Vec::new(),
             events: Vec::new(),
+            dropped_before: 0,
             events_seen: 0,
             clock_lag: Duration::ZERO,
         }
@@ -146,7 +148,10 @@ impl Ours {
         while let Some(event) = self.node.poll_event() {
             events.push(event);
         }
-        self.checks.spoke(now, self.clock(now), cause, &sent, &events)?;
+        let dropped = self.dropped();
+        let is_dropped = std::mem::replace(&mut self.dropped_before, dropped) != dropped;
+        let output = Output { sent: &sent, events: &events, is_dropped };
+        self.checks.spoke(now, self.clock(now), cause, &output)?;
         for event in events {
             if let Event::SavePeers(peers) = &event {
                 self.saved.clone_from(peers);
@@ -154,6 +159,12 @@ impl Ours {
             self.events.push((now, event));
         }
         Ok(sent)
+    }
+
+    /// How many datagrams it has dropped whole, by its own count.
+    fn dropped(&self) -> u64 {
+        let counters = self.node.counters();
+        counters.datagrams_refused + counters.datagrams_reflected + counters.datagrams_from_nowhere
     }
 
     /// What it reported since this was last asked.

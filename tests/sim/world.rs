@@ -206,7 +206,9 @@ impl World {
             Some(source) => Some((source, None)),
             None => self.map.depart(self.now, place, to),
         };
-        let Some((from, lan)) = way else { return };
+        let Some((from, lan)) = way else {
+            return self.unsent(host, to);
+        };
         if self.is_cut_off(host, to) {
             return;
         }
@@ -221,6 +223,16 @@ impl World {
                 damage(&mut self.rng, &mut payload);
             }
             self.queue.push(self.now + copy.delay, Happening::Arrive(Datagram { from, to, lan: None, payload }));
+        }
+    }
+
+    /// There is no way to this address: the socket says so, and the event loop tells the node.
+    fn unsent(&mut self, host: usize, to: SocketAddr) {
+        let now = self.now;
+        if let Inhabitant::Ours(ours) = &mut self.hosts[host].inhabitant {
+            ours.checks.unsent(to);
+            let (_, output) = ours.command(now, Command::Unsent(to));
+            self.carry_out(host, output);
         }
     }
 

@@ -19,10 +19,15 @@ pub struct Contacts {
 }
 
 impl Contacts {
+    /// The last one never left.
+    pub fn take_back(&mut self) {
+        self.times.pop();
+    }
+
     /// One more was sent.
     pub fn add(&mut self, now: Time) -> Result<(), String> {
         self.times.push(now);
-        let first = self.times[0];
+        let Some(first) = self.times.first().copied() else { return Ok(()) };
         let in_minute = self.times.iter().filter(|time| time.since(first) < MINUTE).count();
         if in_minute > FIRST_MINUTE_MAX {
             return Err(format!("{in_minute} datagrams within a minute to an address that never answered"));
