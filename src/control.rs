@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The longest request: a command with a text that fills a datagram, every byte of it escaped once.
 pub const REQUEST_MAX_BYTES: usize = 16 * 1024;
 
-/// The longest answer that a client reads: [`request::PeerLine`]s and [`request::FileLine`]s are at most 700 bytes, and
-/// the node sends at most 10,000.
-pub const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// The longest answer that a client reads. The node lists at most 1,000 peers or files; a [`request::FileLine`] whose
+/// name consists of control characters has 1,700 bytes.
+pub const ANSWER_MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct RequestLine {

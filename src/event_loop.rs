@@ -10,29 +10,26 @@ mod control_socket;
 mod lan;
 mod requests;
 mod socket;
+mod start;
 
 pub use socket::{BindError, Family, bind, native, plain};
 
-use crate::console::{Line, Output, start_input};
+use crate::console::{Line, Output};
 use crate::content::DirectoryStore;
-use crate::data_dir::{DataDir, control_socket as control_path};
+use crate::data_dir::DataDir;
 use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
-use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
-use mio::{Events, Interest, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use mio::{Events, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
 use socket::Socket;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 const UDP: Token = Token(0);
@@ -94,60 +91,12 @@ pub struct EventLoop {
     output: Output,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
+    /// Whether the user knows that we are not alone.
+    has_met_anybody: bool,
     is_stopping: bool,
 }
 
 impl EventLoop {
-    /// Starts everything but the waiting.
-    ///
-    /// # Errors
-    /// If the system has no more room for a thread or a descriptor, no entropy, or no place for `node.json`.
-    pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, data_dir, output } = settings;
-        let address = plain(socket.local_addr()?);
-        let mut socket = Socket::new(socket, family);
-        let poll = Poll::new()?;
-        poll.registry().register(socket.udp(), UDP, Interest::READABLE)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
-        let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
-        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
-            let deliver = deliver(sender.clone(), waker.clone());
-            move |command| deliver(Inbound::Found(command))
-        })?;
-        let deliver = deliver(sender, waker);
-        start_input(move |line| deliver(Inbound::Typed(line)))?;
-        let control = open_control_socket(&data_dir, &poll);
-        let clock = Clock::start();
-        let store = DirectoryStore::new(data_dir.public());
-        let node = Node::new(config, clock::seed()?, clock.now(), store);
-        data_dir.write_node_file(reachable(address))?;
-        let mut lan = Lan::default();
-        lan.refresh();
-        Ok(EventLoop {
-            poll,
-            events: Events::with_capacity(BATCH_MAX),
-            socket,
-            is_socket_readable: true,
-            address,
-            buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
-            signals,
-            inbox,
-            is_inbox_full: false,
-            control,
-            node,
-            next_upkeep: clock.now() + UPKEEP_PAUSE,
-            clock,
-            lan,
-            worker,
-            data_dir,
-            output,
-            pings: Vec::with_capacity(requests::PINGS_MAX),
-            is_stopping: false,
-        })
-    }
-
     /// Where the socket is bound to.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -184,7 +133,8 @@ impl EventLoop {
         }
     }
 
-    /// Does everything that can be done now, each for a bounded time.
+    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that of
+    /// the turn: for the node, too, time never goes backwards.
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);
@@ -201,31 +151,32 @@ impl EventLoop {
             self.drain();
         }
         if self.is_socket_readable {
-            self.receive(now);
+            self.receive();
         }
         if is_inbox_ready {
-            self.take_inbox(now);
+            self.take_inbox();
         }
         let is_control_due = self.control.as_ref().and_then(ControlSocket::deadline).is_some_and(|due| due <= now);
         if is_control_ready || is_control_due {
-            self.talk(now);
+            self.talk();
         }
         if is_signalled && self.signals.pending().next().is_some() {
             self.is_stopping = true;
         }
         if self.next_upkeep <= now {
-            self.look_around(now);
+            self.look_around();
         }
     }
 
     /// Takes datagrams until there are none, or enough for one turn.
-    fn receive(&mut self, now: Time) {
+    fn receive(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut errors = 0;
         for _ in 0..BATCH_MAX {
             match self.socket.receive(&mut buffer) {
                 Ok((length, from)) => {
-                    self.node.handle_datagram(now, from, &buffer[..length]);
+                    // Each has its own time: an answer may come while others are being handled.
+                    self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
                     self.drain();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -264,19 +215,19 @@ impl EventLoop {
             match event {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
                 Event::FileChanged(name) => self.worker.look_again(name),
-                Event::PeerVerified(address) => log::debug!("verified {address}"),
+                Event::PeerVerified(address) => self.meet(address),
                 event => self.show(&event),
             }
         }
     }
 
     /// Takes what other threads have to say, or enough of it for one turn.
-    fn take_inbox(&mut self, now: Time) {
+    fn take_inbox(&mut self) {
         for _ in 0..BATCH_MAX {
             match self.inbox.try_recv() {
-                Ok(Inbound::Typed(line)) => self.obey(now, line),
+                Ok(Inbound::Typed(line)) => self.obey(line),
                 Ok(Inbound::Found(command)) => {
-                    if let Err(error) = self.node.handle_command(now, command) {
+                    if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
                     }
                 }
@@ -291,7 +242,7 @@ impl EventLoop {
     }
 
     /// Carries out a typed line.
-    fn obey(&mut self, now: Time, line: Line) {
+    fn obey(&mut self, line: Line) {
         let request = match line {
             Line::Text(text) => request::parse(&text),
             Line::TooLong => Err("that line is too long".to_owned()),
@@ -301,7 +252,7 @@ impl EventLoop {
             }
         };
         let answer = match request {
-            Ok(Some(request)) => self.carry_out(now, request),
+            Ok(Some(request)) => self.carry_out(request),
             Ok(None) => return,
             Err(why) => Answer::Refused(why),
         };
@@ -309,11 +260,12 @@ impl EventLoop {
     }
 
     /// Lets the owner's commands in and answers them.
-    fn talk(&mut self, now: Time) {
+    fn talk(&mut self) {
         let Some(mut control) = self.control.take() else { return };
+        let now = self.clock.now();
         control.accept(self.poll.registry(), now);
         control.talk(now, |request| {
-            let answer = self.carry_out(now, request);
+            let answer = self.carry_out(request);
             self.drain();
             answer
         });
@@ -321,16 +273,16 @@ impl EventLoop {
     }
 
     /// Looks at what nobody tells us about.
-    fn look_around(&mut self, now: Time) {
-        self.next_upkeep = now + UPKEEP_PAUSE;
+    fn look_around(&mut self) {
+        self.next_upkeep = self.clock.now() + UPKEEP_PAUSE;
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
-        self.talk(now);
+        self.talk();
         let has_moved = self.lan.refresh();
         if self.clock.has_slept() || has_moved {
             log::debug!("the network has changed, or the machine was asleep");
             // The node has nothing to object to the truth.
-            let _ = self.node.handle_command(now, Command::NetworkChanged);
+            let _ = self.node.handle_command(self.clock.now(), Command::NetworkChanged);
             self.drain();
         }
     }
@@ -346,26 +298,6 @@ impl EventLoop {
         self.data_dir.remove_node_file();
         self.output.flush();
         drop(self.control);
-    }
-}
-
-/// Passes things to the event loop and wakes it up.
-fn deliver(sender: SyncSender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
-    move |inbound| match sender.send(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(()) => ControlFlow::Break(()),
-    }
-}
-
-/// The control socket; a node without one is still a node.
-fn open_control_socket(data_dir: &DataDir, poll: &Poll) -> Option<ControlSocket> {
-    let path = control_path(data_dir.path());
-    match ControlSocket::open(&path, poll.registry(), CONTROL.0) {
-        Ok(control) => Some(control),
-        Err(error) => {
-            log::warn!("commands like status and stop will not work, no socket at {}: {error}", path.display());
-            None
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::node::Command;
 use crate::terminal::printable;
 use folder::Folder;
 use hash::hash;
+use log::Level;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -30,6 +31,9 @@ const PAUSE_WHILE_SETTLING: Duration = Duration::from_secs(1);
 
 /// What each file adds to the pause. Asking for its state takes about 2 µs, so looking costs 0.2 % of a processor.
 const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
+
+/// How much of a file's name is logged, in characters.
+const NAME_SHOWN_CHARS: usize = 100;
 
 /// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -165,18 +169,24 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
 
     /// Looks through the folder once and reports what is gone and what is new.
     fn look(&mut self) -> ControlFlow<()> {
+        let level = if self.folder.is_new() { Level::Debug } else { Level::Info };
         let changes = self.folder.look();
         for name in changes.gone {
-            log::debug!("no longer sharing {}", printable(&name, 255));
+            log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
             (self.report)(Command::Unshare(name))?;
         }
+        let count = changes.settled.len();
         for (name, stamp) in changes.settled {
-            self.share(name, stamp)?;
+            self.share(name, stamp, level)?;
+        }
+        // At the start there may be thousands, so they are named to those only who want to know everything.
+        if level == Level::Debug && count > 0 {
+            log::info!("files shared from {}: {count}", self.folder.path().display());
         }
         ControlFlow::Continue(())
     }
 
-    fn share(&mut self, name: String, stamp: Stamp) -> ControlFlow<()> {
+    fn share(&mut self, name: String, stamp: Stamp, level: Level) -> ControlFlow<()> {
         let mut is_stopping = false;
         let path = self.folder.path().to_owned();
         let hashed = hash(&path, &name, stamp, || {
@@ -185,13 +195,13 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
         });
         match hashed {
             Ok(Some(sha256)) => {
-                log::info!("sharing {} ({} bytes)", printable(&name, 255), stamp.size);
+                log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
                 self.folder.set_shared(&name, stamp);
                 (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))?;
             }
             Ok(None) => {}
             Err(error) => {
-                log::warn!("cannot share {}: {error}", printable(&name, 255));
+                log::warn!("cannot share {}: {error}", printable(&name, NAME_SHOWN_CHARS));
                 self.folder.set_unreadable(&name, stamp);
             }
         }

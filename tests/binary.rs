@@ -1,7 +1,7 @@
 //! The real binary, run as a user runs it: every promise of the command line, kept by real processes on loopback.
 //!
-//! Nothing here leaves the machine: every node is started with `--no-bootstrap --no-lan` on a loopback address. Every
-//! wait has an end, and every process ends with the test that started it.
+//! Nothing here leaves the machine: every node is started with `--no-bootstrap --no-lan` on a loopback address, or in a
+//! network of its own. Every wait has an end, and every process ends with the test that started it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 #[path = "binary/harness.rs"]
@@ -15,6 +15,8 @@ mod console;
 mod control;
 #[path = "binary/files.rs"]
 mod files;
+#[path = "binary/lan.rs"]
+mod lan;
 #[path = "binary/lifecycle.rs"]
 mod lifecycle;
 #[path = "binary/swarm.rs"]

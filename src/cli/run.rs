@@ -38,11 +38,12 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let config = config(arguments, remembered);
     let remembered = config.remembered.len();
     let settings = Settings { socket, config, data_dir, output: output.clone() };
-    let event_loop = EventLoop::start(settings).map_err(Failure::impossible)?;
+    let event_loop = EventLoop::start(settings)
+        .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {
         output.print(welcome(event_loop.address(), &path, remembered));
     }
-    event_loop.run().map_err(Failure::impossible)
+    event_loop.run().map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))
 }
 
 /// Where the data is: where the user says, or where the platform's convention puts it.

@@ -7,11 +7,11 @@ use super::socket::{Family, Socket};
 use crate::wire::PORT;
 use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::SockRef;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Interfaces that are shouted into at most; a machine with more is no neighbour but a router.
-const INTERFACES_MAX: usize = 32;
+/// Ways that are taken at most: 32 interfaces with three each. A machine with more is no neighbour but a router.
+const WAYS_MAX: usize = 96;
 
 /// Every node in an IPv4 network that listens to multicast at all.
 const ALL_NODES_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -47,7 +47,7 @@ impl Lan {
             }
         };
         let up = || interfaces.iter().filter(|interface| is_up(interface));
-        self.ways = up().flat_map(ways).take(3 * INTERFACES_MAX).collect();
+        self.ways = ways(up());
         // An IPv6 link-local address comes and goes with every container, and says nothing about the way to others.
         let addresses = up().filter(|interface| !interface.is_link_local()).map(Interface::ip).collect();
         std::mem::replace(&mut self.addresses, addresses) != self.addresses
@@ -90,13 +90,21 @@ fn is_up(interface: &Interface) -> bool {
     !interface.is_loopback() && !is_down
 }
 
-/// The ways into the network of an interface, by one of its addresses.
-fn ways(interface: &Interface) -> Vec<Way> {
-    match &interface.addr {
-        IfAddr::V4(v4) if interface.is_p2p => vec![Way::MulticastV4(v4.ip)],
-        IfAddr::V4(v4) => v4.broadcast.map(Way::Broadcast).into_iter().chain([Way::MulticastV4(v4.ip)]).collect(),
-        IfAddr::V6(_) => interface.index.map(Way::MulticastV6).into_iter().collect(),
+/// The ways into the networks of these interfaces; an interface is in the list once for each of its addresses.
+fn ways<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> BTreeSet<Way> {
+    let mut ways = BTreeSet::new();
+    let mut first_v4 = BTreeMap::new();
+    for interface in interfaces {
+        match &interface.addr {
+            IfAddr::V4(v4) => {
+                ways.extend(v4.broadcast.filter(|_| !interface.is_p2p).map(Way::Broadcast));
+                first_v4.entry(&interface.name).or_insert(v4.ip);
+            }
+            IfAddr::V6(_) => ways.extend(interface.index.map(Way::MulticastV6)),
+        }
     }
+    ways.extend(first_v4.into_values().map(Way::MulticastV4));
+    ways.into_iter().take(WAYS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -109,24 +117,37 @@ mod tests {
         Interface { name: "a".to_owned(), addr, index: Some(7), oper_status: IfOperStatus::Up, is_p2p: false }
     }
 
-    #[test]
-    fn an_ipv4_network_is_reached_by_broadcast_and_multicast() {
-        let (ip, broadcast) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 255));
-        assert_eq!(ways(&v4(ip, Some(broadcast))), [Way::Broadcast(broadcast), Way::MulticastV4(ip)]);
-        assert_eq!(ways(&v4(ip, None)), [Way::MulticastV4(ip)]);
-        let p2p = Interface { is_p2p: true, ..v4(ip, Some(broadcast)) };
-        assert_eq!(ways(&p2p), [Way::MulticastV4(ip)]);
+    fn ways_of(interfaces: &[Interface]) -> Vec<Way> {
+        ways(interfaces.iter()).into_iter().collect()
     }
 
     #[test]
-    fn an_ipv6_link_is_reached_once_however_many_addresses_it_has() {
-        let interface = |ip| Interface {
-            addr: IfAddr::V6(Ifv6Addr { ip, netmask: Ipv6Addr::UNSPECIFIED, prefixlen: 64, broadcast: None }),
+    fn an_ipv4_network_is_reached_by_broadcast_and_multicast() {
+        let (ip, broadcast) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 255));
+        let network = v4(ip, Some(broadcast));
+        assert_eq!(ways_of(std::slice::from_ref(&network)), [Way::Broadcast(broadcast), Way::MulticastV4(ip)]);
+        assert_eq!(ways_of(&[v4(ip, None)]), [Way::MulticastV4(ip)]);
+        assert_eq!(ways_of(&[Interface { is_p2p: true, ..network }]), [Way::MulticastV4(ip)]);
+    }
+
+    #[test]
+    fn an_interface_with_several_addresses_is_shouted_into_once_for_each_network() {
+        let (near, far) = (Ipv4Addr::new(192, 0, 2, 255), Ipv4Addr::new(198, 51, 100, 255));
+        let first = v4(Ipv4Addr::new(192, 0, 2, 1), Some(near));
+        let same = v4(Ipv4Addr::new(192, 0, 2, 2), Some(near));
+        let other = v4(Ipv4Addr::new(198, 51, 100, 1), Some(far));
+        let expected = [Way::Broadcast(near), Way::Broadcast(far), Way::MulticastV4(Ipv4Addr::new(192, 0, 2, 1))];
+        assert_eq!(ways_of(&[first, same, other]), expected);
+        let v6 = |ip: &str| Interface {
+            addr: IfAddr::V6(Ifv6Addr {
+                ip: ip.parse().unwrap(),
+                netmask: Ipv6Addr::UNSPECIFIED,
+                prefixlen: 64,
+                broadcast: None,
+            }),
             ..v4(Ipv4Addr::LOCALHOST, None)
         };
-        let both = [interface("2001:db8::1".parse().unwrap()), interface("fe80::1".parse().unwrap())];
-        let all: BTreeSet<Way> = both.iter().flat_map(ways).collect();
-        assert_eq!(all, BTreeSet::from([Way::MulticastV6(7)]));
+        assert_eq!(ways_of(&[v6("2001:db8::1"), v6("fe80::1")]), [Way::MulticastV6(7)]);
     }
 
     #[test]

@@ -3,32 +3,35 @@
 //! Every request has an answer at once; what takes longer shows on the console when it happens.
 
 use super::EventLoop;
+use super::clock::unix_seconds;
 use crate::console::describe;
 use crate::node::{Command, Event};
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
-use crate::time::Time;
 use std::net::SocketAddr;
 
 /// Peers listed at most; who wants to know more looks at the file.
 const PEERS_SHOWN_MAX: usize = 1_000;
+
+/// Files listed at most; who wants to know more looks into the folder.
+const FILES_SHOWN_MAX: usize = 1_000;
 
 /// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
 pub(super) const PINGS_MAX: usize = 16;
 
 impl EventLoop {
     /// Carries out a request.
-    pub(super) fn carry_out(&mut self, now: Time, request: Request) -> Answer {
+    pub(super) fn carry_out(&mut self, request: Request) -> Answer {
         match request {
             Request::Help => Answer::Done(request::help()),
-            Request::Peers => Answer::Peers(self.peer_lines(now)),
+            Request::Peers => Answer::Peers(self.peer_lines()),
             Request::Files => Answer::Files(self.file_lines()),
             Request::Status => Answer::Status(Box::new(self.status())),
-            Request::Add(address) => self.command(now, Command::AddPeer(address), format!("trying {address}")),
-            Request::Message(to, text) => self.command(now, Command::Chat { to, text }, format!("sent to {to}")),
-            Request::Ping(address) => self.ping(now, address),
-            Request::Ignore(ip) => self.command(now, Command::Ignore(ip), format!("ignoring {ip}")),
-            Request::Heed(ip) => self.command(now, Command::Heed(ip), format!("no longer ignoring {ip}")),
-            Request::Say(text) => self.say(now, text),
+            Request::Add(address) => self.command(Command::AddPeer(address), format!("trying {address}")),
+            Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),
+            Request::Ping(address) => self.ping(address),
+            Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
+            Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
+            Request::Say(text) => self.say(text),
             Request::Quit => {
                 self.is_stopping = true;
                 Answer::Done("stopping".to_owned())
@@ -36,21 +39,21 @@ impl EventLoop {
         }
     }
 
-    fn command(&mut self, now: Time, command: Command, done: String) -> Answer {
-        match self.node.handle_command(now, command) {
+    fn command(&mut self, command: Command, done: String) -> Answer {
+        match self.node.handle_command(self.clock.now(), command) {
             Ok(()) => Answer::Done(done),
             Err(error) => Answer::Refused(error.to_string()),
         }
     }
 
-    fn say(&mut self, now: Time, text: String) -> Answer {
+    fn say(&mut self, text: String) -> Answer {
         let unix_ms = self.clock.next_unix_ms();
         let group = "main".to_owned();
-        self.command(now, Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
+        self.command(Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
     }
 
-    fn ping(&mut self, now: Time, address: SocketAddr) -> Answer {
-        let answer = self.command(now, Command::Ping(address), format!("asking {address}"));
+    fn ping(&mut self, address: SocketAddr) -> Answer {
+        let answer = self.command(Command::Ping(address), format!("asking {address}"));
         if let Answer::Done(_) = answer {
             if self.pings.len() >= PINGS_MAX {
                 self.pings.remove(0);
@@ -67,13 +70,21 @@ impl EventLoop {
             let Some(asked) = self.pings.iter().position(|address| address == from) else { return };
             self.pings.remove(asked);
         }
-        if let Some(line) = describe(event, super::clock::unix_seconds()) {
+        if let Some(line) = describe(event, unix_seconds()) {
             self.output.print(line);
         }
     }
 
-    fn peer_lines(&self, now: Time) -> Vec<PeerLine> {
-        let peers = self.node.peers(now, PEERS_SHOWN_MAX).into_iter();
+    /// Somebody is there. The user is told about the first one; the others can be counted.
+    pub(super) fn meet(&mut self, address: SocketAddr) {
+        log::debug!("verified {address}");
+        if !std::mem::replace(&mut self.has_met_anybody, true) {
+            log::info!("found a first peer: {address}");
+        }
+    }
+
+    fn peer_lines(&self) -> Vec<PeerLine> {
+        let peers = self.node.peers(self.clock.now(), PEERS_SHOWN_MAX).into_iter();
         peers
             .map(|peer| PeerLine {
                 address: peer.address,
@@ -85,13 +96,10 @@ impl EventLoop {
     }
 
     fn file_lines(&self) -> Vec<FileLine> {
-        let mut files: Vec<FileLine> = self
-            .node
-            .shared_files()
-            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
-            .collect();
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let files = self.node.shared_files().take(FILES_SHOWN_MAX);
         files
+            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
+            .collect()
     }
 
     fn status(&self) -> Status {

@@ -33,8 +33,8 @@ pub enum BindError {
     PortForbidden(u16),
     /// The address is not one of this machine.
     NotOurs(IpAddr),
-    /// Anything else.
-    Other(io::Error),
+    /// Anything else, and the address that was asked for.
+    Other(Option<IpAddr>, io::Error),
 }
 
 impl fmt::Display for BindError {
@@ -49,7 +49,8 @@ impl fmt::Display for BindError {
                 write!(f, "the system does not let us use UDP port {port} (choose one above 1023 with --port)")
             }
             Self::NotOurs(ip) => write!(f, "{ip} is not an address of this machine (choose another with --bind)"),
-            Self::Other(error) => write!(f, "cannot open a UDP socket: {error}"),
+            Self::Other(Some(ip), error) => write!(f, "cannot open a UDP socket on {ip}: {error}"),
+            Self::Other(None, error) => write!(f, "cannot open a UDP socket: {error}"),
         }
     }
 }
@@ -74,7 +75,7 @@ pub fn bind(ip: Option<IpAddr>, port: u16) -> Result<(std::net::UdpSocket, Famil
         (io::ErrorKind::AddrInUse, _) => BindError::PortTaken(port),
         (io::ErrorKind::PermissionDenied, _) => BindError::PortForbidden(port),
         (io::ErrorKind::AddrNotAvailable, Some(ip)) => BindError::NotOurs(ip),
-        _ => BindError::Other(error),
+        _ => BindError::Other(ip, error),
     })
 }
 
@@ -187,6 +188,16 @@ mod tests {
         assert_eq!(native(v6, Family::Both), Some(v6));
         assert_eq!((native(v4, Family::V4), native(v6, Family::V4)), (Some(v4), None));
         assert_eq!((native(v4, Family::V6), native(v6, Family::V6)), (None, Some(v6)));
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_told_from_a_taken_port() {
+        use rustix::io::Errno;
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(
+            [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::INVAL].into_iter().all(|no| is_without_ipv6(&error(no)))
+        );
+        assert!([Errno::ADDRINUSE, Errno::ACCESS].into_iter().all(|no| !is_without_ipv6(&error(no))));
     }
 
     #[test]

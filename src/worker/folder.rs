@@ -78,6 +78,11 @@ impl Folder {
         self.known.insert(name.to_owned(), (stamp, State::Unreadable(LOOKS_BEFORE_RETRY)));
     }
 
+    /// True until the folder has been looked through once.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_first_look
+    }
+
     /// Looks through the folder.
     pub(super) fn look(&mut self) -> Changes {
         match list(&self.path) {

@@ -65,3 +65,18 @@ fn two_people_talk_and_nothing_of_it_reaches_the_terminal_raw() {
     assert!(heard.success().contains(&format!("[main] {to_bob}> hello everybody")), "{heard:?}");
     assert!(said.success().contains(&format!("{to_alice} answered after")), "{said:?}");
 }
+
+#[test]
+fn output_that_nobody_reads_makes_nobody_wait() {
+    let directory = scratch();
+    let mut node = start(directory.path(), &[]);
+    // The pipe holds 64 KB, and so many answers are ten times as long.
+    for _ in 0..1_000 {
+        type_line(&mut node, "/help");
+    }
+    node.ask(["status"]).success();
+    assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
+    node.signal(rustix::process::Signal::TERM);
+    let ended = eventually("the end, with the output still unread", || node.child().try_wait().unwrap());
+    assert!(ended.success());
+}

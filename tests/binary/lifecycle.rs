@@ -167,6 +167,17 @@ fn a_kill_at_any_moment_leaves_a_usable_data_directory() {
 }
 
 #[test]
+fn stopping_does_not_wait_for_the_hash_of_a_huge_file() {
+    let directory = scratch();
+    fs::create_dir(directory.path().join("public")).unwrap();
+    fs::File::create(directory.path().join("public/huge")).unwrap().set_len(1 << 42).unwrap();
+    let node = Node::start(directory.path(), &[]);
+    node.ask(["status"]).success();
+    assert!(node.terminate().status.success());
+    assert_eq!(saved(directory.path()), Some(vec![]));
+}
+
+#[test]
 fn a_damaged_peers_file_is_set_aside_with_a_warning() {
     let directory = scratch();
     fs::write(directory.path().join("peers.json"), "{\"peers\":[\"127.0").unwrap();

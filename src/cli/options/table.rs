@@ -1,0 +1,232 @@
+//! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
+
+use super::Arguments;
+use super::values::{bind, count, data_dir, parse, shown, wait};
+use cjp2p_node::request::peer_address;
+use std::ffi::OsStr;
+
+/// What can be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Run the node; what is done if no command is named.
+    #[default]
+    Run,
+    Send,
+    Ping,
+    Status,
+    Peers,
+    Add,
+    Stop,
+}
+
+use Command::{Add, Peers, Ping, Run, Send, Status, Stop};
+
+pub(super) struct CommandSpec {
+    pub(super) command: Command,
+    pub(super) name: &'static str,
+    pub(super) arguments: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+pub(super) const COMMANDS: &[CommandSpec] = &[
+    CommandSpec { command: Run, name: "", arguments: &[], help: "run a node" },
+    CommandSpec {
+        command: Send,
+        name: "send",
+        arguments: &["ADDR", "JSON"],
+        help: "send an array of messages and print the answers",
+    },
+    CommandSpec { command: Ping, name: "ping", arguments: &["ADDR"], help: "measure round trips to a node" },
+    CommandSpec { command: Status, name: "status", arguments: &[], help: "how the running node is doing" },
+    CommandSpec { command: Peers, name: "peers", arguments: &[], help: "whom the running node knows" },
+    CommandSpec {
+        command: Add,
+        name: "add",
+        arguments: &["ADDR"],
+        help: "let the running node make contact with an address",
+    },
+    CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
+];
+
+/// How an option is written down in [`Arguments`].
+pub(super) enum Set {
+    Flag(fn(&mut Arguments)),
+    Value(&'static str, fn(&mut Arguments, &OsStr) -> Result<(), String>),
+}
+
+pub(super) struct OptionSpec {
+    pub(super) long: &'static str,
+    pub(super) short: Option<&'static str>,
+    pub(super) set: Set,
+    pub(super) is_repeatable: bool,
+    pub(super) commands: &'static [Command],
+    pub(super) help: &'static str,
+}
+
+const ALL: &[Command] = &[Run, Send, Ping, Status, Peers, Add, Stop];
+const WITH_SOCKET: &[Command] = &[Run, Send, Ping];
+const WITH_DATA: &[Command] = &[Run, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Send, Ping, Status, Peers];
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        long: "--port",
+        short: None,
+        set: Set::Value("PORT", |to, text| parse(text, "a port number").map(|port| to.port = Some(port))),
+        is_repeatable: false,
+        commands: WITH_SOCKET,
+        help: "the local UDP port; 0 takes a free one (node: 24254, otherwise: 0)",
+    },
+    OptionSpec {
+        long: "--bind",
+        short: None,
+        set: Set::Value("IP", |to, text| bind(text).map(|ip| to.bind = Some(ip))),
+        is_repeatable: false,
+        commands: WITH_SOCKET,
+        help: "the local IP address (all of them, IPv6 and IPv4)",
+    },
+    OptionSpec {
+        long: "--peer",
+        short: None,
+        set: Set::Value("ADDR", |to, text| peer_address(&shown(text)).map(|peer| to.peers.push(peer))),
+        is_repeatable: true,
+        commands: &[Run],
+        help: "a node to make contact with; may be repeated",
+    },
+    OptionSpec {
+        long: "--no-bootstrap",
+        short: None,
+        set: Set::Flag(|to| to.no_bootstrap = true),
+        is_repeatable: false,
+        commands: &[Run],
+        help: "do not contact the well-known nodes",
+    },
+    OptionSpec {
+        long: "--no-lan",
+        short: None,
+        set: Set::Flag(|to| to.no_lan = true),
+        is_repeatable: false,
+        commands: &[Run],
+        help: "do not look for neighbours on the local network",
+    },
+    OptionSpec {
+        long: "--data-dir",
+        short: None,
+        set: Set::Value("DIR", |to, text| data_dir(text).map(|path| to.data_dir = Some(path))),
+        is_repeatable: false,
+        commands: WITH_DATA,
+        help: "where the node keeps its data (by the platform's convention)",
+    },
+    OptionSpec {
+        long: "--wait",
+        short: None,
+        set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
+        is_repeatable: false,
+        commands: &[Send],
+        help: "how long to wait for answers (2)",
+    },
+    OptionSpec {
+        long: "--count",
+        short: None,
+        set: Set::Value("N", |to, text| count(text).map(|count| to.count = Some(count))),
+        is_repeatable: false,
+        commands: &[Ping],
+        help: "how many probes to send (until Ctrl-C)",
+    },
+    OptionSpec {
+        long: "--json",
+        short: None,
+        set: Set::Flag(|to| to.json = true),
+        is_repeatable: false,
+        commands: WITH_JSON,
+        help: "print JSON, for scripts",
+    },
+    OptionSpec {
+        long: "--verbose",
+        short: Some("-v"),
+        set: Set::Flag(|to| to.verbosity += 1),
+        is_repeatable: true,
+        commands: ALL,
+        help: "log more; -vv logs most",
+    },
+    OptionSpec {
+        long: "--quiet",
+        short: Some("-q"),
+        set: Set::Flag(|to| to.verbosity -= 1),
+        is_repeatable: true,
+        commands: ALL,
+        help: "log and say less; -qq only errors, -qqq nothing",
+    },
+    OptionSpec {
+        long: "--help",
+        short: Some("-h"),
+        set: Set::Flag(|to| to.help = true),
+        is_repeatable: true,
+        commands: ALL,
+        help: "this text; after a command, what goes with it",
+    },
+    OptionSpec {
+        long: "--version",
+        short: Some("-V"),
+        set: Set::Flag(|to| to.version = true),
+        is_repeatable: true,
+        commands: ALL,
+        help: "the version",
+    },
+];
+
+impl CommandSpec {
+    pub(super) fn title(&self) -> String {
+        if self.name.is_empty() { "running a node".to_owned() } else { format!("the command {}", self.name) }
+    }
+
+    pub(super) fn usage(&self) -> String {
+        let words: Vec<&str> = ["cjp2p-node", self.name].into_iter().chain(self.arguments.iter().copied()).collect();
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    pub(super) fn check(&self, words: &[String]) -> Result<(), String> {
+        if let Some(missing) = self.arguments.get(words.len()) {
+            return Err(format!("{missing} is missing: {}", self.usage()));
+        }
+        match words.get(self.arguments.len()) {
+            Some(extra) => Err(format!("'{}' is too much: {}", shown(extra.as_ref()), self.usage())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl OptionSpec {
+    /// Takes this option out of `rest` as often as it is there, and says how often that was.
+    pub(super) fn read(&self, rest: &mut pico_args::Arguments, to: &mut Arguments) -> Result<usize, String> {
+        let mut times = 0;
+        match self.set {
+            Set::Flag(set) => {
+                while rest.contains(self.long) || self.short.is_some_and(|short| rest.contains(short)) {
+                    set(to);
+                    times += 1;
+                }
+            }
+            Set::Value(name, set) => {
+                let take = |rest: &mut pico_args::Arguments| {
+                    rest.opt_value_from_os_str(self.long, |value| Ok::<_, String>(value.to_owned()))
+                };
+                while let Some(value) =
+                    take(rest).map_err(|_| format!("{} needs a value: {} {name}", self.long, self.long))?
+                {
+                    set(to, &value).map_err(|why| format!("{}: {why}", self.long))?;
+                    times += 1;
+                }
+            }
+        }
+        Ok(times)
+    }
+
+    pub(super) fn usage(&self) -> String {
+        let short = self.short.map_or_else(String::new, |short| format!("{short}, "));
+        match self.set {
+            Set::Flag(_) => format!("{short}{}", self.long),
+            Set::Value(name, _) => format!("{short}{} {name}", self.long),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The values that options take: each is understood whole or refused in one sentence.
+
+use cjp2p_node::terminal::printable;
+use std::ffi::OsStr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How much of a mistake is shown, in characters.
+const MISTAKE_SHOWN_CHARS: usize = 60;
+
+/// The longest `--wait`, in seconds: a day, far from where arithmetic with times becomes interesting.
+const WAIT_MAX_SECONDS: f64 = 86_400.0;
+
+/// A value that may be shown to the user.
+pub(super) fn shown(text: &OsStr) -> String {
+    printable(&text.to_string_lossy(), MISTAKE_SHOWN_CHARS)
+}
+
+pub(super) fn parse<T: FromStr>(text: &OsStr, what: &str) -> Result<T, String> {
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| format!("'{}' is not {what}", shown(text)))
+}
+
+pub(super) fn bind(text: &OsStr) -> Result<IpAddr, String> {
+    if let Ok(address) = parse::<SocketAddr>(text, "") {
+        return Err(format!("'{address}' has a port; say --bind {} --port {}", address.ip(), address.port()));
+    }
+    parse(text, "an IP address like 192.0.2.1 or 2001:db8::1")
+}
+
+pub(super) fn data_dir(text: &OsStr) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the name is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+pub(super) fn wait(text: &OsStr) -> Result<Duration, String> {
+    let seconds: f64 = parse(text, "a number of seconds")?;
+    if !(seconds > 0.0 && seconds <= WAIT_MAX_SECONDS) {
+        return Err(format!("'{}' is not between 0 and {WAIT_MAX_SECONDS} seconds", shown(text)));
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+pub(super) fn count(text: &OsStr) -> Result<u64, String> {
+    match parse(text, "a number")? {
+        0 => Err("at least one probe must be sent".to_owned()),
+        count => Ok(count),
+    }
+}

@@ -1,0 +1,100 @@
+//! Putting the parts together: what has to be there before the first wait.
+//!
+//! What a node can do without, it is started without, and says so: the control socket, and the file for scripts.
+
+use super::clock::{Clock, seed};
+use super::control_socket::ControlSocket;
+use super::lan::Lan;
+use super::requests::PINGS_MAX;
+use super::socket::Socket;
+use super::{
+    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, plain, reachable,
+};
+use crate::console::start_input;
+use crate::content::DirectoryStore;
+use crate::data_dir::{DataDir, control_socket};
+use crate::node::Node;
+use crate::wire::DATAGRAM_MAX_BYTES;
+use crate::worker::Worker;
+use mio::{Events, Interest, Poll, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+
+impl EventLoop {
+    /// Starts everything but the waiting.
+    ///
+    /// # Errors
+    /// If the system has no more room for a thread or a descriptor, or no entropy.
+    pub fn start(settings: Settings) -> io::Result<EventLoop> {
+        let Settings { socket: (socket, family), config, data_dir, output } = settings;
+        let address = plain(socket.local_addr()?);
+        let mut socket = Socket::new(socket, family);
+        let poll = Poll::new()?;
+        poll.registry().register(socket.udp(), UDP, Interest::READABLE)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
+        let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
+        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
+            let deliver = deliver(sender.clone(), waker.clone());
+            move |command| deliver(Inbound::Found(command))
+        })?;
+        let deliver = deliver(sender, waker);
+        start_input(move |line| deliver(Inbound::Typed(line)))?;
+        let control = open_control_socket(&data_dir, &poll);
+        let clock = Clock::start();
+        let store = DirectoryStore::new(data_dir.public());
+        let node = Node::new(config, seed()?, clock.now(), store);
+        if let Err(error) = data_dir.write_node_file(reachable(address)) {
+            log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
+        }
+        let mut lan = Lan::default();
+        lan.refresh();
+        Ok(EventLoop {
+            poll,
+            events: Events::with_capacity(BATCH_MAX),
+            socket,
+            is_socket_readable: true,
+            address,
+            buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
+            signals,
+            inbox,
+            is_inbox_full: false,
+            control,
+            node,
+            next_upkeep: clock.now() + UPKEEP_PAUSE,
+            clock,
+            lan,
+            worker,
+            data_dir,
+            output,
+            pings: Vec::with_capacity(PINGS_MAX),
+            has_met_anybody: false,
+            is_stopping: false,
+        })
+    }
+}
+
+/// Passes things to the event loop and wakes it up.
+fn deliver(sender: SyncSender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
+    move |inbound| match sender.send(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(()) => ControlFlow::Break(()),
+    }
+}
+
+/// The control socket; a node without one is still a node.
+fn open_control_socket(data_dir: &DataDir, poll: &Poll) -> Option<ControlSocket> {
+    let path = control_socket(data_dir.path());
+    match ControlSocket::open(&path, poll.registry(), CONTROL.0) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            log::warn!("commands like status and stop will not work, no socket at {}: {error}", path.display());
+            None
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The local network, or none: in a network namespace made for the test, since these nodes shout.
+//!
+//! Where the system lets nobody make namespaces, these tests say so and look no further.
+
+use crate::harness::{Said, finish, scratch};
+use std::process::{Command, Stdio};
+
+/// Runs a shell script in a network of its own, with the binary as `$0` and a scratch directory as `$1`; `None` if the
+/// system does not allow it.
+fn in_own_network(script: &str) -> Option<Said> {
+    let is_allowed =
+        Command::new("unshare").args(["-rn", "ip", "link"]).output().is_ok_and(|said| said.status.success());
+    if !is_allowed {
+        eprintln!("skipped: no network namespaces here");
+        return None;
+    }
+    let directory = scratch();
+    let mut shell = Command::new("unshare");
+    shell.args(["-rn", "sh", "-euc", script, env!("CARGO_BIN_EXE_cjp2p-node")]).arg(directory.path());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(finish(shell.spawn().unwrap()))
+}
+
+#[test]
+fn two_nodes_on_a_local_network_find_each_other_untold() {
+    let said = in_own_network(
+        r#"
+        ip link set lo up
+        ip link add lan type veth peer name far
+        ip addr add 10.9.0.1/24 brd + dev lan
+        ip link set far up
+        ip link set lan up
+        trap 'kill $! $first 2>/dev/null || :; wait' EXIT
+        "$0" -qqq --no-bootstrap --data-dir "$1/a" >/dev/null 2>&1 & first=$!
+        "$0" -qqq --no-bootstrap --port 0 --data-dir "$1/b" >/dev/null 2>&1 &
+        for _ in $(seq 100); do
+            sleep 0.2
+            peers=$("$0" peers --json --data-dir "$1/b" 2>/dev/null) || continue
+            test "$peers" = "[]" || break
+        done
+        echo "$peers"
+        "#,
+    );
+    let Some(said) = said else { return };
+    assert!(said.success().contains("10.9.0.1:24254"), "{said:?}");
+}
+
+#[test]
+fn no_network_at_all_is_no_reason_to_stop() {
+    let said = in_own_network(
+        r#"
+        trap 'kill $! 2>/dev/null || :; wait' EXIT
+        "$0" --no-bootstrap --peer 192.0.2.1 --data-dir "$1/a" >/dev/null 2>&1 &
+        for _ in $(seq 100); do
+            sleep 0.1
+            ! "$0" status --data-dir "$1/a" 2>/dev/null || break
+        done
+        sleep 1
+        "$0" stop --data-dir "$1/a"
+        wait $!
+        "#,
+    );
+    let Some(said) = said else { return };
+    assert!(said.success().contains("listens on") && said.success().ends_with("stopped"), "{said:?}");
+}
