@@ -205,7 +205,7 @@ impl EventLoop {
                 Destination::Address(address) => {
                     if !self.socket.send(address, &payload) {
                         // The node takes note and has nothing to say to it.
-                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(address));
+                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(Transmit { to, payload }));
                     }
                 }
                 Destination::Lan => self.lan.send(&mut self.socket, &payload),

@@ -118,8 +118,8 @@ impl<S: Store> Node<S> {
                 self.doubt_everything(now);
                 Ok(())
             }
-            Command::Unsent(address) => {
-                self.contacts.unbook(address);
+            Command::Unsent(transmit) => {
+                self.unbook(&transmit);
                 Ok(())
             }
             Command::Unshare(name) => {

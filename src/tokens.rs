@@ -157,7 +157,10 @@ fn cookie_of(payload: &RawValue) -> Option<Text<'_>> {
         #[serde(borrow)]
         cookie: Text<'a>,
     }
-    serde_json::from_str::<WithCookie<'_>>(payload.get()).ok().map(|with| with.cookie)
+    let text = payload.get();
+    // serde would also take an array of the field values, which is nothing we sent.
+    let is_object = text.starts_with('{');
+    is_object.then(|| serde_json::from_str::<WithCookie<'_>>(text).ok()).flatten().map(|with| with.cookie)
 }
 
 /// A token we owe somebody: put into what we send them, as the same JSON value that they sent.

@@ -12,7 +12,7 @@
 use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::{Reply, push_owed, push_token};
-use super::{CommandError, Config, Destination, Event, Node};
+use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
 use crate::peers::address::{is_possible, plain};
 use crate::peers::anchors::Anchors;
@@ -20,6 +20,7 @@ use crate::peers::heard::Source;
 use crate::peers::links::LINKS_LOW;
 use crate::rate::{Limiter, Rate};
 use crate::time::Time;
+use crate::tokens::{Cookie, TOKEN_CHARS};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{EnoughNeighbours, PleaseSendPeers};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
@@ -141,6 +142,16 @@ impl<S: Store> Node<S> {
         push_token(&mut writer, self.issuer.token(address), limit);
         self.send(Destination::Address(address), writer.take());
         true
+    }
+
+    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on them.
+    pub(super) fn unbook(&mut self, transmit: &Transmit) {
+        let Destination::Address(address) = transmit.to else { return };
+        let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
+        let carries = |cookie: Cookie| transmit.payload.windows(TOKEN_CHARS).any(|part| part == cookie.as_bytes());
+        if probe.is_some_and(carries) {
+            self.contacts.unbook(address);
+        }
     }
 
     /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it, because

@@ -207,7 +207,7 @@ impl World {
             None => self.map.depart(self.now, place, to),
         };
         let Some((from, lan)) = way else {
-            return self.unsent(host, to);
+            return self.unsent(host, to, payload);
         };
         if self.is_cut_off(host, to) {
             return;
@@ -227,11 +227,11 @@ impl World {
     }
 
     /// There is no way to this address: the socket says so, and the event loop tells the node.
-    fn unsent(&mut self, host: usize, to: SocketAddr) {
+    fn unsent(&mut self, host: usize, to: SocketAddr, payload: Vec<u8>) {
         let now = self.now;
         if let Inhabitant::Ours(ours) = &mut self.hosts[host].inhabitant {
             ours.checks.unsent(to);
-            let (_, output) = ours.command(now, Command::Unsent(to));
+            let (_, output) = ours.command(now, Command::Unsent(Transmit { to: Destination::Address(to), payload }));
             self.carry_out(host, output);
         }
     }
