@@ -70,7 +70,7 @@ fn every_source_file_opens_by_saying_why_it_exists() {
 
 #[test]
 fn no_line_is_longer_than_a_screen_is_wide() {
-    let is_one_literal = |line: &str| line.trim_start().starts_with(['r', '"']) && line.contains('"');
+    let is_one_literal = |line: &str| line.contains("r#\"") || line.trim_start().starts_with('"');
     obey("break the line; only a single string literal may be longer than 120 characters", |broken| {
         for file in sources(&["src", "tests", "benches", "fuzz/src", "fuzz/targets"]) {
             for (number, line) in file.numbered() {
