@@ -120,11 +120,15 @@ fn a_run_without_a_network_loses_no_remembered_peer() {
 fn waking_up_probes_every_neighbour_at_once_and_forgets_nobody_unheard() {
     let mut play = Play::new();
     for n in 1..=6 {
-        play.verify(&format!("203.0.{n}.1:24254"));
+        let peer = format!("203.0.{n}.1:24254");
+        let token = play.token(&peer);
+        let greeting = play.hear(&peer, &format!(r#"[{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)).remove(0).1;
+        let probe = field(&greeting, "PleaseReturnThisMessage").unwrap();
+        play.hear(&peer, &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
     }
     play.run(Duration::from_secs(2));
     let links = play.node.link_count();
-    assert!(links >= 5, "{links}");
+    assert_eq!(links, 6);
     play.wait(8 * HOUR);
     play.node.handle_timeout(play.now);
     let probed = play.sent().iter().filter(|(_, payload)| payload.contains("PleaseReturnThisMessage")).count();

@@ -20,8 +20,8 @@ use std::time::Duration;
 /// The most addresses in one `Peers`: what the wild sends.
 pub const PEERS_ANSWER_MAX: usize = 46;
 
-/// Contacts that introductions make a settled node undertake.
-const INTRODUCED_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
+/// What introductions, and strangers whose handshake is incomplete, make a settled node undertake.
+const FOLLOW_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
 
 /// Introductions that we make.
 const INTRODUCE_RATE: Rate = Rate { burst: 32, interval: Duration::from_millis(125) };
@@ -31,6 +31,9 @@ const INTRODUCTIONS_PER_ANSWER: usize = 4;
 
 /// A peer is introduced again no sooner than this.
 const INTRODUCTION_PAUSE: Duration = Duration::from_secs(10);
+
+/// How many of the names in one answer are tried at once.
+const CONTACTS_PER_ANSWER: usize = 6;
 
 /// A peer that had enough neighbours is not asked to be one again for this long.
 pub(super) const DECLINED_FOR: Duration = Duration::from_secs(1_800);
@@ -55,21 +58,31 @@ impl<S: Store> Node<S> {
         let source = Source::Peer(network(sender.address.ip()));
         // A single name is, or might be, an introduction: the path through our NAT opens when we write there.
         let is_introduction = names.len() == 1;
-        for name in names.iter().take(2 * PEERS_ANSWER_MAX) {
-            self.take_name(now, sender, name, source, is_introduction);
+        for (place, name) in names.iter().take(2 * PEERS_ANSWER_MAX).enumerate() {
+            // Those in reach are named first, and have been told of us; the others can wait until we need them.
+            let is_prompt = place < CONTACTS_PER_ANSWER;
+            self.take_name(now, sender, name, source, is_prompt, is_introduction);
         }
     }
 
-    fn take_name(&mut self, now: Time, sender: &Sender, name: &str, source: Source, is_introduction: bool) {
+    fn take_name(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        name: &str,
+        source: Source,
+        is_prompt: bool,
+        is_introduction: bool,
+    ) {
         let address = name.parse().ok().map(plain);
         let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
             self.counters.addresses_ignored += 1;
             return;
         };
-        if let Some(peer) = self.peers.get(address) {
+        if let Some(declined) = self.peers.get(address).map(|peer| peer.declined) {
             // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
-            let is_refused = peer.declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
-            let is_wanted = self.is_lonely() || is_introduction && self.limits.introduced.allow(now, INTRODUCED_RATE);
+            let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
+            let is_wanted = self.is_lonely() || is_introduction && self.may_follow(now);
             if is_wanted && !is_refused && !self.links.contains(address) {
                 self.try_link(now, address, self.is_lonely(), Note::default());
             }
@@ -84,10 +97,17 @@ impl<S: Store> Node<S> {
         }
         if self.is_hungry() || self.is_lonely() {
             self.note_progress(now);
-            self.contact(now, address);
-        } else if is_introduction && self.limits.introduced.allow(now, INTRODUCED_RATE) {
+            if is_prompt {
+                self.contact(now, address);
+            }
+        } else if is_introduction && self.may_follow(now) {
             self.contact(now, address);
         }
+    }
+
+    /// Whether a node that needs nobody may follow up on somebody it did not look for.
+    pub(super) fn may_follow(&mut self, now: Time) -> bool {
+        self.limits.follow.allow(now, FOLLOW_RATE)
     }
 
     /// Answers `PleaseSendPeers` with verified peers that make sense to the asker, those in reach first.

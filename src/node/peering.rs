@@ -53,7 +53,7 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Limits {
     pub(super) contact: Limiter,
     pub(super) knock: Limiter,
-    pub(super) introduced: Limiter,
+    pub(super) follow: Limiter,
     pub(super) introduce: Limiter,
 }
 
@@ -185,6 +185,10 @@ impl<S: Store> Node<S> {
             }
         } else if !is_answered {
             self.answer_knock(now, sender);
+        } else if self.heard.insert(now, address, Source::Itself) {
+            // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
+            self.keep_token(sender);
+            self.note_untried(now);
         }
     }
 

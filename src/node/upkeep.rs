@@ -26,6 +26,9 @@ const SEEK_MIN: Duration = Duration::from_secs(1);
 /// How long we wait at most between looks while we know too few; doubled from [`SEEK_MIN`] while nothing new turns up.
 const SEEK_MAX: Duration = Duration::from_secs(60);
 
+/// How long we wait at most while addresses that we mean to try are left.
+const SEEK_TRYING: Duration = Duration::from_secs(4);
+
 /// How often a node that has enough neighbours, but unwelcome ones among them, looks for others.
 const SEEK_POLITE: Duration = Duration::from_secs(300);
 
@@ -73,6 +76,8 @@ const STEP_MIN: Duration = Duration::from_millis(10);
 pub(super) struct Timers {
     seek: Time,
     seek_pause: Duration,
+    /// When a node that needs nothing asks for names again; looked at when it seeks.
+    ask: Time,
     lan: Option<Time>,
     lan_pause: Duration,
     save: Option<Time>,
@@ -87,6 +92,7 @@ impl Timers {
         Timers {
             seek: now,
             seek_pause: SEEK_MIN,
+            ask: now,
             lan: lan.then_some(now),
             lan_pause: LAN_MIN,
             save: None,
@@ -222,8 +228,12 @@ impl<S: Store> Node<S> {
         self.recall_anchors(now);
         self.try_heard(now, CONTACTS_PER_SEEK);
         self.try_known(now);
-        self.ask_somebody(now);
-        let pause = if self.is_hungry() || self.is_lonely() || self.has_untried_anchors(now) {
+        if self.is_hungry() || self.is_lonely() || now >= self.timers.ask {
+            self.ask_somebody(now);
+        }
+        let pause = if self.has_untried(now) {
+            self.timers.seek_pause.min(SEEK_TRYING)
+        } else if self.is_hungry() || self.is_lonely() {
             self.timers.seek_pause
         } else if self.links.welcome() < LINKS_LOW {
             SEEK_POLITE
@@ -255,29 +265,36 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Whether an address that we were given still has tries before it.
-    fn has_untried_anchors(&self, now: Time) -> bool {
-        let is_untried =
-            |heard: &Heard| heard.source == Source::Configuration && self.contacts.may_contact(now, heard.address);
+    /// Somebody who may turn out to be a node is to be tried, if it does not come back by itself.
+    pub(super) fn note_untried(&mut self, now: Time) {
+        self.timers.seek = self.timers.seek.min(now + SEEK_TRYING);
+    }
+
+    /// Whether an address that we were given, or that wrote to us, still has tries before it.
+    fn has_untried(&self, now: Time) -> bool {
+        let is_untried = |heard: &Heard| heard.is_urgent() && self.contacts.may_contact(now, heard.address);
         self.heard.iter().any(is_untried)
     }
 
-    /// Tries some of the addresses we have heard of, those we were given first; others only while we know too few.
+    /// Tries some of the addresses we have heard of, those we were given first; names from peers only while we need them.
     fn try_heard(&mut self, now: Time, most: usize) {
-        let is_hungry = self.is_hungry() || self.is_lonely();
+        let is_needed = self.is_hungry() || self.is_lonely();
         let mut due: Vec<_> = self
             .heard
             .iter()
-            .filter(|heard| is_hungry || heard.source == Source::Configuration)
+            .filter(|heard| is_needed || heard.is_urgent())
             .filter(|heard| heard.is_due(now) && self.contacts.may_contact(now, heard.address))
-            .map(|heard| (heard.source != Source::Configuration, 0_u32, heard.address))
+            .map(|heard| (heard.source, 0_u32, heard.address))
             .collect();
         for entry in &mut due {
             entry.1 = self.rng.random_range(0..u32::MAX);
         }
         due.sort();
-        for (_, _, address) in due.into_iter().take(most) {
-            self.contact(now, address);
+        for (source, _, address) in due.into_iter().take(most) {
+            // Anybody can forge a source; those that want something from us get no more than a trickle.
+            if is_needed || source != Source::Itself || self.may_follow(now) {
+                self.contact(now, address);
+            }
         }
     }
 
@@ -308,6 +325,7 @@ impl<S: Store> Node<S> {
             count => neighbours.get(self.rng.random_range(0..count)).copied(),
         };
         if let Some(address) = somebody {
+            self.timers.ask = now + SEEK_POLITE;
             self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
         }
     }

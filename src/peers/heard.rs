@@ -18,9 +18,9 @@ pub const HEARD_MAX: usize = 1_024;
 /// earlier ones were tried.
 pub const HEARD_PER_SOURCE_MAX: usize = 92;
 
-/// How often an address is tried before it is dropped. With a tenth of all datagrams lost each way, four tries fail for
-/// one live address in 770.
-pub const TRIES_MAX: u8 = 4;
+/// How often an address is tried before it is dropped. With a tenth of all datagrams lost each way, five tries fail for
+/// one live address in 4,000. All five fit into the first minute, and no more are allowed there.
+pub const TRIES_MAX: u8 = 5;
 
 /// An address that was not tried for this long is stale news: we did not need it.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -54,9 +54,16 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Whether the next try is due: at once, then 2, 4 and 8 s after the one before.
+    /// Whether we mean to try it even if we need nobody: the user named it, or it wrote to us.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self.source, Source::Configuration | Source::Itself)
+    }
+
+    /// Whether the next try is due: at once, then 2, 4, 8 and 16 s after the one before. Who wrote to us is given a second
+    /// to come back by itself.
     pub fn is_due(&self, now: Time) -> bool {
-        self.tries == 0 || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(TRIES_MAX))
+        let is_first = self.tries == 0 && self.source != Source::Itself;
+        is_first || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(4))
     }
 
     /// Whether it has had its chances.

@@ -40,8 +40,8 @@ pub const PROBES_MAX: u8 = 5;
 pub const TRIAL_PROBES_MAX: u8 = 3;
 
 /// A link that the other side kept open and that was silent for this long has been let go of: the other side would have
-/// probed three times. We keep it open from then on if we have too few, before a NAT forgets it.
-pub const LET_GO_AFTER: Duration = Duration::from_secs(27);
+/// probed twice. We keep it open from then on if we have too few, with time for two probes before a NAT forgets it.
+pub const LET_GO_AFTER: Duration = Duration::from_secs(25);
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use crate::query::told_of;
 use crate::rng::Rng;
 use crate::scenario::OTHERS_WANTED;
 use crate::world::World;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 const SWARM: usize = if cfg!(debug_assertions) { 100 } else { 1000 };
@@ -42,6 +43,7 @@ fn a_thousand_nodes_in_a_random_tree_know_eight_others_within_a_minute() {
 #[test]
 fn a_settled_node_behind_a_router_spends_under_ten_megabytes_a_day() {
     let mut world = settled_swarm();
+    world.census = Some(BTreeMap::new());
     let before: Vec<_> = world.hosts.iter().map(|host| host.traffic).collect();
     let mut fewest = usize::MAX;
     let mut poor = 0;
@@ -72,9 +74,20 @@ fn a_settled_node_behind_a_router_spends_under_ten_megabytes_a_day() {
         "fewest neighbours reachable at any of 30 moments: {fewest}; below {REACHABLE_MIN}: {poor} of {}",
         30 * SWARM
     );
+    print_census(&world, seconds);
     assert!(mean <= IDLE_BYTES_PER_DAY_MAX, "{mean} bytes a day");
     assert!(most <= 2 * IDLE_BYTES_PER_DAY_MAX, "one node spends {most} bytes a day");
     assert_eq!(poor, 0, "some nodes reached only {fewest} neighbours");
+}
+
+/// What the traffic consists of, largest part first.
+fn print_census(world: &World, seconds: u64) {
+    let mut parts: Vec<_> = world.census.iter().flatten().collect();
+    parts.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    for (names, (datagrams, bytes)) in parts.into_iter().take(8) {
+        let scale = |number: u64| number * 86_400 / seconds / SWARM as u64;
+        println!("{:>9} bytes in {:>6} datagrams sent a day: {names}", scale(*bytes), scale(*datagrams));
+    }
 }
 
 /// A swarm that has lived for an hour: each node was told of two public ones.

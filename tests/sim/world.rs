@@ -6,7 +6,7 @@
 use crate::checks::Cause;
 use crate::host::{Host, Inhabitant, Ours, Received, Traffic};
 use crate::map::{Map, Place};
-use crate::models::{Io, Model, Outgoing};
+use crate::models::{Io, Model, Outgoing, messages};
 use crate::net::{Faults, LAN_DELAY, damage};
 use crate::queue::{Datagram, Happening, Queue};
 use crate::rng::{Rng, mix};
@@ -14,6 +14,7 @@ use crate::trace::Trace;
 use cjp2p_node::node::{Command, CommandError, Config, Destination, Transmit};
 use cjp2p_node::wire::PORT;
 use cjp2p_node::{Time, wire::HEADER_BYTES};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct World {
     pub trace: Trace,
     /// While true, hosts of different islands cannot reach each other.
     pub is_partitioned: bool,
+    /// What is sent from now on, by the names of the messages: datagrams and bytes. Only if somebody wants to know.
+    pub census: Option<BTreeMap<String, (u64, u64)>>,
     queue: Queue,
     label: String,
     is_loud: bool,
@@ -43,6 +46,7 @@ impl World {
             map: Map::default(),
             trace: Trace::default(),
             is_partitioned: false,
+            census: None,
             queue: Queue::default(),
             label: label.to_owned(),
             is_loud: std::env::var_os("SIM_LOG").is_some(),
@@ -199,7 +203,7 @@ impl World {
     /// Puts a datagram on its way, unless it is lost.
     fn send(&mut self, host: usize, outgoing: Outgoing) {
         let Outgoing { forged, to, payload } = outgoing;
-        self.count_sent(host, payload.len());
+        self.count_sent(host, &payload);
         self.note(host, "->", to, &payload);
         let place = self.hosts[host].place;
         let way = match forged {
@@ -240,7 +244,7 @@ impl World {
     fn send_to_lan(&mut self, host: usize, payload: &[u8]) {
         let place = self.hosts[host].place;
         let (Some(from), Some(lan)) = (place.v4, place.lan) else { return };
-        self.count_sent(host, payload.len());
+        self.count_sent(host, payload);
         for (to, _) in self.map.members(lan) {
             if to.port() == PORT {
                 let datagram = Datagram { from, to, lan: Some(lan), payload: payload.to_vec() };
@@ -249,10 +253,16 @@ impl World {
         }
     }
 
-    fn count_sent(&mut self, host: usize, bytes: usize) {
+    fn count_sent(&mut self, host: usize, payload: &[u8]) {
+        let bytes = (payload.len() + HEADER_BYTES) as u64;
         let traffic = &mut self.hosts[host].traffic;
         traffic.sent += 1;
-        traffic.bytes_sent += (bytes + HEADER_BYTES) as u64;
+        traffic.bytes_sent += bytes;
+        if let Some(census) = &mut self.census {
+            let names = messages(payload).unwrap_or_default().into_iter().map(|(name, _)| name);
+            let entry = census.entry(names.collect::<Vec<_>>().join(" ")).or_default();
+            *entry = (entry.0 + 1, entry.1 + bytes);
+        }
     }
 
     fn is_cut_off(&self, host: usize, to: SocketAddr) -> bool {
