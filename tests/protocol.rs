@@ -5,6 +5,7 @@
 mod play;
 
 use cjp2p_node::node::Command;
+use cjp2p_node::peers::links::LINKS_MAX;
 use cjp2p_node::wire::messages::{NAMES, SCHEMA};
 use play::{Play, address, field};
 use serde_json::Value;
@@ -16,6 +17,7 @@ const TEXT: &str = include_str!("../protocol.md");
 const YOU: &str = "198.51.100.7:40000";
 const B: &str = "203.0.113.5:24254";
 const C: &str = "192.0.2.77:24254";
+const PROBE: &str = r#"{"PleaseReturnThisMessage":{"cookie":"?"}}"#;
 
 /// The chapter whose sections are the messages, one each.
 const MESSAGES_CHAPTER: &str = "Messages";
@@ -32,8 +34,19 @@ struct Section {
 /// A fenced block in the language `lcdp`.
 struct Example {
     line: usize,
-    is_verified: bool,
+    scene: Scene,
     steps: Vec<Step>,
+}
+
+/// How things stand before an example.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    /// You asked the node one question, a while ago.
+    Stranger,
+    /// You also returned its token.
+    Verified,
+    /// The node has as many neighbours as it can watch, besides.
+    Crowded,
 }
 
 /// One line of an example.
@@ -87,12 +100,13 @@ fn messages() -> BTreeMap<String, Section> {
 }
 
 fn begin_example(line: usize, info: &str) -> Option<Example> {
-    let is_verified = match info.strip_prefix("lcdp")? {
-        " verified" => true,
-        " stranger" => false,
-        scene => panic!("protocol.md:{line}: a scene is 'stranger' or 'verified', not '{scene}'"),
+    let scene = match info.strip_prefix("lcdp")? {
+        " stranger" => Scene::Stranger,
+        " verified" => Scene::Verified,
+        " crowded" => Scene::Crowded,
+        scene => panic!("protocol.md:{line}: a scene is 'stranger', 'verified' or 'crowded', not '{scene}'"),
     };
-    Some(Example { line, is_verified, steps: Vec::new() })
+    Some(Example { line, scene, steps: Vec::new() })
 }
 
 fn step(line: usize, text: &str) -> Step {
@@ -111,12 +125,15 @@ fn step(line: usize, text: &str) -> Step {
 type Values = BTreeMap<String, String>;
 
 /// The scene that every example begins with, and the tokens that were handed out on the way there.
-fn scene(is_verified: bool) -> (Play, Values) {
+fn set(scene: Scene) -> (Play, Values) {
     let mut play = Play::new();
     let file = play.node.store_mut().insert("hello.txt", b"Hello, swarm!\n".to_vec());
     play.node.handle_command(play.now, Command::Share(file)).unwrap();
     let mut values = Values::new();
-    let token = if is_verified { play.verify(YOU) } else { play.token(YOU) };
+    if scene == Scene::Crowded {
+        (1..=LINKS_MAX).for_each(|n| _ = play.answer_verified(&format!("203.0.{n}.1:24254"), PROBE));
+    }
+    let token = if scene == Scene::Stranger { play.token(YOU) } else { play.verify(YOU) };
     values.insert("token".to_owned(), token);
     // Long enough for the first answer to you to be forgotten by the reply budget.
     play.wait(Duration::from_secs(90));
@@ -133,7 +150,7 @@ fn scene(is_verified: bool) -> (Play, Values) {
 
 /// Plays an example; says what went otherwise than written. An example about messages must be understood.
 fn play_example(example: &Example, is_about_messages: bool) -> Result<(), String> {
-    let (mut play, mut values) = scene(example.is_verified);
+    let (mut play, mut values) = set(example.scene);
     let mut steps = example.steps.iter().peekable();
     while let Some(step) = steps.next() {
         if !step.is_said_to_node {
