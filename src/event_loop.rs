@@ -133,8 +133,8 @@ impl EventLoop {
         }
     }
 
-    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that of
-    /// the turn: for the node, too, time never goes backwards.
+    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that
+    /// of the turn: for the node, too, time never goes backwards.
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);

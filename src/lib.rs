@@ -1,8 +1,9 @@
 //! A node of LCDP, the Lowest Common Denominator Protocol, as a state machine without IO.
 //!
-//! The [`Node`] is told what happened and says what is to be done. It never reads a clock, touches a socket, sleeps, spawns,
-//! or asks the operating system for randomness, so it can be driven by an event loop, a test, a fuzzer, or a thousand
-//! at once by a simulation. What it says on the wire is described in `protocol.md`, how it is built in `ARCHITECTURE.md`.
+//! The [`Node`] is told what happened and says what is to be done. It never reads a clock, touches a socket, sleeps,
+//! spawns, or asks the operating system for randomness, so it can be driven by an event loop, a test, a fuzzer, or a
+//! thousand at once by a simulation. What it says on the wire is described in `protocol.md`, how it is built in
+//! `ARCHITECTURE.md`.
 //!
 //! # The contract
 //!
@@ -16,14 +17,15 @@
 //!
 //! In return:
 //!
-//! - Time comes in with every call and never goes backwards. After `handle_timeout(now)` the next deadline is later than
-//!   `now`.
-//! - Every `handle_*` returns soon, whatever it is fed; every table, queue and answer has a limit. Outputs that nobody drains
-//!   are dropped beyond [`node::OUTBOX_MAX`] and [`node::EVENTS_MAX`], not hoarded.
+//! - Time comes in with every call and never goes backwards. After `handle_timeout(now)` the next deadline is later
+//!   than `now`.
+//! - Every `handle_*` returns soon, whatever it is fed; every table, queue and answer has a limit. Outputs that nobody
+//!   drains are dropped beyond [`node::OUTBOX_MAX`] and [`node::EVENTS_MAX`], not hoarded.
 //! - The same seed and the same inputs give the same outputs.
-//! - The one service that the node calls is the [`Store`](content::Store) that it is given: small bounded reads of shared files.
-//! - Bad input is no error: it is dropped and [counted](counters::Counters). **A panic means a bug**, in this crate or in the
-//!   `Store`, and never something that was received.
+//! - The one service that the node calls is the [`Store`](content::Store) that it is given: small bounded reads of
+//!   shared files.
+//! - Bad input is no error: it is dropped and [counted](counters::Counters). **A panic means a bug**, in this crate or
+//!   in the `Store`, and never something that was received.
 //!
 //! # The loop
 //!

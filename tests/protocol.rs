@@ -1,5 +1,6 @@
-//! `protocol.md` kept true: every message of the table has its heading and an example there, and every example is played
-//! to a real node. How the examples are written is told in `protocol.md` itself, under "How to read the examples".
+//! `protocol.md` kept true: every message of the table has its heading and an example there, and every example is
+//! played to a real node. How the examples are written is told in `protocol.md` itself, under "How to read the
+//! examples".
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod play;

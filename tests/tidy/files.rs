@@ -1,5 +1,5 @@
-//! The files of the repository as text, and ways to look at them. It refuses to understand Rust: the layout that rustfmt
-//! gives to the code is all it relies on.
+//! The files of the repository as text, and ways to look at them. It refuses to understand Rust: the layout that
+//! rustfmt gives to the code is all it relies on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
