@@ -5,10 +5,13 @@
 
 mod play;
 
+use cjp2p_node::content::{HOLDERS_MAX, RUMOURS_MAX};
 use cjp2p_node::node::Command;
 use cjp2p_node::peers::links::LINKS_MAX;
+use cjp2p_node::peers::{address, contacts, heard, links};
 use cjp2p_node::wire::messages::{NAMES, SCHEMA};
-use play::{Play, address, field};
+use cjp2p_node::{tokens, wire};
+use play::{Play, field};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -119,7 +122,7 @@ fn step(line: usize, text: &str) -> Step {
         (None, Some(text)) => (false, text),
         _ => panic!("protocol.md:{line}: an example has lines like '→ …', '← …', 'B → …' and 'C ← …', not '{text}'"),
     };
-    Step { is_said_to_node, other: address(other), text: text.to_owned() }
+    Step { is_said_to_node, other: play::address(other), text: text.to_owned() }
 }
 
 /// What the placeholders of an example stand for.
@@ -313,4 +316,43 @@ fn a_template_matches_what_it_says_and_nothing_else() {
     assert!(!matches("ab", "abc", &mut values));
     assert!(!matches("abc", "ab", &mut values));
     assert!(fill("<y>", &values).is_err());
+}
+
+/// A number as people write it: 40,960.
+fn written(number: usize) -> String {
+    let digits = number.to_string();
+    let (first, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+    let groups = rest.as_bytes().chunks(3).map(|group| std::str::from_utf8(group).unwrap());
+    std::iter::once(first).chain(groups).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn the_numbers_on_the_page_are_those_of_the_program() {
+    let page = TEXT.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (phrase, number) in [
+        ("as many messages into a datagram as you like (# are read)", wire::MESSAGES_MAX),
+        ("(up to #) are used", wire::LIST_MAX_ENTRIES),
+        ("nests brackets deeper than #.", wire::DEPTH_MAX),
+        ("within # bytes**", wire::DATAGRAM_SEND_MAX_BYTES),
+        ("count # bytes of IP and UDP header", wire::HEADER_BYTES),
+        ("a string of at most # bytes", wire::ID_MAX_BYTES),
+        ("in bytes; at most # are sent", wire::BLOCK_MAX_BYTES),
+        ("This node's are # characters", tokens::TOKEN_CHARS),
+        ("if it is no longer than # bytes", tokens::OWED_MAX_BYTES),
+        ("at most **# datagrams in the first minute", contacts::BURST.into()),
+        ("and then 1 every # seconds", contacts::LONG_GAP_SECONDS as usize),
+        ("cannot use up more than # of the first", contacts::KNOCK_BURST.into()),
+        ("an address is tried # times", heard::TRIES_MAX.into()),
+        ("at most # untried addresses", heard::HEARD_PER_SOURCE_MAX),
+        ("an IPv6 /32), # in all", heard::HEARD_MAX),
+        ("no port below #", address::NAMED_PORT_MIN.into()),
+        ("keeps paths to # to", links::LINKS_LOW),
+        (" to # peers open", links::LINKS_HIGH),
+        ("which more than # others already probe", links::LINKS_HIGH),
+        ("remembers for # contents", RUMOURS_MAX),
+        ("which # peers last listed", HOLDERS_MAX),
+    ] {
+        let expected = phrase.replace('#', &written(number));
+        assert!(page.contains(&expected), "protocol.md has to say '{expected}'");
+    }
 }

@@ -5,6 +5,8 @@
 #[path = "binary/harness.rs"]
 mod harness;
 
+use cjp2p_node::content::SHARED_FILES_MAX;
+use cjp2p_node::peers::{VERIFIED_MAX, contacts::BURST, heard::HEARD_MAX};
 use harness::{Node, eventually, poke, run, scratch};
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -108,4 +110,17 @@ fn the_ten_lines_of_python_print_the_peers() {
         printed.contains(&format!("'{}'", other.address)).then_some(printed)
     });
     assert!(printed.starts_with('[') && printed.trim_end().ends_with(']'), "{printed}");
+}
+
+#[test]
+fn the_limits_are_those_of_the_program() {
+    let page = README.split_whitespace().collect::<Vec<_>>().join(" ");
+    let thousands = |number: usize| format!("{},{:03}", number / 1_000, number % 1_000);
+    for expected in [
+        format!("{} peers, {} shared files", thousands(VERIFIED_MAX), thousands(SHARED_FILES_MAX)),
+        format!("{} addresses to try", thousands(HEARD_MAX)),
+        format!("at most {BURST} datagrams in the first minute"),
+    ] {
+        assert!(page.contains(&expected), "README.md has to say '{expected}'");
+    }
 }
