@@ -2,7 +2,7 @@
 //!
 //! This file holds the state and the doors; what happens behind them is in
 //!
-//! - [`interface`]: what goes in and out besides datagrams,
+//! - `interface`: what goes in and out besides datagrams,
 //! - `dispatch`: who sent this, and one match over all messages,
 //! - `reply`: an answer under construction, and the only place that adds tokens,
 //! - `peering`: making contact and believing,

@@ -5,7 +5,7 @@
 //! is kept byte for byte for whoever does, and what is broken is counted and stepped over.
 //!
 //! - [`messages`] is the one table of what we speak,
-//! - [`decode`] reads a datagram and never fails because of a single bad element,
+//! - [`mod@decode`] reads a datagram and never fails because of a single bad element,
 //! - [`encode`] appends elements to a datagram under construction,
 //! - [`list`] and [`Text`] are the tolerant building blocks of payloads.
 
