@@ -39,7 +39,7 @@ pub const VERIFIED_LOCAL_MAX: usize = 20_480;
 pub const VERIFIED_PER_NETWORK_MAX: usize = 512;
 
 /// A peer that was not heard for this long is forgotten.
-pub const FORGET_AFTER: Duration = Duration::from_secs(1_800);
+pub const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
 /// A peer heard within this time is named first to those who ask. NAT mappings rarely live longer.
 pub const FRESH_FOR: Duration = Duration::from_secs(120);

@@ -82,9 +82,9 @@ impl<S: Store> Node<S> {
         if let Some(declined) = self.peers.get(address).map(|peer| peer.declined) {
             // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
             let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
-            let is_wanted = self.is_lonely() || is_introduction && self.may_follow(now);
-            if is_wanted && !is_refused && !self.links.contains(address) {
-                self.try_link(now, address, self.is_lonely(), Note::default());
+            let is_useful = is_prompt && self.wants_links() || is_introduction && self.may_follow(now);
+            if is_useful && !is_refused && !self.links.contains(address) {
+                self.try_link(now, address, self.wants_links(), Note::default());
             }
             return;
         }
@@ -95,11 +95,9 @@ impl<S: Store> Node<S> {
             self.counters.addresses_ignored += 1;
             return;
         }
-        if self.is_hungry() || self.is_lonely() {
-            self.note_progress(now);
-            if is_prompt {
-                self.contact(now, address);
-            }
+        self.note_progress(now);
+        if is_prompt && (self.is_hungry() || self.wants_links()) {
+            self.contact(now, address);
         } else if is_introduction && self.may_follow(now) {
             self.contact(now, address);
         }

@@ -32,7 +32,7 @@ use std::time::Duration;
 /// spare; with this many we stop looking.
 pub const PEERS_WANTED: usize = 16;
 
-/// With fewer verified peers than this we look again. Those that are no neighbours are forgotten in half an hour, and
+/// With fewer verified peers than this we look again. Those that are no neighbours are forgotten in an hour, and
 /// replacing each at once would cost more than keeping the neighbours.
 pub const PEERS_LOW: usize = 10;
 
@@ -80,6 +80,11 @@ impl<S: Store> Node<S> {
     /// Whether we have fewer neighbours than we want.
     pub(super) fn is_lonely(&self) -> bool {
         self.links.held() < LINKS_LOW
+    }
+
+    /// Whether we want more neighbours, if only to let go of some that have enough without us.
+    pub(super) fn wants_links(&self) -> bool {
+        self.links.welcome() < LINKS_LOW
     }
 
     /// Adds an address that the user named, and tries it at once.
@@ -160,7 +165,7 @@ impl<S: Store> Node<S> {
     /// something has our answer already and holds our token; a node that knows enough peers leaves it at that.
     pub(super) fn greet(&mut self, now: Time, address: SocketAddr, is_answered: bool) {
         let asks_for_peers = self.is_hungry();
-        let is_kept = self.is_lonely();
+        let is_kept = self.wants_links();
         if asks_for_peers || is_kept || !is_answered {
             let note = Note { asks_for_peers, gives_token: !is_answered, ..Note::default() };
             self.try_link(now, address, is_kept, note);

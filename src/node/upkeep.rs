@@ -30,7 +30,7 @@ const SEEK_MAX: Duration = Duration::from_secs(60);
 const SEEK_TRYING: Duration = Duration::from_secs(4);
 
 /// How often a node that has enough neighbours, but unwelcome ones among them, looks for others.
-const SEEK_POLITE: Duration = Duration::from_secs(300);
+const SEEK_POLITE: Duration = Duration::from_secs(180);
 
 /// How often a node that knows enough peers asks for others, so that news of newcomers spreads.
 const SEEK_SETTLED: Duration = Duration::from_secs(1_200);
@@ -228,14 +228,14 @@ impl<S: Store> Node<S> {
         self.recall_anchors(now);
         self.try_heard(now, CONTACTS_PER_SEEK);
         self.try_known(now);
-        if self.is_hungry() || self.is_lonely() || now >= self.timers.ask {
+        if self.is_hungry() || self.wants_links() || now >= self.timers.ask {
             self.ask_somebody(now);
         }
         let pause = if self.has_untried(now) {
             self.timers.seek_pause.min(SEEK_TRYING)
         } else if self.is_hungry() || self.is_lonely() {
             self.timers.seek_pause
-        } else if self.links.welcome() < LINKS_LOW {
+        } else if self.wants_links() {
             SEEK_POLITE
         } else {
             SEEK_SETTLED

@@ -1,14 +1,13 @@
 //! The neighbours whose path we keep open, and when each has to hear from us.
 //!
 //! A NAT forgets a path that is silent for 30 s (RFC 4787 asks for two minutes, many devices do less). A link is a peer
-//! with whom a small probe and its answer are exchanged every 20 s; whoever is the first to find it silent sends the
-//! probe, and for the other side it then is not silent any more. So a link costs the same whether one side wants it or
-//! both.
+//! with whom a small probe and its answer are exchanged every 23 s; whoever is the first to find it silent sends the
+//! probe, and for the other side it then is not silent any more. So a link costs the same whether one side wants it or both.
 //!
 //! We want between [`LINKS_LOW`] and [`LINKS_HIGH`] of them. A node that has more lets go of one that it keeps open
 //! itself, no more often than once a minute, and the other side takes over if it needs to. A node that others keep more
-//! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
-//! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
+//! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load of a
+//! swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
 use crate::time::Time;
 use rand::{Rng, RngExt};
@@ -24,25 +23,25 @@ pub const LINKS_HIGH: usize = 8;
 /// How many links are watched at most; further peers that probe us are answered like anybody.
 pub const LINKS_MAX: usize = 32;
 
-/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes then fit before a NAT
-/// forgets after 30 s.
-pub const PROBE_AFTER: Duration = Duration::from_secs(19);
+/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit before
+/// a NAT forgets after 30 s.
+pub const PROBE_AFTER: Duration = Duration::from_secs(22);
 
 /// Each side of a link draws its own patience, so that they do not both probe at the same moment every time.
 pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 
 /// The pause between probes of a link that does not answer.
-pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(3);
+pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// A neighbour that leaves this many probes in a row unanswered is dead.
-pub const PROBES_MAX: u8 = 5;
+/// A neighbour that leaves this many probes in a row unanswered is dead: 14 s without a sign of life.
+pub const PROBES_MAX: u8 = 7;
 
 /// A peer that was never heard on this path is given up after this many probes: most likely a NAT is in the way.
 pub const TRIAL_PROBES_MAX: u8 = 3;
 
 /// A link that the other side kept open and that was silent for this long has been let go of: the other side would have
 /// probed twice. We keep it open from then on if we have too few, with time for two probes before a NAT forgets it.
-pub const LET_GO_AFTER: Duration = Duration::from_secs(25);
+pub const LET_GO_AFTER: Duration = Duration::from_secs(26);
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);
