@@ -8,12 +8,13 @@ mod budget;
 mod contacts;
 
 use crate::eye::{self, Element, Scope, scope};
+use crate::rng::Spread;
 use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
 use cjp2p_node::wire::{self, DATAGRAM_SEND_MAX_BYTES, Message};
 use cjp2p_node::{Time, node::Config};
 use contacts::Contacts;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ struct Acquaintance {
     issued: BTreeMap<String, Time>,
     /// The payloads it asked to have returned.
     owed: BTreeSet<String>,
-    /// The probes the node sent it.
+    /// The probes the node sent it before it was proven.
     probes: BTreeSet<String>,
     /// Whether it returned a token or a probe.
     is_proven: bool,
@@ -91,8 +92,8 @@ struct Acquaintance {
 /// The checks of one node between birth and restart.
 #[derive(Debug)]
 pub struct Checks {
-    known: BTreeMap<SocketAddr, Acquaintance>,
-    accounts: BTreeMap<SocketAddr, Account>,
+    known: HashMap<SocketAddr, Acquaintance, Spread>,
+    accounts: HashMap<SocketAddr, Account, Spread>,
     accounts_swept: Time,
     unprompted: Vec<Time>,
     tries: Vec<Time>,
@@ -102,8 +103,8 @@ pub struct Checks {
 impl Checks {
     pub fn new(config: &Config, now: Time) -> Checks {
         let mut checks = Checks {
-            known: BTreeMap::new(),
-            accounts: BTreeMap::new(),
+            known: HashMap::default(),
+            accounts: HashMap::default(),
             accounts_swept: now,
             unprompted: Vec::new(),
             tries: Vec::new(),
@@ -259,7 +260,10 @@ impl Checks {
                 return Err(format!("returned {payload} to {to}, which never issued it"));
             }
             "PleaseReturnThisMessage" => {
-                self.known.entry(to).or_default().probes.insert(payload.to_owned());
+                let known = self.known.entry(to).or_default();
+                if !known.is_proven {
+                    known.probes.insert(payload.to_owned());
+                }
             }
             "Peers" | "MaybeTheyHaveSome" => return self.named(to, payload),
             _ => {}

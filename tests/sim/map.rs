@@ -3,8 +3,9 @@
 //! It knows nothing of time but what the routers need, and loses nothing: fates are drawn in `net.rs`.
 
 use crate::nat::Nat;
+use crate::rng::Spread;
 use cjp2p_node::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The addresses of one host. A host in a local network has a private IPv4 address there.
@@ -28,10 +29,10 @@ impl Place {
 /// All addresses.
 #[derive(Debug, Default)]
 pub struct Map {
-    public: BTreeMap<SocketAddr, usize>,
+    public: HashMap<SocketAddr, usize, Spread>,
     private: BTreeMap<(usize, SocketAddr), usize>,
     nats: Vec<Option<Nat>>,
-    outer: BTreeMap<IpAddr, usize>,
+    outer: HashMap<IpAddr, usize, Spread>,
     places_given: u64,
 }
 

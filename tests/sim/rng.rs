@@ -3,6 +3,29 @@
 //! It refuses floating point, so that every draw is the same on every machine. It is no generator for secrets: the
 //! nodes get a seed from it and make their own.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// The hasher of the world's maps, which are never walked: quick, and the same in every process.
+pub type Spread = BuildHasherDefault<Mixer>;
+
+/// Hashes by [`mix`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.0 = mix(self.0 ^ u64::from_le_bytes(word));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A generator; cheap to copy a stream from with [`Rng::fork`].
 #[derive(Clone, Debug)]
 pub struct Rng(u64);

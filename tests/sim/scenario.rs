@@ -21,6 +21,10 @@ pub const OTHERS_WANTED: usize = 8;
 /// times an hour at most, so a node that was cut off may need two such pauses.
 pub const PEACE: u64 = 720;
 
+/// Seconds of peace that every scenario has, and between two looks at the progress after that.
+const PEACE_MIN: u64 = 60;
+const PEACE_STEP: u64 = 10;
+
 /// The first nodes are public, and everybody's contacts where there are bootstrap nodes.
 const ANCHORS: usize = 2;
 
@@ -51,8 +55,16 @@ pub fn play(seed: u64) -> u64 {
     trouble(&mut world, &options, &mut rng);
     world.faults = Faults { loss: 10, ..Faults::default() };
     world.is_partitioned = false;
-    world.run_for(PEACE);
-    demand_progress(&world);
+    world.run_for(PEACE_MIN);
+    for _ in (PEACE_MIN..PEACE).step_by(PEACE_STEP as usize) {
+        if progress(&world).is_ok() {
+            break;
+        }
+        world.run_for(PEACE_STEP);
+    }
+    if let Err((node, why)) = progress(&world) {
+        world.fail(node, &why);
+    }
     world.trace.value()
 }
 
@@ -198,7 +210,7 @@ fn wake_sleepers(world: &mut World, options: &Options, sleepers: &mut Vec<Sleepe
 }
 
 /// Invariant 10: everybody knows enough of those they can reach.
-fn demand_progress(world: &World) {
+fn progress(world: &World) -> Result<(), (usize, String)> {
     let nodes = world.nodes();
     for node in &nodes {
         let reachable = nodes.iter().filter(|other| *other != node && can_reach(world, *node, **other)).count();
@@ -207,9 +219,10 @@ fn demand_progress(world: &World) {
         let most = if world.hosts[*node].place.v4.is_some() { OTHERS_WANTED } else { 1 };
         let want = reachable.min(most);
         if known.len() < want {
-            world.fail(*node, &format!("knows only {known:?} of {reachable} reachable others after peace"));
+            return Err((*node, format!("knows only {known:?} of {reachable} reachable others after peace")));
         }
     }
+    Ok(())
 }
 
 /// Two nodes can reach each other over a family they share, or within their local network.

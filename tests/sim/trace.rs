@@ -3,31 +3,33 @@
 //! Two runs of a seed must agree in it, in debug and release, twice in a process. It keeps no history: whoever needs
 //! to see what happened replays the seed with `SIM_LOG=1`.
 
+use crate::rng::mix;
 use cjp2p_node::Time;
 
-/// FNV-1a over the bytes of all happenings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A hash over the bytes of all happenings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace(u64);
-
-impl Default for Trace {
-    fn default() -> Trace {
-        Trace(0xcbf2_9ce4_8422_2325)
-    }
-}
 
 impl Trace {
     /// Takes note of what happened to a host.
     pub fn note(&mut self, now: Time, host: usize, what: &str, bytes: &[u8]) {
-        self.add(&now.as_micros().to_le_bytes());
-        self.add(&(host as u64).to_le_bytes());
-        self.add(what.as_bytes());
-        self.add(bytes);
+        self.add(now.as_micros());
+        self.add(host as u64);
+        self.add_bytes(what.as_bytes());
+        self.add_bytes(bytes);
     }
 
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        self.add(bytes.len() as u64);
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.add(u64::from_le_bytes(word));
         }
+    }
+
+    fn add(&mut self, word: u64) {
+        self.0 = mix(self.0.rotate_left(5) ^ word);
     }
 
     /// The fingerprint so far.

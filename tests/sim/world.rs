@@ -11,7 +11,7 @@ use crate::net::{Faults, LAN_DELAY, damage};
 use crate::queue::{Datagram, Happening, Queue};
 use crate::rng::{Rng, mix};
 use crate::trace::Trace;
-use cjp2p_node::node::{Command, CommandError, Config, Destination, Transmit};
+use cjp2p_node::node::{Command, CommandError, Config, Destination, Event, Transmit};
 use cjp2p_node::wire::PORT;
 use cjp2p_node::{Time, wire::HEADER_BYTES};
 use std::collections::BTreeMap;
@@ -180,15 +180,24 @@ impl World {
                 Destination::Lan => self.send_to_lan(host, &payload),
             }
         }
-        let reported: Vec<_> = self.ours_mut(host).new_events().iter().map(|event| format!("{event:?}")).collect();
-        for text in reported {
-            self.trace.note(self.now, host, "reports", text.as_bytes());
-            if self.is_loud {
-                println!("{:>12} {host} reports {text}", self.now.as_micros());
-            }
+        let reported = self.ours_mut(host).new_events().to_vec();
+        for (_, event) in reported {
+            self.note_event(host, &event);
         }
         let deadline = self.ours(host).deadline();
         self.plan_wake(host, deadline.map(|deadline| deadline.max(self.now)));
+    }
+
+    fn note_event(&mut self, host: usize, event: &Event) {
+        match event {
+            Event::Unknown { name, payload, .. } => {
+                self.trace.note(self.now, host, name, payload.as_bytes());
+            }
+            other => self.trace.note(self.now, host, "reports", format!("{other:?}").as_bytes()),
+        }
+        if self.is_loud {
+            println!("{:>12} {host} reports {event:?}", self.now.as_micros());
+        }
     }
 
     fn plan_wake(&mut self, host: usize, at: Option<Time>) {
