@@ -13,7 +13,9 @@ const NAMES_AT_ONCE: usize = 46;
 /// A liar.
 pub struct Liar {
     targets: Vec<SocketAddr>,
-    /// Whom it names: victims, and what is unfit to be named.
+    /// Whom it names first.
+    victim: Option<SocketAddr>,
+    /// Whom it names besides: victims, and what is unfit to be named.
     names: Vec<SocketAddr>,
     tokens: BTreeMap<SocketAddr, String>,
     pace: Duration,
@@ -22,12 +24,14 @@ pub struct Liar {
 impl Liar {
     pub fn new(targets: Vec<SocketAddr>, victims: &[SocketAddr], pace: Duration) -> Liar {
         let names = victims.iter().copied().chain(unfit_addresses()).collect();
-        Liar { targets, names, tokens: BTreeMap::new(), pace }
+        Liar { targets, victim: victims.first().copied(), names, tokens: BTreeMap::new(), pace }
     }
 
     /// A message that names the victims, now and then drowned in addresses that nobody has.
     fn lie(&self, io: &mut Io<'_>) -> String {
-        let mut names: Vec<_> = (0..NAMES_AT_ONCE / 2).map(|_| io.rng.pick(&self.names)).collect();
+        // The first names of an answer are the ones that a node tries at once.
+        let mut names: Vec<_> = self.victim.into_iter().collect();
+        names.extend((1..NAMES_AT_ONCE / 2).map(|_| io.rng.pick(&self.names)));
         while io.rng.chance(900) && names.len() < NAMES_AT_ONCE {
             let bits = io.rng.bits();
             names.push(SocketAddr::from(([110, bits as u8, (bits >> 8) as u8, 1], 24_254)));
