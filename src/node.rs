@@ -72,6 +72,8 @@ pub struct Node<S> {
     counters: Counters,
     outbox: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// Where lists of addresses are put together; never longer than one datagram.
+    scratch: Vec<u8>,
 }
 
 impl<S: Store> Node<S> {
@@ -96,6 +98,7 @@ impl<S: Store> Node<S> {
             counters: Counters::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
+            scratch: Vec::new(),
             config,
             rng,
         }

@@ -1,6 +1,6 @@
 //! Memory: of a node that has nothing to do, and after a flood from a million source addresses.
 
-use crate::load::{connected, verify};
+use crate::load::connected;
 use crate::process::{Server, memory_kib};
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::node::Config;
@@ -54,9 +54,24 @@ fn flood(server: SocketAddr) {
         let Ok(socket) = UdpSocket::bind(source) else { continue };
         let _ = socket.send_to(SAYINGS[number as usize % SAYINGS.len()].as_bytes(), server);
         if number % 64 == 63 {
-            verify(&pace);
+            wait_for_answer(&pace, number);
         }
     }
+}
+
+/// Waits until the node has worked off what came before.
+fn wait_for_answer(pace: &UdpSocket, number: u32) {
+    let probe = format!(r#"[{{"PleaseReturnThisMessage":{{"cookie":"number {number}"}}}}]"#);
+    let mut buffer = [0; 2_048];
+    for _ in 0..5 {
+        pace.send(probe.as_bytes()).unwrap();
+        while let Ok(length) = pace.recv(&mut buffer) {
+            if String::from_utf8_lossy(&buffer[..length]).contains(&format!("number {number}\"")) {
+                return;
+            }
+        }
+    }
+    panic!("the node does not answer any more");
 }
 
 /// A different address and port for every number.

@@ -19,6 +19,9 @@ pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
 const TOKEN_BYTES: usize = 55;
 
+/// What stands around the token we owe, comma included.
+const OWED_ELEMENT_BYTES: usize = r#",{"AlwaysReturned":}"#.len();
+
 /// The terms on which a sender is answered.
 #[derive(Debug)]
 pub(super) enum Terms {
@@ -100,8 +103,12 @@ impl Reply {
 
     /// How long an element may be so that the token we owe the sender still fits beside it.
     pub(super) fn room_beside_owed(&self) -> usize {
-        const ELEMENT: usize = r#",{"AlwaysReturned":}"#.len();
-        self.room().saturating_sub(self.tokens.owed.as_ref().map_or(0, |owed| ELEMENT + owed.as_json().len()))
+        self.room().saturating_sub(self.owed_bytes())
+    }
+
+    /// What the token we owe needs, with all that stands around it.
+    fn owed_bytes(&self) -> usize {
+        self.tokens.owed.as_ref().map_or(0, |owed| OWED_ELEMENT_BYTES + owed.as_json().len())
     }
 
     /// How long an element may be that is pushed next. A verified sender's next element may begin a new datagram.
@@ -123,8 +130,12 @@ impl Reply {
 
     /// Adds the text of one or more elements.
     pub(super) fn push_bytes(&mut self, elements: &[u8]) {
+        // Room for what is still to come, so that a long answer grows once.
+        let ours = if self.tokens.is_due || !self.is_for_verified() { TOKEN_BYTES + 1 } else { 0 };
+        let room = elements.len() + self.owed_bytes() + ours + BRACKETS_BYTES;
         self.push_with(|writer, limit| {
             writer.push_with(limit, |bytes| {
+                bytes.reserve(room);
                 bytes.extend_from_slice(elements);
                 true
             })
@@ -161,17 +172,18 @@ impl Reply {
                 if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
                     return;
                 }
-                self.turn_over();
+                let datagram = self.turn_over();
+                self.full.extend(datagram);
                 self.is_trimmed |= self.is_full() || !push(&mut self.writer, alone_max);
             }
         }
     }
 
-    /// Finishes a datagram to a verified sender. The token we owe is the first thing to go if a block fills the
-    /// datagram.
-    fn turn_over(&mut self) {
+    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go if a
+    /// block fills the datagram.
+    fn turn_over(&mut self) -> Option<Vec<u8>> {
         if self.writer.is_empty() {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
         if self.tokens.is_due {
@@ -179,28 +191,26 @@ impl Reply {
         }
         let datagram = self.writer.take();
         self.full_bytes += datagram.len();
-        self.full.push(datagram);
+        Some(datagram)
     }
 
     /// Finishes the one datagram to an unverified sender. Without room for our token it is not sent: the sender could
     /// never become verified by it.
-    fn close(&mut self, allowance: &Allowance) {
+    fn close(&mut self, allowance: &Allowance) -> Option<Vec<u8>> {
         if self.writer.is_empty() && !self.is_request {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        if push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)) {
-            self.full.push(self.writer.take());
-        }
+        push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)).then(|| self.writer.take())
     }
 
     /// The finished datagrams; none if there is nothing to say.
-    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
-        match self.allowance() {
+    pub(super) fn finish(mut self) -> impl Iterator<Item = Vec<u8>> {
+        let last = match self.allowance() {
             None => self.turn_over(),
             Some(allowance) => self.close(&allowance),
-        }
-        self.full
+        };
+        self.full.into_iter().chain(last)
     }
 
     /// The allowance of an unverified sender.
