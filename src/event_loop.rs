@@ -9,6 +9,7 @@ mod clock;
 mod control_socket;
 mod lan;
 mod requests;
+mod signals;
 mod socket;
 mod start;
 
@@ -47,7 +48,9 @@ const ERRORS_IN_A_ROW_MAX: usize = 8;
 /// Things from other threads that may wait; more make those threads wait.
 const INBOX_MAX: usize = 64;
 
-/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept.
+/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept. A new
+/// address, or a jump of the wall clock, is noticed up to this much later: no longer than a person needs to see that
+/// the network is back, and seldom enough to cost an idle node nothing that could be measured.
 const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the event loop is started with.

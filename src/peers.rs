@@ -55,8 +55,8 @@ pub struct Probe {
     pub is_wanted: bool,
 }
 
-/// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line, because
-/// in a large table every further line costs as much as writing the name.
+/// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line,
+/// because in a large table every further line costs as much as writing the name.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Peer {

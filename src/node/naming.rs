@@ -97,9 +97,8 @@ impl<S: Store> Node<S> {
             return;
         }
         self.note_progress(now);
-        if is_prompt && (self.is_hungry() || self.wants_links()) {
-            self.contact(now, address);
-        } else if is_introduction && self.may_follow(now) {
+        let is_wanted = is_prompt && (self.is_hungry() || self.wants_links());
+        if is_wanted || (is_introduction && self.may_follow(now)) {
             self.contact(now, address);
         }
     }

@@ -179,8 +179,8 @@ impl Reply {
         }
     }
 
-    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go if a
-    /// block fills the datagram.
+    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go
+    /// if a block fills the datagram.
     fn turn_over(&mut self) -> Option<Vec<u8>> {
         if self.writer.is_empty() {
             return None;

@@ -59,9 +59,9 @@ impl Folder {
         self.known.len()
     }
 
-    /// True if something was not yet as it was before.
-    pub(super) fn is_settling(&self) -> bool {
-        self.known.values().any(|(_, state)| matches!(state, State::Settling))
+    /// Whether a file was in this state when the folder was last looked through.
+    pub(super) fn has(&self, name: &str, stamp: Stamp) -> bool {
+        self.known.get(name).is_some_and(|(known, _)| *known == stamp)
     }
 
     /// The node has nothing under this name any more: whatever the next look finds there is new.
@@ -204,11 +204,9 @@ mod tests {
         assert_eq!(names(&folder.look()), (vec![], vec![]));
         fs::write(scratch.path().join("b"), "longer").unwrap();
         assert_eq!(names(&folder.look()), (vec![], vec![]));
-        assert!(folder.is_settling());
         let changes = folder.look();
         assert_eq!(names(&changes), (vec![], vec!["b"]));
         share(&mut folder, changes);
-        assert!(!folder.is_settling());
         assert_eq!(names(&folder.look()), (vec![], vec![]));
     }
 

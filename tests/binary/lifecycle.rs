@@ -31,15 +31,32 @@ fn node_json_names_the_process_and_an_address_and_goes_away_with_it() {
 }
 
 #[test]
-fn both_signals_end_it_in_order() {
-    for signal in [Signal::TERM, Signal::INT] {
+fn every_signal_to_stop_ends_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let directory = scratch();
         let mut node = Node::start(directory.path(), &[]);
         node.signal(signal);
         let said = node.finish();
         assert_eq!(said.status.code(), Some(0), "{said:?}");
         assert_eq!(saved(directory.path()), Some(vec![]));
+        assert!(!directory.path().join("node.json").exists());
     }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_at_the_start_stays_ignored() {
+    let directory = scratch();
+    let script = "trap '' HUP; exec \"$0\" \"$@\" --no-bootstrap --no-lan --port 0 --bind 127.0.0.1";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_cjp2p-node"), "--data-dir"]).arg(directory.path());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut node = Node::start_with(directory.path(), &[], |command| *command = shell);
+    node.signal(Signal::HUP);
+    // An answer to a command that was given after the signal shows that the node went on.
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    assert!(node.terminate().status.success());
 }
 
 #[test]
