@@ -49,8 +49,8 @@ const ERRORS_IN_A_ROW_MAX: usize = 8;
 const INBOX_MAX: usize = 64;
 
 /// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept. A new
-/// address, or a jump of the wall clock, is noticed up to this much later: no longer than a person needs to see that the
-/// network is back, and seldom enough to cost an idle node nothing that could be measured.
+/// address, or a jump of the wall clock, is noticed up to this much later: no longer than a person needs to see that
+/// the network is back, and seldom enough to cost an idle node nothing that could be measured.
 const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the event loop is started with.
@@ -136,8 +136,8 @@ impl EventLoop {
         }
     }
 
-    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that of
-    /// the turn: for the node, too, time never goes backwards.
+    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that
+    /// of the turn: for the node, too, time never goes backwards.
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);

@@ -43,8 +43,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
 
-/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of group
-/// chat to 64 peers; whoever drains after every call never sees a datagram dropped.
+/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of
+/// group chat to 64 peers; whoever drains after every call never sees a datagram dropped.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.

@@ -6,9 +6,9 @@
 //! - [`anchors`] holds the addresses we return to when we know too few.
 //! - [`links`] holds the handful of neighbours whose path through NATs is kept open.
 //!
-//! Nothing here sends or decides to send. A newcomer never displaces a peer that is alive: a full table, or a full network
-//! within it, turns newcomers away until somebody falls silent. Long-lived peers are the ones most likely to live on
-//! (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by arriving in numbers.
+//! Nothing here sends or decides to send. A newcomer never displaces a peer that is alive: a full table, or a full
+//! network within it, turns newcomers away until somebody falls silent. Long-lived peers are the ones most likely to
+//! live on (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by arriving in numbers.
 
 pub mod address;
 pub mod anchors;
@@ -55,8 +55,8 @@ pub struct Probe {
     pub is_wanted: bool,
 }
 
-/// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line, because
-/// in a large table every further line costs as much as writing the name.
+/// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line,
+/// because in a large table every further line costs as much as writing the name.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Peer {

@@ -33,8 +33,9 @@ pub const DATAGRAM_SEND_MAX_BYTES: usize = 5_888;
 /// IPv4 and UDP headers, counted on both sides of the reply budget, as the quick start does.
 pub const HEADER_BYTES: usize = 28;
 
-/// How deep brackets may nest. Known messages need five levels (`[{"Peers":{"peers":[…]}}]` has four); the rest is room for
-/// what others invent. The parser itself skips raw values without recursion, so this protects whoever reads them next.
+/// How deep brackets may nest. Known messages need five levels (`[{"Peers":{"peers":[…]}}]` has four); the rest is room
+/// for what others invent. The parser itself skips raw values without recursion, so this protects whoever reads them
+/// next.
 pub const DEPTH_MAX: usize = 32;
 
 /// Elements read from one datagram; later ones are counted as malformed. 256 covers the smallest requests that fill

@@ -1,9 +1,9 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
 //! It looks through the public folder, hashes what is new, and writes the peers file and the index of hashes. What it
-//! finds out comes back to the node as commands; it never touches the node, a socket, or the files it reads. Orders wait in one place in which
-//! a newer one replaces an older, so nothing can pile up, and they are looked at between any two chunks of a file, so
-//! neither saving nor stopping waits for a large one.
+//! finds out comes back to the node as commands; it never touches the node, a socket, or the files it reads. Orders
+//! wait in one place in which a newer one replaces an older, so nothing can pile up, and they are looked at between any
+//! two chunks of a file, so neither saving nor stopping waits for a large one.
 
 mod folder;
 mod hash;

@@ -149,7 +149,8 @@ impl<S: Store> Node<S> {
         true
     }
 
-    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on them.
+    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on
+    /// them.
     pub(super) fn unbook(&mut self, transmit: &Transmit) {
         let Destination::Address(address) = transmit.to else { return };
         let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
@@ -159,9 +160,9 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it, because
-    /// it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us something has
-    /// our answer already and holds our token; a node that knows enough peers leaves it at that.
+    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it,
+    /// because it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us
+    /// something has our answer already and holds our token; a node that knows enough peers leaves it at that.
     pub(super) fn greet(&mut self, now: Time, address: SocketAddr, is_answered: bool) {
         let asks_for_peers = self.is_hungry();
         let is_kept = self.wants_links();

@@ -1,8 +1,9 @@
 //! What is in the public folder, and what has become of it since the last look.
 //!
 //! Two looks that find a file in the same state say that nobody is writing it; only the first look of all takes what it
-//! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing forgotten:
-//! the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is empty.
+//! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing
+//! forgotten: the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is
+//! empty.
 
 use crate::content::{SHARED_FILES_MAX, Stamp, is_shareable, stamp};
 use std::collections::BTreeMap;

@@ -47,7 +47,8 @@ impl Index {
         self.known.get(name).filter(|(known, _)| *known == stamp).map(|(_, sha256)| *sha256)
     }
 
-    /// Remembers a hash that was begun to be taken at `begun_ns`, unless the file may have changed since without showing it.
+    /// Remembers a hash that was begun to be taken at `begun_ns`, unless the file may have changed since without
+    /// showing it.
     pub(super) fn add(&mut self, file: SharedFile, begun_ns: i128) {
         if begun_ns.abs_diff(file.stamp.modified_ns) >= TICK_MAX_NS {
             self.known.insert(file.name, (file.stamp, file.sha256));
