@@ -92,7 +92,9 @@ impl<S: Store> Node<S> {
         if self.heard.contains(address) {
             return;
         }
-        if !self.contacts.may_contact(now, address) || !self.heard.insert(now, address, source) {
+        // Who could not be kept is not worth a datagram, least of all again and again.
+        let is_worth_it = self.peers.has_room_for(address) && self.contacts.may_contact(now, address);
+        if !is_worth_it || !self.heard.insert(now, address, source) {
             self.counters.addresses_ignored += 1;
             return;
         }
