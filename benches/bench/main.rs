@@ -1,10 +1,9 @@
 //! Measures a node against the least that any node could do: a bare loop that sends every datagram back.
 //!
-//! Run it as `scripts/bench [requests] [stages] [memory] [idle]`; without a word it does all four, in about six minutes.
-//! What it prints are figures and ratios taken within one run; it asserts nothing about them, because machines differ. All
-//! traffic stays on the loopback interface, and everything it starts ends with it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-#![allow(clippy::disallowed_methods)] // clocks and sleep are the business of a benchmark
+//! Run it as `scripts/bench [requests] [stages] [memory] [idle]`; without a word it does all four, in about six
+//! minutes. What it prints are figures and ratios taken within one run; it asserts nothing about them, because machines
+//! differ. All traffic stays on the loopback interface, and everything it starts ends with it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod echo;
 mod idle;

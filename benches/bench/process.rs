@@ -105,8 +105,8 @@ pub fn memory_kib(pid: u32) -> (u64, u64) {
     (field(&status, "VmRSS:") as u64, field(&status, "RssAnon:") as u64)
 }
 
-/// Processor time used by this thread, which is the only one of its process. The scheduler brings its count up to date when
-/// it is asked for a turn of somebody else.
+/// Processor time used by this thread, which is the only one of its process. The scheduler brings its count up to date
+/// when it is asked for a turn of somebody else.
 pub fn own_cpu_seconds() -> f64 {
     std::thread::yield_now();
     first_number(fs::read_to_string("/proc/self/schedstat").unwrap().split(' ')) / 1e9

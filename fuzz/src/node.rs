@@ -48,14 +48,15 @@ const PEERS: [&str; 16] = [
 /// Steps of one script; later ones are ignored, so that no input runs for long.
 const STEPS_MAX: usize = 128;
 
-/// Peers that `m` makes in one script, over all its steps: more than one answer names or one line of group chat reaches.
+/// Peers that `m` makes in one script, over all its steps: more than one answer names or one line of group chat
+/// reaches.
 const MASS_MAX: usize = 100;
 
 /// Timeouts that `w` runs in one script; then a wait ends early, so that no input runs for long.
 const CALLS_MAX: u64 = 1_000;
 
-/// More timeouts than this, and one a second, in one wait are a busy loop. A node with every link silent probes 24 of them
-/// five times each.
+/// More timeouts than this, and one a second, in one wait are a busy loop. A node with every link silent probes 24 of
+/// them five times each.
 const BUSY_CALLS: u64 = 300;
 
 /// The longest wait in which the node is called whenever it is due: 2^22 ms are 70 minutes.

@@ -92,14 +92,15 @@ impl<S: Store> Node<S> {
         if self.heard.contains(address) {
             return;
         }
-        if !self.contacts.may_contact(now, address) || !self.heard.insert(now, address, source) {
+        // Who could not be kept is not worth a datagram, least of all again and again.
+        let is_worth_it = self.peers.has_room_for(address) && self.contacts.may_contact(now, address);
+        if !is_worth_it || !self.heard.insert(now, address, source) {
             self.counters.addresses_ignored += 1;
             return;
         }
         self.note_progress(now);
-        if is_prompt && (self.is_hungry() || self.wants_links()) {
-            self.contact(now, address);
-        } else if is_introduction && self.may_follow(now) {
+        let is_useful = is_prompt && (self.is_hungry() || self.wants_links());
+        if is_useful || is_introduction && self.may_follow(now) {
             self.contact(now, address);
         }
     }

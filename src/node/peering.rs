@@ -74,7 +74,7 @@ impl<S: Store> Node<S> {
     /// Call it when the number of peers has changed.
     pub(super) fn feel_hunger(&mut self) {
         let enough = if self.is_hungry { PEERS_WANTED } else { PEERS_LOW };
-        self.is_hungry = self.peers.len() < enough;
+        self.is_hungry = self.peers.counted() < enough;
     }
 
     /// Whether we have fewer neighbours than we want.
@@ -149,7 +149,8 @@ impl<S: Store> Node<S> {
         true
     }
 
-    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on them.
+    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on
+    /// them.
     pub(super) fn unbook(&mut self, transmit: &Transmit) {
         let Destination::Address(address) = transmit.to else { return };
         let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
@@ -159,9 +160,9 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it, because
-    /// it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us something has
-    /// our answer already and holds our token; a node that knows enough peers leaves it at that.
+    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it,
+    /// because it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us
+    /// something has our answer already and holds our token; a node that knows enough peers leaves it at that.
     pub(super) fn greet(&mut self, now: Time, address: SocketAddr, is_answered: bool) {
         let asks_for_peers = self.is_hungry();
         let is_kept = self.wants_links();
@@ -190,7 +191,7 @@ impl<S: Store> Node<S> {
             }
         } else if !is_answered {
             self.answer_knock(now, sender);
-        } else if self.heard.insert(now, address, Source::Itself) {
+        } else if self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
             self.keep_token(sender);
             self.note_untried(now);
@@ -201,7 +202,7 @@ impl<S: Store> Node<S> {
     fn answer_knock(&mut self, now: Time, sender: &Sender) {
         let address = sender.address;
         let may = self.contacts.may_answer_knock(now, address) && self.limits.knock.allow(now, KNOCK_RATE);
-        if may && self.heard.insert(now, address, Source::Itself) {
+        if may && self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
             self.keep_token(sender);
             self.contact(now, address);
         }

@@ -12,7 +12,8 @@ use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
 /// The longest answer to one datagram, in datagrams.
 pub(super) const REPLY_DATAGRAMS_MAX: usize = 32;
 
-/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in part.
+/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in
+/// part.
 pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
@@ -176,8 +177,8 @@ impl Reply {
         }
     }
 
-    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go if a
-    /// block fills the datagram.
+    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go
+    /// if a block fills the datagram.
     fn turn_over(&mut self) -> Option<Vec<u8>> {
         if self.writer.is_empty() {
             return None;

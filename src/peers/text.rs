@@ -6,8 +6,8 @@
 use std::io::{Cursor, Write};
 use std::net::SocketAddr;
 
-/// `[` and 39 characters of IPv6 and `]:` and 5 digits are 47; an interface number is never written. With the two quotes
-/// and the comma that follows in a list they are 50.
+/// `[` and 39 characters of IPv6 and `]:` and 5 digits are 47; an interface number is never written. With the two
+/// quotes and the comma that follows in a list they are 50.
 const ENTRY_MAX_BYTES: usize = 50;
 
 /// An address as it stands in a list on the wire: `"192.0.2.1:24254",` or `"[2001:db8::1]:24254",`.
@@ -30,8 +30,8 @@ impl AddressText {
         AddressText { entry: cursor.into_inner(), len }
     }
 
-    /// Appends the text in quotes and a comma. All places are copied and those that hold no text dropped again: a copy of
-    /// fixed length is a few instructions, where one of any length is a call.
+    /// Appends the text in quotes and a comma. All places are copied and those that hold no text dropped again: a copy
+    /// of fixed length is a few instructions, where one of any length is a call.
     pub fn append_entry(&self, bytes: &mut Vec<u8>) {
         let end = bytes.len() + self.entry_len();
         bytes.extend_from_slice(&self.entry);
