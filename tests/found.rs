@@ -13,7 +13,7 @@ const STRANGER: &str = "198.51.100.7:40000";
 fn an_answer_to_a_stranger_stays_within_the_datagram_limit_however_long_the_request() {
     let mut play = Play::new();
     for n in 1..=60 {
-        play.verify(&format!("203.0.{n}.1:24254"));
+        play.verify(&format!("203.{n}.0.1:24254"));
     }
     let padding = "x".repeat(50_000);
     let questions = r#"{"PleaseSendPeers":{}},"#.repeat(200);

@@ -36,7 +36,7 @@ fn an_overdrawn_stranger_still_gets_its_token() {
 fn a_verified_asker_gets_46_peers_and_none_of_them_is_itself() {
     let mut play = Play::new();
     for n in 1..=60 {
-        play.verify(&format!("203.0.{n}.1:24254"));
+        play.verify(&format!("203.{n}.0.1:24254"));
     }
     let answer = play.answer_verified(PEER, r#"{"PleaseSendPeers":{}}"#);
     let peers = field(&answer, "Peers").unwrap()["peers"].as_array().unwrap().clone();
@@ -257,7 +257,7 @@ fn garbage_that_pretends_to_be_a_returned_probe_changes_nothing() {
 fn a_stranger_who_asks_for_everything_gets_its_token_and_probe_back_before_more_addresses() {
     let mut play = Play::new();
     for n in 1..=60 {
-        play.verify(&format!("203.0.{n}.1:24254"));
+        play.verify(&format!("203.{n}.0.1:24254"));
     }
     let answer = play.answer(
         STRANGER,
