@@ -290,16 +290,25 @@ impl EventLoop {
         }
     }
 
-    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when it is done.
+    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node can
+    /// take our place.
     fn stop(self) {
         let peers = self.node.saved_peers();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
-        if !self.worker.stop(Some(peers)) {
+        let is_saved = self.worker.stop(Some(peers));
+        if !is_saved {
             log::warn!("the disk is too slow: the newest peers may not have been saved");
         }
         self.data_dir.remove_node_file();
         self.output.flush();
+        drop(self.socket);
+        if is_saved {
+            drop(self.data_dir);
+        } else {
+            // A thread may still be writing. The system releases the lock when that has ended with the process.
+            std::mem::forget(self.data_dir);
+        }
         drop(self.control);
     }
 }

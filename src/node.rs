@@ -156,7 +156,7 @@ impl<S: Store> Node<S> {
                 address: peer.address,
                 heard_ago: now.since(peer.heard),
                 round_trip: peer.round_trip,
-                is_neighbour: self.links.contains(peer.address),
+                is_neighbour: self.links.holds(peer.address),
             })
             .collect();
         peers.sort_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));

@@ -38,6 +38,17 @@ pub const VERIFIED_LOCAL_MAX: usize = 20_480;
 /// How many of them may share one global network (IPv4 /16 or IPv6 /32): a fiftieth of the table.
 pub const VERIFIED_PER_NETWORK_MAX: usize = 512;
 
+/// How many may share one while few peers are known; half of the peers we want to know, so that one network alone never
+/// satisfies us.
+pub const VERIFIED_PER_NETWORK_MIN: usize = 8;
+
+/// Between the two, one network may hold this part of the known peers. Without it the first network to come, in numbers
+/// that one landlord can rent, would be nearly all that a small swarm hears of.
+const VERIFIED_PER_NETWORK_PART: usize = 4;
+
+/// How many peers of one network count when we ask ourselves whether we know enough.
+const COUNTED_PER_NETWORK_MAX: usize = 4;
+
 /// A peer that was not heard for this long is forgotten.
 pub const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -124,17 +135,25 @@ pub struct PeerTable {
     entries: Vec<Peer>,
     places: HashMap<SocketAddr, usize, Key>,
     shares: HashMap<Network, usize, Key>,
+    /// How many peers there are if every global network counts [`COUNTED_PER_NETWORK_MAX`] times at most.
+    counted: usize,
 }
 
 impl PeerTable {
     /// An empty table.
     pub fn new(key: Key) -> PeerTable {
-        PeerTable { entries: Vec::new(), places: HashMap::with_hasher(key), shares: HashMap::with_hasher(key) }
+        let (places, shares) = (HashMap::with_hasher(key), HashMap::with_hasher(key));
+        PeerTable { entries: Vec::new(), places, shares, counted: 0 }
     }
 
     /// How many peers are verified.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many peers are verified, those of a crowded network counted as few: a crowd is no substitute for a swarm.
+    pub fn counted(&self) -> usize {
+        self.counted
     }
 
     /// True if nobody is verified.
@@ -152,12 +171,20 @@ impl PeerTable {
         self.places.get(&address).and_then(|place| self.entries.get_mut(*place))
     }
 
-    /// Adds a peer that has just been verified. Says no if the table or its network's share of it is full.
-    pub fn insert(&mut self, now: Time, address: SocketAddr, rng: &mut impl Rng) -> bool {
+    /// Whether there is room for a newcomer at this address: in the table, and in its network's share of it.
+    pub fn has_room_for(&self, address: SocketAddr) -> bool {
         let network = network(address.ip());
         let share = self.shares.get(&network).copied().unwrap_or(0);
-        let share_max = if network == Network::Local { VERIFIED_LOCAL_MAX } else { VERIFIED_PER_NETWORK_MAX };
-        if self.len() >= VERIFIED_MAX || share >= share_max || self.places.contains_key(&address) {
+        let share_max = match network {
+            Network::Local => VERIFIED_LOCAL_MAX,
+            _ => (self.len() / VERIFIED_PER_NETWORK_PART).clamp(VERIFIED_PER_NETWORK_MIN, VERIFIED_PER_NETWORK_MAX),
+        };
+        self.len() < VERIFIED_MAX && share < share_max
+    }
+
+    /// Adds a peer that has just been verified. Says no if the table or its network's share of it is full.
+    pub fn insert(&mut self, now: Time, address: SocketAddr, rng: &mut impl Rng) -> bool {
+        if !self.has_room_for(address) || self.places.contains_key(&address) {
             return false;
         }
         // A newcomer trades places with a random peer (an inside-out Fisher-Yates shuffle): the order stays random.
@@ -167,7 +194,10 @@ impl PeerTable {
         self.entries.swap(place, last);
         self.places.insert(self.entries[last].address, last);
         self.places.insert(address, place);
-        self.shares.insert(network, share + 1);
+        let network = network(address.ip());
+        let share = self.shares.entry(network).or_insert(0);
+        *share += 1;
+        self.counted += usize::from(counts(network, *share));
         true
     }
 
@@ -180,6 +210,7 @@ impl PeerTable {
         }
         let network = network(address.ip());
         if let Some(share) = self.shares.get_mut(&network) {
+            self.counted -= usize::from(counts(network, *share));
             *share -= 1;
             if *share == 0 {
                 self.shares.remove(&network);
@@ -219,6 +250,11 @@ impl PeerTable {
     }
 }
 
+/// Whether the n-th peer of a network counts.
+fn counts(network: Network, n: usize) -> bool {
+    network == Network::Local || n <= COUNTED_PER_NETWORK_MAX
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -237,10 +273,24 @@ mod tests {
         let mut insert = |ip: [u8; 4], port| table.insert(Time::default(), SocketAddr::from((ip, port)), &mut rng);
         let from_one_network = (0..=u16::MAX).filter(|n| insert([203, 0, (n >> 8) as u8, *n as u8], 24_254)).count();
         let from_loopback = (0..40_000_u16).filter(|n| insert([127, 0, 0, 1], 20_000 + n)).count();
-        assert_eq!((from_one_network, from_loopback), (VERIFIED_PER_NETWORK_MAX, VERIFIED_LOCAL_MAX));
+        assert_eq!((from_one_network, from_loopback), (VERIFIED_PER_NETWORK_MIN, VERIFIED_LOCAL_MAX));
         assert!(insert([198, 51, 100, 1], 24_254));
         let more = (0..=u16::MAX).filter(|n| insert([(n >> 8) as u8 | 1, *n as u8, 1, 1], 24_254)).count();
         assert_eq!(table.len(), VERIFIED_MAX, "{more} more");
+    }
+
+    #[test]
+    fn a_crowd_from_one_network_counts_as_few_and_leaves_no_trace() {
+        let (mut table, mut rng) = table();
+        let crowd = |n: u8| SocketAddr::from(([203, 0, 113, n], 24_254));
+        for n in 0..VERIFIED_PER_NETWORK_MIN as u8 {
+            assert!(table.insert(Time::default(), crowd(n), &mut rng));
+        }
+        assert_eq!((table.len(), table.counted()), (VERIFIED_PER_NETWORK_MIN, COUNTED_PER_NETWORK_MAX));
+        for n in 0..VERIFIED_PER_NETWORK_MIN as u8 {
+            table.remove(crowd(n));
+        }
+        assert_eq!(table.counted(), 0);
     }
 
     #[test]
@@ -257,7 +307,7 @@ mod tests {
         for n in 0..500 {
             assert_eq!(table.get(address(n)).map(|peer| peer.address), (n % 3 != 0).then(|| address(n)));
         }
-        assert_eq!(table.shares.get(&Network::Local), Some(&table.len()));
+        assert_eq!((table.shares.get(&Network::Local), table.counted()), (Some(&table.len()), table.len()));
         assert_eq!(table.sample(1_000, &mut rng).count(), table.len());
     }
 

@@ -8,32 +8,20 @@
 mod folder;
 mod hash;
 mod index;
+mod work;
 
-use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp};
-use crate::data_dir::{DataDir, render_peers, write_atomically};
+use crate::content::SHARED_FILES_MAX;
+use crate::data_dir::DataDir;
 use crate::node::Command;
-use crate::terminal::printable;
 use folder::Folder;
-use hash::{confirm, hash};
 use index::Index;
-use log::Level;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, mem, thread};
-
-/// The pause between two looks at the folder. What looks the same twice in a row is taken as finished; after this pause
-/// it is also old enough for its hash to be remembered (see [`index`]).
-const PAUSE: Duration = Duration::from_millis(2_100);
-
-/// What each file adds to the pause. Asking for its state takes about 2 µs, so looking costs 0.2 % of a processor.
-const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
-
-/// How much of a file's name is logged, in characters.
-const NAME_SHOWN_CHARS: usize = 100;
+use work::Work;
 
 /// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -101,11 +89,11 @@ impl Worker {
         let inbox = Arc::new(Inbox::default());
         let (is_alive, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
-        let mut thread = Thread { inbox: inbox.clone(), folder, index, peers_file: data_dir.peers_file(), report };
+        let mut work = Work { inbox: inbox.clone(), folder, index, peers_file: data_dir.peers_file(), report };
         thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            thread.index.load();
-            thread.run();
-            thread.index.save();
+            work.index.load();
+            work.run();
+            work.index.save();
             drop(is_alive);
         })?;
         Ok(Worker { inbox, done })
@@ -135,104 +123,11 @@ impl Worker {
     }
 }
 
-/// The thread's end.
-struct Thread<R> {
-    inbox: Arc<Inbox>,
-    folder: Folder,
-    index: Index,
-    peers_file: PathBuf,
-    report: R,
-}
-
-impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
-    fn run(&mut self) {
-        loop {
-            if self.obey().is_break() || self.look().is_break() {
-                return;
-            }
-            let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
-            self.inbox.wait(PAUSE + PAUSE_PER_FILE * files);
-        }
-    }
-
-    /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
-    fn obey(&mut self) -> ControlFlow<()> {
-        let orders = self.inbox.take();
-        if let Some(peers) = orders.save
-            && let Err(error) = write_atomically(&self.peers_file, render_peers(&peers).as_bytes())
-        {
-            log::warn!("cannot save the peers to {}: {error}", self.peers_file.display());
-        }
-        for name in orders.look_again {
-            self.folder.forget(&name);
-            self.index.forget(&name);
-        }
-        if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    /// Looks through the folder once and reports what is gone and what is new.
-    fn look(&mut self) -> ControlFlow<()> {
-        let level = if self.folder.is_new() { Level::Debug } else { Level::Info };
-        let changes = self.folder.look();
-        if !self.folder.is_new() {
-            self.index.keep(|name, stamp| self.folder.has(name, stamp));
-        }
-        for name in changes.gone {
-            log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
-            (self.report)(Command::Unshare(name))?;
-        }
-        let count = changes.settled.len();
-        for (name, stamp) in changes.settled {
-            self.share(name, stamp, level)?;
-        }
-        // At the start there may be thousands, so they are named to those only who want to know everything.
-        if level == Level::Debug && count > 0 {
-            log::info!("files shared from {}: {count}", self.folder.path().display());
-        }
-        self.index.save_sometimes();
-        ControlFlow::Continue(())
-    }
-
-    fn share(&mut self, name: String, stamp: Stamp, level: Level) -> ControlFlow<()> {
-        let mut is_stopping = false;
-        match self.sha256(&name, stamp, &mut is_stopping) {
-            Ok(Some(sha256)) => {
-                log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
-                self.folder.set_shared(&name, stamp);
-                (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))?;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                log::warn!("cannot share {}: {error}", printable(&name, NAME_SHOWN_CHARS));
-                self.folder.set_unreadable(&name, stamp);
-            }
-        }
-        if is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    /// The hash of a file that is in the state `stamp`: remembered, or taken, during which orders are carried out.
-    fn sha256(&mut self, name: &str, stamp: Stamp, is_stopping: &mut bool) -> io::Result<Option<[u8; 32]>> {
-        let path = self.folder.path().to_owned();
-        if let Some(sha256) = self.index.get(name, stamp) {
-            return confirm(&path, name, stamp).map(|is_same| is_same.then_some(sha256));
-        }
-        log::debug!("hashing {} ({} bytes)", printable(name, NAME_SHOWN_CHARS), stamp.size);
-        let begun_ns = index::now_ns();
-        let hashed = hash(&path, name, stamp, || {
-            *is_stopping |= self.obey().is_break();
-            self.index.save_sometimes();
-            *is_stopping
-        })?;
-        if let Some(sha256) = hashed {
-            self.index.add(SharedFile { name: name.to_owned(), stamp, sha256 }, begun_ns);
-        }
-        Ok(hashed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::SharedFile;
+    use crate::data_dir::render_peers;
     use std::fs;
     use std::path::Path;
 
@@ -340,6 +235,22 @@ mod tests {
         }
         assert!(worker.stop(Some(Vec::new())));
         assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
+    }
+
+    #[test]
+    fn small_files_and_those_that_need_no_hashing_do_not_wait_for_large_ones() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        write_old(&public.join("remembered"), &"x".repeat(1_000));
+        let (worker, reports) = start(scratch.path());
+        shared(next(&reports));
+        assert!(worker.stop(None));
+        fs::File::create(public.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        fs::write(public.join("small"), "x").unwrap();
+        let (worker, reports) = start(scratch.path());
+        assert_eq!([(); 2].map(|()| shared(next(&reports)).name), ["remembered", "small"]);
+        assert!(worker.stop(None));
     }
 
     #[test]

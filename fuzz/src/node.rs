@@ -52,7 +52,7 @@ const STEPS_MAX: usize = 128;
 /// reaches.
 const MASS_MAX: usize = 100;
 
-/// Timeouts that `w` runs in one script; then a wait ends early. A node that knows nobody needs 70 of them for an hour.
+/// Timeouts that `w` runs in one script; then a wait ends early, so that no input runs for long.
 const CALLS_MAX: u64 = 1_000;
 
 /// More timeouts than this, and one a second, in one wait are a busy loop. A node with every link silent probes 24 of

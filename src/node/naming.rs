@@ -92,13 +92,15 @@ impl<S: Store> Node<S> {
         if self.heard.contains(address) {
             return;
         }
-        if !self.contacts.may_contact(now, address) || !self.heard.insert(now, address, source) {
+        // Who could not be kept is not worth a datagram, least of all again and again.
+        let is_worth_it = self.peers.has_room_for(address) && self.contacts.may_contact(now, address);
+        if !is_worth_it || !self.heard.insert(now, address, source) {
             self.counters.addresses_ignored += 1;
             return;
         }
         self.note_progress(now);
-        let is_wanted = is_prompt && (self.is_hungry() || self.wants_links());
-        if is_wanted || (is_introduction && self.may_follow(now)) {
+        let is_useful = is_prompt && (self.is_hungry() || self.wants_links());
+        if is_useful || is_introduction && self.may_follow(now) {
             self.contact(now, address);
         }
     }
@@ -117,6 +119,7 @@ impl<S: Store> Node<S> {
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
         let asker_scope = scope(asker.ip());
         let itself = self.peers.get(asker);
+        let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
         let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
@@ -125,7 +128,7 @@ impl<S: Store> Node<S> {
         for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
             if !names.push(&peer.text) {
                 reply.is_trimmed = true;
-            } else if sender.is_verified() && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
+            } else if introduces && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
                 in_reach.push(peer.address);
             }
             if names.is_full() {
@@ -134,7 +137,7 @@ impl<S: Store> Node<S> {
         }
         self.scratch = names.finish();
         reply.push_bytes(&self.scratch);
-        if sender.is_verified() {
+        if introduces {
             self.introduce(now, asker, &in_reach);
         }
     }
@@ -142,9 +145,6 @@ impl<S: Store> Node<S> {
     /// Tells peers of an asker that has just been told of them, so that both write and both NATs open.
     fn introduce(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
         let Some(peer) = self.peers.get_mut(asker) else { return };
-        if peer.introduced.is_some_and(|last| now.since(last) < INTRODUCTION_PAUSE) {
-            return;
-        }
         peer.introduced = Some(now);
         let text = peer.text;
         for address in to {
@@ -158,6 +158,11 @@ impl<S: Store> Node<S> {
             }
         }
     }
+}
+
+/// Whether a peer may be introduced to others again.
+fn may_introduce(peer: &Peer, now: Time) -> bool {
+    peer.introduced.is_none_or(|last| now.since(last) >= INTRODUCTION_PAUSE)
 }
 
 /// A `Peers` element under construction.

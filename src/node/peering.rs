@@ -74,7 +74,7 @@ impl<S: Store> Node<S> {
     /// Call it when the number of peers has changed.
     pub(super) fn feel_hunger(&mut self) {
         let enough = if self.is_hungry { PEERS_WANTED } else { PEERS_LOW };
-        self.is_hungry = self.peers.len() < enough;
+        self.is_hungry = self.peers.counted() < enough;
     }
 
     /// Whether we have fewer neighbours than we want.
@@ -191,7 +191,7 @@ impl<S: Store> Node<S> {
             }
         } else if !is_answered {
             self.answer_knock(now, sender);
-        } else if self.heard.insert(now, address, Source::Itself) {
+        } else if self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
             self.keep_token(sender);
             self.note_untried(now);
@@ -202,7 +202,7 @@ impl<S: Store> Node<S> {
     fn answer_knock(&mut self, now: Time, sender: &Sender) {
         let address = sender.address;
         let may = self.contacts.may_answer_knock(now, address) && self.limits.knock.allow(now, KNOCK_RATE);
-        if may && self.heard.insert(now, address, Source::Itself) {
+        if may && self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
             self.keep_token(sender);
             self.contact(now, address);
         }

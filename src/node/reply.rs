@@ -34,10 +34,8 @@ pub(super) enum Terms {
 /// The tokens that ride on the datagrams of an answer.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// Ours for the sender.
-    pub(super) ours: Cookie,
-    /// Whether a verified sender should be given it too, because what it returned is ageing.
-    pub(super) is_due: bool,
+    /// Ours for the sender, unless what it returned shows that it has it.
+    pub(super) ours: Option<Cookie>,
     /// The sender's, if we owe it one.
     pub(super) owed: Option<Owed>,
 }
@@ -131,7 +129,7 @@ impl Reply {
     /// Adds the text of one or more elements.
     pub(super) fn push_bytes(&mut self, elements: &[u8]) {
         // Room for what is still to come, so that a long answer grows once.
-        let ours = if self.tokens.is_due || !self.is_for_verified() { TOKEN_BYTES + 1 } else { 0 };
+        let ours = self.tokens.ours.map_or(0, |_| TOKEN_BYTES + 1);
         let room = elements.len() + self.owed_bytes() + ours + BRACKETS_BYTES;
         self.push_with(|writer, limit| {
             writer.push_with(limit, |bytes| {
@@ -186,8 +184,8 @@ impl Reply {
             return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
-        if self.tokens.is_due {
-            push_token(&mut self.writer, self.tokens.ours, DATAGRAM_SEND_MAX_BYTES);
+        if let Some(ours) = self.tokens.ours {
+            push_token(&mut self.writer, ours, DATAGRAM_SEND_MAX_BYTES);
         }
         let datagram = self.writer.take();
         self.full_bytes += datagram.len();
@@ -201,7 +199,9 @@ impl Reply {
             return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)).then(|| self.writer.take())
+        let is_complete =
+            self.tokens.ours.is_some_and(|ours| push_token(&mut self.writer, ours, unverified_max(allowance)));
+        is_complete.then(|| self.writer.take())
     }
 
     /// The finished datagrams; none if there is nothing to say.

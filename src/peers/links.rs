@@ -127,6 +127,11 @@ impl Links {
         self.links.iter().any(|link| link.address == address)
     }
 
+    /// Whether the peer at `address` is a neighbour, not merely on trial.
+    pub fn holds(&self, address: SocketAddr) -> bool {
+        self.links.iter().any(|link| link.address == address && link.is_proven)
+    }
+
     /// The neighbour was heard.
     pub fn heard(&mut self, now: Time, address: SocketAddr) {
         if let Some(link) = self.get_mut(address) {

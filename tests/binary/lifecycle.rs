@@ -1,12 +1,14 @@
 //! Starting, stopping, being killed, and what is left on the disk.
 
 use crate::harness::{Node, eventually, finish, scratch};
-use cjp2p_node::data_dir::parse_peers;
+use cjp2p_node::data_dir::{DataDir, control_socket, parse_peers};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -40,6 +42,21 @@ fn every_signal_to_stop_ends_it_in_order() {
         assert_eq!(said.status.code(), Some(0), "{said:?}");
         assert_eq!(saved(directory.path()), Some(vec![]));
         assert!(!directory.path().join("node.json").exists());
+    }
+}
+
+#[test]
+fn when_stop_has_said_so_the_port_and_the_directory_are_free() {
+    let directory = scratch();
+    for _ in 0..20 {
+        let node = Node::start(directory.path(), &[]);
+        // As the command does it, but without the time that a process takes to end.
+        let mut control = UnixStream::connect(control_socket(directory.path())).unwrap();
+        control.write_all(b"{\"command\":\"/quit\"}\n").unwrap();
+        control.read_to_end(&mut Vec::new()).unwrap();
+        DataDir::open(directory.path()).expect("a data directory that nobody uses");
+        UdpSocket::bind(node.address).expect("a port that nobody uses");
+        assert!(node.finish().status.success());
     }
 }
 

@@ -28,6 +28,7 @@ const STRANGERS: &[Stranger] = &[
     Stranger::Mute,
     Stranger::Wild,
     Stranger::Ruby,
+    Stranger::Network,
 ];
 
 /// How the nodes first hear of each other.
