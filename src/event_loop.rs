@@ -290,8 +290,8 @@ impl EventLoop {
         }
     }
 
-    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node can
-    /// take our place.
+    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
+    /// can take our place.
     fn stop(self) {
         let peers = self.node.saved_peers();
         // The worker may be waiting for us to listen.

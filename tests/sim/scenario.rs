@@ -233,8 +233,8 @@ fn progress(world: &World, options: &Options) -> Result<(), (usize, String)> {
 }
 
 /// Two nodes can reach each other over a family they share, or within their local network. Behind two routers they need
-/// to write within the same half minute, which is what introductions are for; but once their few tries were used up by a
-/// partition, the next coincidence may take hours, because nobody may be written to more than twelve times an hour.
+/// to write within the same half minute, which is what introductions are for; but once their few tries were used up by
+/// a partition, the next coincidence may take hours, because nobody may be written to more than twelve times an hour.
 fn can_reach(world: &World, one: usize, other: usize) -> bool {
     let (one, other) = (world.hosts[one].place, world.hosts[other].place);
     let is_apart = one.lan.is_some() && other.lan.is_some() && one.lan != other.lan;
