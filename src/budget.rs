@@ -8,17 +8,18 @@
 //! - the replies to a source within any minute are at most twice what it sent, plus one overdraft: half of one request.
 //!
 //! The arithmetic for the smallest request, `[{"PleaseSendPeers":{}}]`: 24 + 28 = 52 bytes. The first answer may have
-//! 2.5 × 52 = 130, less the header 102 bytes: that fits one IPv4 address of 20 characters and a token of 8 (101 bytes). An
-//! overdraft of 130 − 2 × 52 = 26 bytes is then owed, so the next answer may have 2 × 52 − 28 = 76 bytes, enough for the
-//! token alone (57), which pays 19 bytes back, and so on.
+//! 2.5 × 52 = 130, less the header 102 bytes: that fits one IPv4 address of 20 characters and a token of 8 (101 bytes).
+//! An overdraft of 130 − 2 × 52 = 26 bytes is then owed, so the next answer may have 2 × 52 − 28 = 76 bytes, enough for
+//! the token alone (57), which pays 19 bytes back, and so on.
 //!
 //! Why the sum holds: a source's debt is what its replies exceed twice its requests, never less than nothing. Over any
-//! window the replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half of
-//! one request. A debt is forgotten only when it has not grown for more than a minute, so it lies outside the window.
+//! window the replies are therefore at most twice the requests plus the debt at its end, and no debt ever exceeds half
+//! of one request. A debt is forgotten only when it has not grown for more than a minute, so it lies outside the
+//! window.
 //!
-//! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing and
-//! can only make strangers' answers smaller: twice a request always remains, and that is enough for the token. A shared
-//! debt is paid back by nobody, because one source's small answers must not make room for another's large ones.
+//! Accounts live in a table of fixed size; sources that collide share one, so a flood of forged sources grows nothing
+//! and can only make strangers' answers smaller: twice a request always remains, and that is enough for the token. A
+//! shared debt is paid back by nobody, because one source's small answers must not make room for another's large ones.
 
 use crate::hash::Key;
 use crate::time::Time;

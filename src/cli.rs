@@ -63,7 +63,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Status => ask::ask(arguments, "/status"),
         Command::Peers => ask::ask(arguments, "/peers"),
-        Command::Add => ask::ask(arguments, &format!("/add {}", argument(0))),
+        Command::Add => ask::add(arguments, argument(0)),
         Command::Stop => ask::stop(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),

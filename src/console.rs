@@ -1,8 +1,8 @@
 //! The console: typed lines in, printed lines out, each on a thread of its own.
 //!
-//! A terminal can be stopped with a key and a pipe can be full, so neither is touched by the event loop: it passes lines
-//! and never waits. Nobody at the other end is no reason to stop. What the network sent is made safe here, the only place
-//! where it is printed.
+//! A terminal can be stopped with a key and a pipe can be full, so neither is touched by the event loop: it passes
+//! lines and never waits. Nobody at the other end is no reason to stop. What the network sent is made safe here, the
+//! only place where it is printed.
 
 mod input;
 mod output;

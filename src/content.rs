@@ -14,7 +14,8 @@ mod shelf;
 
 pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
-pub use rumours::Rumours;
+pub use rumours::{HOLDERS_MAX, RUMOURS_MAX, Rumours};
+pub(crate) use shelf::hash_from_hex;
 pub use shelf::{SHARED_FILES_MAX, Shelf};
 
 /// What tells one state of a file from another without reading it.

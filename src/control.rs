@@ -1,7 +1,8 @@
 //! The conversation on the control socket: one line of JSON in, one line of JSON out, then the end.
 //!
 //! `{"command":"/peers"}` asks what `/peers` on the console would, and [`Answer`] says how it is answered. Bytes in,
-//! bytes out: this module owns no socket and carries nothing out. It refuses lines that are longer than a command can be.
+//! bytes out: this module owns no socket and carries nothing out. It refuses lines that are longer than a command can
+//! be.
 
 use crate::request::{self, Answer, Request};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
+//! | `hashes.json` | the SHA-256 of shared files, so that a restart need not read them again |
 //! | `node.json` | process id and UDP address of the running node |
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
@@ -11,10 +12,13 @@
 //! Files are replaced as a whole or not at all, so a kill or a full disk leaves the old or the new one. This module
 //! keeps no state besides the lock and decides nothing about peers.
 
+mod hashes_file;
 mod peers_file;
 
+pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{PEERS_MAX, parse_peers, render_peers};
 
+use crate::content::SharedFile;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -109,6 +113,11 @@ impl DataDir {
         self.path.join("peers.json")
     }
 
+    /// Where the hashes of shared files are remembered.
+    pub fn hashes_file(&self) -> PathBuf {
+        self.path.join("hashes.json")
+    }
+
     fn node_file(&self) -> PathBuf {
         self.path.join("node.json")
     }
@@ -135,17 +144,26 @@ impl DataDir {
 
     /// The peers of an earlier run, best first. A file that cannot be understood is set aside, never lost.
     pub fn load_peers(&self) -> Vec<SocketAddr> {
-        let path = self.peers_file();
-        let found = match read_bounded(&path, peers_file::FILE_MAX_BYTES) {
-            Ok(bytes) => parse_peers(&bytes).ok_or_else(|| "it is damaged".to_owned()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.to_string()),
-        };
-        found.unwrap_or_else(|reason| {
-            set_aside(&path, &reason);
-            Vec::new()
-        })
+        load(&self.peers_file(), peers_file::FILE_MAX_BYTES, parse_peers)
     }
+}
+
+/// The files that were hashed in an earlier run, from the file at `path`. One that cannot be understood is set aside.
+pub fn load_hashes(path: &Path) -> Vec<SharedFile> {
+    load(path, hashes_file::FILE_MAX_BYTES, parse_hashes)
+}
+
+/// What `parse` makes of a file of at most `max_bytes`; nothing if there is none, or none that can be understood.
+fn load<T>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<Vec<T>>) -> Vec<T> {
+    let found = match read_bounded(path, max_bytes) {
+        Ok(bytes) => parse(&bytes).ok_or_else(|| "it is damaged".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    };
+    found.unwrap_or_else(|reason| {
+        set_aside(path, &reason);
+        Vec::new()
+    })
 }
 
 /// Renames a file that is of no use, so that a new one can take its place and somebody can look at the old one.
@@ -228,6 +246,19 @@ mod tests {
             assert_eq!(data_dir.load_peers(), []);
             assert!(!data_dir.peers_file().exists());
             assert_eq!(fs::read(scratch.path().join("peers.json.damaged")).unwrap(), damage);
+        }
+    }
+
+    #[test]
+    fn a_damaged_hashes_file_is_set_aside_and_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = DataDir::open(scratch.path()).unwrap().hashes_file();
+        assert_eq!(load_hashes(&path), []);
+        for damage in [&b"{\"files\":["[..], b"", b"\0\0\0", &vec![b' '; hashes_file::FILE_MAX_BYTES as usize + 1]] {
+            fs::write(&path, damage).unwrap();
+            assert_eq!(load_hashes(&path), []);
+            assert!(!path.exists());
+            assert!(fs::read(scratch.path().join("hashes.json.damaged")).unwrap() == damage);
         }
     }
 

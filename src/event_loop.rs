@@ -9,6 +9,7 @@ mod clock;
 mod control_socket;
 mod lan;
 mod requests;
+mod signals;
 mod socket;
 mod start;
 
@@ -47,7 +48,9 @@ const ERRORS_IN_A_ROW_MAX: usize = 8;
 /// Things from other threads that may wait; more make those threads wait.
 const INBOX_MAX: usize = 64;
 
-/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept.
+/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept. A new
+/// address, or a jump of the wall clock, is noticed up to this much later: no longer than a person needs to see that
+/// the network is back, and seldom enough to cost an idle node nothing that could be measured.
 const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the event loop is started with.
@@ -133,8 +136,8 @@ impl EventLoop {
         }
     }
 
-    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that of
-    /// the turn: for the node, too, time never goes backwards.
+    /// Does everything that can be done now, each for a bounded time. The node is told the time of each call, not that
+    /// of the turn: for the node, too, time never goes backwards.
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);
@@ -205,7 +208,7 @@ impl EventLoop {
                 Destination::Address(address) => {
                     if !self.socket.send(address, &payload) {
                         // The node takes note and has nothing to say to it.
-                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(address));
+                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(Transmit { to, payload }));
                     }
                 }
                 Destination::Lan => self.lan.send(&mut self.socket, &payload),
@@ -287,16 +290,25 @@ impl EventLoop {
         }
     }
 
-    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when it is done.
+    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node can
+    /// take our place.
     fn stop(self) {
         let peers = self.node.saved_peers();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
-        if !self.worker.stop(Some(peers)) {
+        let is_saved = self.worker.stop(Some(peers));
+        if !is_saved {
             log::warn!("the disk is too slow: the newest peers may not have been saved");
         }
         self.data_dir.remove_node_file();
         self.output.flush();
+        drop(self.socket);
+        if is_saved {
+            drop(self.data_dir);
+        } else {
+            // A thread may still be writing. The system releases the lock when that has ended with the process.
+            std::mem::forget(self.data_dir);
+        }
         drop(self.control);
     }
 }

@@ -1,7 +1,7 @@
 //! The keyed hash behind tokens, account tables and lookups.
 //!
-//! SipHash with a key nobody else knows: an outsider can neither predict a token nor aim for a slot of a table. Keys come
-//! from the node's injected generator, never from the operating system, so that a run can be repeated.
+//! SipHash with a key nobody else knows: an outsider can neither predict a token nor aim for a slot of a table. Keys
+//! come from the node's injected generator, never from the operating system, so that a run can be repeated.
 
 use rand::Rng;
 use siphasher::sip::{SipHasher13, SipHasher24};

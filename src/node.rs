@@ -2,7 +2,7 @@
 //!
 //! This file holds the state and the doors; what happens behind them is in
 //!
-//! - [`interface`]: what goes in and out besides datagrams,
+//! - `interface`: what goes in and out besides datagrams,
 //! - `dispatch`: who sent this, and one match over all messages,
 //! - `reply`: an answer under construction, and the only place that adds tokens,
 //! - `peering`: making contact and believing,
@@ -43,8 +43,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
 
-/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of group
-/// chat to 64 peers; whoever drains after every call never sees a datagram dropped.
+/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of
+/// group chat to 64 peers; whoever drains after every call never sees a datagram dropped.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.
@@ -72,6 +72,8 @@ pub struct Node<S> {
     counters: Counters,
     outbox: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// Where lists of addresses are put together; never longer than one datagram.
+    scratch: Vec<u8>,
 }
 
 impl<S: Store> Node<S> {
@@ -96,6 +98,7 @@ impl<S: Store> Node<S> {
             counters: Counters::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
+            scratch: Vec::new(),
             config,
             rng,
         }
@@ -118,8 +121,8 @@ impl<S: Store> Node<S> {
                 self.doubt_everything(now);
                 Ok(())
             }
-            Command::Unsent(address) => {
-                self.contacts.unbook(address);
+            Command::Unsent(transmit) => {
+                self.unbook(&transmit);
                 Ok(())
             }
             Command::Unshare(name) => {
@@ -153,7 +156,7 @@ impl<S: Store> Node<S> {
                 address: peer.address,
                 heard_ago: now.since(peer.heard),
                 round_trip: peer.round_trip,
-                is_neighbour: self.links.contains(peer.address),
+                is_neighbour: self.links.holds(peer.address),
             })
             .collect();
         peers.sort_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));

@@ -62,8 +62,8 @@ const MARKS: &[(char, char)] = &[
     ('\u{fe20}', '\u{fe2f}'), // half marks
 ];
 
-/// Unsafe characters that honest text contains: they join emoji and letters, or choose between two forms of one. Without
-/// them it can still be read, so they are left out and leave no trace. First and last of each range, in order.
+/// Unsafe characters that honest text contains: they join emoji and letters, or choose between two forms of one.
+/// Without them it can still be read, so they are left out and leave no trace. First and last of each range, in order.
 const LEFT_OUT: &[(char, char)] = &[
     ('\u{ad}', '\u{ad}'),       // soft hyphen
     ('\u{200c}', '\u{200d}'),   // zero-width non-joiner and joiner

@@ -1,11 +1,11 @@
 //! Anti-spoof tokens: those we hand out, and the form in which we keep those we owe to others.
 //!
 //! A token proves that somebody reads what is sent to an address. Ours are not stored: a token is a keyed hash of the
-//! address, recomputed when it comes back, so handing out a million of them costs nothing. Two secrets are in force, the
-//! current and the previous one; a token lives between one and two [`ROTATION`]s.
+//! address, recomputed when it comes back, so handing out a million of them costs nothing. Two secrets are in force,
+//! the current and the previous one; a token lives between one and two [`ROTATION`]s.
 //!
-//! The same secrets sign the cookies of our round-trip probes, so that a probe of ours that comes back *as a request* is
-//! recognised without remembering it: then we are talking to ourselves, or to somebody who echoes everything.
+//! The same secrets sign the cookies of our round-trip probes, so that a probe of ours that comes back *as a request*
+//! is recognised without remembering it: then we are talking to ourselves, or to somebody who echoes everything.
 //!
 //! Nothing here decides when a token travels: only a reply or a contact of the node does.
 
@@ -157,7 +157,10 @@ fn cookie_of(payload: &RawValue) -> Option<Text<'_>> {
         #[serde(borrow)]
         cookie: Text<'a>,
     }
-    serde_json::from_str::<WithCookie<'_>>(payload.get()).ok().map(|with| with.cookie)
+    let text = payload.get();
+    // serde would also take an array of the field values, which is nothing we sent.
+    let is_object = text.starts_with('{');
+    is_object.then(|| serde_json::from_str::<WithCookie<'_>>(text).ok()).flatten().map(|with| with.cookie)
 }
 
 /// A token we owe somebody: put into what we send them, as the same JSON value that they sent.

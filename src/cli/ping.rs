@@ -1,7 +1,7 @@
 //! `ping`: round trips to one node, and what is to be said about all of them in the end.
 //!
-//! A reply counts if it comes from the address that was asked and brings back a cookie that nobody can guess, once. Time
-//! is taken from our own clock alone; nothing in the reply is believed.
+//! A reply counts if it comes from the address that was asked and brings back a cookie that nobody can guess, once.
+//! Time is taken from our own clock alone; nothing in the reply is believed.
 
 use super::options::Arguments;
 use super::probe::{Probe, now, token};
@@ -36,8 +36,8 @@ struct Outstanding {
 struct Pinger<'a> {
     arguments: &'a Arguments,
     probe: Probe,
-    /// What the node wants to see from whoever it trusts. Returned only when the last probe was not answered without: who
-    /// returns a token is taken for a peer, and remembered.
+    /// What the node wants to see from whoever it trusts. Returned only when the last probe was not answered without:
+    /// who returns a token is taken for a peer, and remembered.
     token: Option<Box<RawValue>>,
     outstanding: Vec<Outstanding>,
     summary: Summary,

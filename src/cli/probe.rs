@@ -78,7 +78,8 @@ fn resolve(text: &str) -> Result<SocketAddr, Failure> {
     peer_address(text).or_else(|why| {
         let with_port = text.to_socket_addrs().ok().and_then(|mut found| found.next());
         let without_port = || (text, PORT).to_socket_addrs().ok().and_then(|mut found| found.next());
-        with_port.or_else(without_port).ok_or(Failure::Mistake(why))
+        let unknown = || Failure::Mistake(format!("{why}, nor the name of a host that can be found"));
+        with_port.or_else(without_port).ok_or_else(unknown)
     })
 }
 

@@ -41,7 +41,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let event_loop = EventLoop::start(settings)
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {
-        output.print(welcome(event_loop.address(), &path, remembered));
+        output.print(welcome(event_loop.address(), &path, remembered, io::stdin().is_terminal()));
     }
     event_loop.run().map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))
 }
@@ -88,14 +88,18 @@ fn level(verbosity: i32) -> LevelFilter {
 }
 
 /// The lines that a user sees first.
-fn welcome(address: SocketAddr, path: &str, remembered: usize) -> String {
+fn welcome(address: SocketAddr, path: &str, remembered: usize, is_typed_at: bool) -> String {
     let near = reachable(address);
     let peers = if remembered == 1 { "1 peer".to_owned() } else { format!("{remembered} peers") };
     [
         format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
         format!("data  {path} ({peers} remembered; files in public/ are shared)"),
         format!("try   echo -n '[{{\"PleaseSendPeers\":{{}}}}]' | nc -u -w1 {} {}", near.ip(), near.port()),
-        "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned(),
+        if is_typed_at {
+            "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned()
+        } else {
+            format!("stop  cjp2p-node stop --data-dir {path}")
+        },
     ]
     .join("\n")
 }
@@ -119,7 +123,14 @@ mod tests {
 
     #[test]
     fn the_welcome_shows_an_address_that_works() {
-        let text = welcome("[::]:7000".parse().unwrap(), "/data", 1);
+        let text = welcome("[::]:7000".parse().unwrap(), "/data", 1, true);
         assert!(text.contains("nc -u -w1 127.0.0.1 7000") && text.contains("1 peer remembered"), "{text}");
+    }
+
+    #[test]
+    fn only_who_can_type_is_told_what_to_type() {
+        let texts = [true, false].map(|is_typed_at| welcome("[::]:7000".parse().unwrap(), "/data", 0, is_typed_at));
+        assert_eq!([0, 1].map(|n| texts[n].contains("/help")), [true, false]);
+        assert!(texts[1].contains("cjp2p-node stop --data-dir /data"), "{}", texts[1]);
     }
 }

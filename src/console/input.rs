@@ -1,8 +1,8 @@
 //! What is typed, read by a thread that may wait for ever so that the event loop need not.
 //!
-//! The terminal is shared with other programs, so its settings and flags are left alone. A node in the background leaves
-//! the typing to whoever is in the foreground, instead of being stopped by the system for reaching for it. Lines are
-//! bounded; the end of the input is just the end of the input.
+//! The terminal is shared with other programs, so its settings and flags are left alone. A node in the background
+//! leaves the typing to whoever is in the foreground, instead of being stopped by the system for reaching for it. Lines
+//! are bounded; the end of the input is just the end of the input.
 
 use std::io::{self, IsTerminal, Stdin};
 use std::ops::ControlFlow;
@@ -32,7 +32,8 @@ pub enum Line {
     End,
 }
 
-/// Starts the thread. Lines go to `deliver`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
+/// Starts the thread. Lines go to `deliver`, which may wait and says [`ControlFlow::Break`] when nobody listens any
+/// more.
 ///
 /// # Errors
 /// If the system cannot start a thread.

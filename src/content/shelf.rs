@@ -62,7 +62,10 @@ fn is_hash_like(id: &str) -> bool {
 }
 
 /// The hash that 64 lower-case hex digits stand for. Upper case is not understood on the wire.
-fn hash_from_hex(id: &str) -> Option<[u8; 32]> {
+pub(crate) fn hash_from_hex(id: &str) -> Option<[u8; 32]> {
+    if !is_hash_like(id) {
+        return None;
+    }
     let mut hash = [0; 32];
     for (byte, digits) in hash.iter_mut().zip(id.as_bytes().chunks_exact(2)) {
         *byte = digit(digits[0])? << 4 | digit(digits[1])?;

@@ -1,7 +1,8 @@
 //! The clocks and the entropy: where time and chance enter the program.
 //!
-//! The node's time is monotonic and counts from the start. The wall clock serves for showing the time of day, for dating
-//! our own group messages, and for noticing that the machine has slept, since the monotonic clock sleeps with it.
+//! The node's time is monotonic and counts from the start. The wall clock serves for showing the time of day, for
+//! dating our own group messages, and for noticing that the machine has slept, since the monotonic clock sleeps with
+//! it.
 
 use crate::time::Time;
 use rand::TryRng;

@@ -28,6 +28,8 @@ struct Conversation {
     deadline: Time,
     /// A request has been heard; the answer is on its way, and nothing more is read.
     has_asked: bool,
+    /// The request was to stop: what ends this conversation is the end of the node.
+    waits_for_end: bool,
 }
 
 /// The socket and who is talking.
@@ -65,8 +67,13 @@ impl ControlSocket {
             let token = Token(self.token + 1 + place);
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
                 let deadline = now + PATIENCE;
-                self.places[place] =
-                    Some(Conversation { stream, session: Session::default(), deadline, has_asked: false });
+                self.places[place] = Some(Conversation {
+                    stream,
+                    session: Session::default(),
+                    deadline,
+                    has_asked: false,
+                    waits_for_end: false,
+                });
             }
         }
     }
@@ -103,7 +110,11 @@ impl Conversation {
                 Err(error) => return Err(error),
             }
         }
-        if self.session.is_over() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.session.is_over() && !self.waits_for_end {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
@@ -117,9 +128,11 @@ impl Conversation {
                 Err(error) => return Err(error),
             };
             if let Some(request) = self.session.receive(&buffer[..count]) {
+                let is_quit = request == Ok(Request::Quit);
                 let answer = request.map_or_else(Answer::Refused, &mut *carry_out);
                 self.session.answer(&answer);
                 self.has_asked = true;
+                self.waits_for_end = is_quit;
                 return Ok(());
             }
         }

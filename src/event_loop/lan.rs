@@ -1,7 +1,7 @@
 //! The local networks: which interfaces there are, whether that has changed, and how to shout into all of them.
 //!
-//! The list is read anew now and then, not for every shout. When to shout, and what, is the node's business. Loopback is
-//! no network, and interfaces that are down are left out.
+//! The list is read anew now and then, not for every shout. When to shout, and what, is the node's business. Loopback
+//! is no network, and interfaces that are down are left out.
 
 use super::socket::{Family, Socket};
 use crate::wire::PORT;

@@ -97,9 +97,7 @@ impl EventLoop {
 
     fn file_lines(&self) -> Vec<FileLine> {
         let files = self.node.shared_files().take(FILES_SHOWN_MAX);
-        files
-            .map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: hex(&file.sha256) })
-            .collect()
+        files.map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: file.id() }).collect()
     }
 
     fn status(&self) -> Status {
@@ -116,8 +114,4 @@ impl EventLoop {
             counters: self.node.counters().iter().chain(ours).map(|(name, n)| (name.to_owned(), n)).collect(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,6 +9,7 @@ use super::requests::PINGS_MAX;
 use super::socket::Socket;
 use super::{
     BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, plain, reachable,
+    signals,
 };
 use crate::console::start_input;
 use crate::content::DirectoryStore;
@@ -17,8 +18,6 @@ use crate::node::Node;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -35,11 +34,11 @@ impl EventLoop {
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;
         poll.registry().register(socket.udp(), UDP, Interest::READABLE)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = signals::catch()?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
         let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
-        let worker = Worker::start(data_dir.public(), data_dir.peers_file(), {
+        let worker = Worker::start(&data_dir, {
             let deliver = deliver(sender.clone(), waker.clone());
             move |command| deliver(Inbound::Found(command))
         })?;

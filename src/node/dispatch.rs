@@ -89,8 +89,8 @@ impl<S: Store> Node<S> {
             None => Terms::Unverified(self.budget.allowance(now, address, request_len)),
         };
         let owed = sender.asks_for.clone().or_else(|| self.peers.get(address).and_then(|peer| peer.owed.clone()));
-        let tokens = Tokens { ours: self.issuer.token(address), is_due: sender.proof == Some(Proof::Ageing), owed };
-        Reply::new(terms, tokens)
+        let ours = (sender.proof != Some(Proof::Current)).then(|| self.issuer.token(address));
+        Reply::new(terms, Tokens { ours, owed })
     }
 
     /// Handles one message. Requests call `expects_answer`, so that a stranger gets at least our token.

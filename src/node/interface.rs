@@ -66,8 +66,9 @@ pub enum Command {
     Heed(IpAddr),
     /// The machine woke up or its addresses changed: verify the neighbours at once.
     NetworkChanged,
-    /// A datagram to this address could not be sent at all (no route, no network): it does not count as an attempt.
-    Unsent(SocketAddr),
+    /// This datagram could not be sent at all (no route, no network): if it was an attempt to make contact, it does not
+    /// count.
+    Unsent(Transmit),
     /// A file in the public folder has been hashed (again): serve it.
     Share(SharedFile),
     /// The file of this name is gone: serve it no more.

@@ -8,8 +8,9 @@ use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::peers::address::{makes_sense_to, network, plain};
+use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
 use crate::peers::heard::Source;
+use crate::peers::{AddressText, Peer};
 use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::encode::Writer;
@@ -98,9 +99,8 @@ impl<S: Store> Node<S> {
             return;
         }
         self.note_progress(now);
-        if is_prompt && (self.is_hungry() || self.wants_links()) {
-            self.contact(now, address);
-        } else if is_introduction && self.may_follow(now) {
+        let is_useful = is_prompt && (self.is_hungry() || self.wants_links());
+        if is_useful || is_introduction && self.may_follow(now) {
             self.contact(now, address);
         }
     }
@@ -114,25 +114,30 @@ impl<S: Store> Node<S> {
     pub(super) fn answer_peers(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
         let asker = sender.address;
         // One address less is a small loss; without its token the asker would not believe us.
-        let mut names = Names::new(reply.room_beside_owed());
+        let mut names = Names::new(reply.room_beside_owed(), std::mem::take(&mut self.scratch));
         let mut in_reach = Vec::new();
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
+        let asker_scope = scope(asker.ip());
+        let itself = self.peers.get(asker);
+        let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
         let sample = self.peers.sample(most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
-        for peer in fresh.chain(stale).filter(|peer| peer.address != asker && makes_sense_to(peer.address, asker)) {
-            if !names.push(peer.text.as_bytes()) {
+        // Every peer's address is a possible one, so its scope decides.
+        let is_itself = |peer: &Peer| itself.is_some_and(|itself| std::ptr::eq(itself, peer));
+        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
+            if !names.push(&peer.text) {
                 reply.is_trimmed = true;
-            } else if in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
+            } else if introduces && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
                 in_reach.push(peer.address);
             }
             if names.is_full() {
                 break;
             }
         }
-        names.finish();
-        reply.push_bytes(&names.element);
-        if sender.is_verified() {
+        self.scratch = names.finish();
+        reply.push_bytes(&self.scratch);
+        if introduces {
             self.introduce(now, asker, &in_reach);
         }
     }
@@ -140,9 +145,6 @@ impl<S: Store> Node<S> {
     /// Tells peers of an asker that has just been told of them, so that both write and both NATs open.
     fn introduce(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
         let Some(peer) = self.peers.get_mut(asker) else { return };
-        if peer.introduced.is_some_and(|last| now.since(last) < INTRODUCTION_PAUSE) {
-            return;
-        }
         peer.introduced = Some(now);
         let text = peer.text;
         for address in to {
@@ -158,6 +160,11 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// Whether a peer may be introduced to others again.
+fn may_introduce(peer: &Peer, now: Time) -> bool {
+    peer.introduced.is_none_or(|last| now.since(last) >= INTRODUCTION_PAUSE)
+}
+
 /// A `Peers` element under construction.
 struct Names {
     element: Vec<u8>,
@@ -169,34 +176,37 @@ impl Names {
     const HEAD: &[u8] = br#"{"Peers":{"peers":["#;
     const TAIL: &[u8] = b"]}}";
 
-    /// An element of at most `room` bytes without names.
-    fn new(room: usize) -> Names {
-        let room = room.saturating_sub(Self::HEAD.len() + Self::TAIL.len());
-        Names { element: Self::HEAD.to_vec(), room, count: 0 }
+    /// An element of at most `room` bytes without names, in a buffer that is used again and again.
+    fn new(room: usize, mut element: Vec<u8>) -> Names {
+        element.clear();
+        element.extend_from_slice(Self::HEAD);
+        // Every name brings a comma, and the last one loses it again.
+        let room = (room + 1).saturating_sub(Self::HEAD.len() + Self::TAIL.len());
+        Names { element, room, count: 0 }
     }
 
     /// Adds a name if it fits.
-    fn push(&mut self, text: &[u8]) -> bool {
-        let opening: &[u8] = if self.count == 0 { b"\"" } else { b",\"" };
-        let bytes = opening.len() + text.len() + 1;
-        if bytes > self.room {
-            return false;
+    fn push(&mut self, text: &AddressText) -> bool {
+        let fits = text.entry_len() <= self.room;
+        if fits {
+            text.append_entry(&mut self.element);
+            self.room -= text.entry_len();
+            self.count += 1;
         }
-        self.element.extend_from_slice(opening);
-        self.element.extend_from_slice(text);
-        self.element.push(b'"');
-        self.room -= bytes;
-        self.count += 1;
-        true
+        fits
     }
 
     /// Whether no further name can be added, not even the shortest.
     fn is_full(&self) -> bool {
-        const SHORTEST: usize = r#","1.1.1.1:1024""#.len();
+        const SHORTEST: usize = r#""1.1.1.1:1024","#.len();
         self.count == PEERS_ANSWER_MAX || self.room < SHORTEST
     }
 
-    fn finish(&mut self) {
+    fn finish(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.element.pop();
+        }
         self.element.extend_from_slice(Self::TAIL);
+        self.element
     }
 }

@@ -30,7 +30,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tries a path to a verified peer: probes it, and again if it does not answer. We go on keeping it open if `is_kept`.
+    /// Tries a path to a verified peer: probes it, and again if it does not answer. We go on keeping it open if
+    /// `is_kept`.
     pub(super) fn try_link(&mut self, now: Time, address: SocketAddr, is_kept: bool, note: Note) {
         if self.links.open(now, address, is_kept, &mut self.rng) {
             self.links.probed(now, address);

@@ -12,7 +12,7 @@
 use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::{Reply, push_owed, push_token};
-use super::{CommandError, Config, Destination, Event, Node};
+use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
 use crate::peers::address::{is_possible, plain};
 use crate::peers::anchors::Anchors;
@@ -20,6 +20,7 @@ use crate::peers::heard::Source;
 use crate::peers::links::LINKS_LOW;
 use crate::rate::{Limiter, Rate};
 use crate::time::Time;
+use crate::tokens::{Cookie, TOKEN_CHARS};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{EnoughNeighbours, PleaseSendPeers};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
@@ -148,9 +149,20 @@ impl<S: Store> Node<S> {
         true
     }
 
-    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it, because
-    /// it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us something has
-    /// our answer already and holds our token; a node that knows enough peers leaves it at that.
+    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on
+    /// them.
+    pub(super) fn unbook(&mut self, transmit: &Transmit) {
+        let Destination::Address(address) = transmit.to else { return };
+        let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
+        let carries = |cookie: Cookie| transmit.payload.windows(TOKEN_CHARS).any(|part| part == cookie.as_bytes());
+        if probe.is_some_and(carries) {
+            self.contacts.unbook(address);
+        }
+    }
+
+    /// Completes the handshake with a peer that has just been verified: its token goes back, and ours goes with it,
+    /// because it keeps ours only once it believes us. The greeting is repeated until it is answered. Who asked us
+    /// something has our answer already and holds our token; a node that knows enough peers leaves it at that.
     pub(super) fn greet(&mut self, now: Time, address: SocketAddr, is_answered: bool) {
         let asks_for_peers = self.is_hungry();
         let is_kept = self.wants_links();

@@ -12,11 +12,15 @@ use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
 /// The longest answer to one datagram, in datagrams.
 pub(super) const REPLY_DATAGRAMS_MAX: usize = 32;
 
-/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in part.
+/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in
+/// part.
 pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
 const TOKEN_BYTES: usize = 55;
+
+/// What stands around the token we owe, comma included.
+const OWED_ELEMENT_BYTES: usize = r#",{"AlwaysReturned":}"#.len();
 
 /// The terms on which a sender is answered.
 #[derive(Debug)]
@@ -30,10 +34,8 @@ pub(super) enum Terms {
 /// The tokens that ride on the datagrams of an answer.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// Ours for the sender.
-    pub(super) ours: Cookie,
-    /// Whether a verified sender should be given it too, because what it returned is ageing.
-    pub(super) is_due: bool,
+    /// Ours for the sender, unless what it returned shows that it has it.
+    pub(super) ours: Option<Cookie>,
     /// The sender's, if we owe it one.
     pub(super) owed: Option<Owed>,
 }
@@ -99,8 +101,12 @@ impl Reply {
 
     /// How long an element may be so that the token we owe the sender still fits beside it.
     pub(super) fn room_beside_owed(&self) -> usize {
-        const ELEMENT: usize = r#",{"AlwaysReturned":}"#.len();
-        self.room().saturating_sub(self.tokens.owed.as_ref().map_or(0, |owed| ELEMENT + owed.as_json().len()))
+        self.room().saturating_sub(self.owed_bytes())
+    }
+
+    /// What the token we owe needs, with all that stands around it.
+    fn owed_bytes(&self) -> usize {
+        self.tokens.owed.as_ref().map_or(0, |owed| OWED_ELEMENT_BYTES + owed.as_json().len())
     }
 
     /// How long an element may be that is pushed next. A verified sender's next element may begin a new datagram.
@@ -122,8 +128,12 @@ impl Reply {
 
     /// Adds the text of one or more elements.
     pub(super) fn push_bytes(&mut self, elements: &[u8]) {
+        // Room for what is still to come, so that a long answer grows once.
+        let ours = self.tokens.ours.map_or(0, |_| TOKEN_BYTES + 1);
+        let room = elements.len() + self.owed_bytes() + ours + BRACKETS_BYTES;
         self.push_with(|writer, limit| {
             writer.push_with(limit, |bytes| {
+                bytes.reserve(room);
                 bytes.extend_from_slice(elements);
                 true
             })
@@ -160,45 +170,47 @@ impl Reply {
                 if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
                     return;
                 }
-                self.turn_over();
+                let datagram = self.turn_over();
+                self.full.extend(datagram);
                 self.is_trimmed |= self.is_full() || !push(&mut self.writer, alone_max);
             }
         }
     }
 
-    /// Finishes a datagram to a verified sender. The token we owe is the first thing to go if a block fills the datagram.
-    fn turn_over(&mut self) {
+    /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go
+    /// if a block fills the datagram.
+    fn turn_over(&mut self) -> Option<Vec<u8>> {
         if self.writer.is_empty() {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
-        if self.tokens.is_due {
-            push_token(&mut self.writer, self.tokens.ours, DATAGRAM_SEND_MAX_BYTES);
+        if let Some(ours) = self.tokens.ours {
+            push_token(&mut self.writer, ours, DATAGRAM_SEND_MAX_BYTES);
         }
         let datagram = self.writer.take();
         self.full_bytes += datagram.len();
-        self.full.push(datagram);
+        Some(datagram)
     }
 
     /// Finishes the one datagram to an unverified sender. Without room for our token it is not sent: the sender could
     /// never become verified by it.
-    fn close(&mut self, allowance: &Allowance) {
+    fn close(&mut self, allowance: &Allowance) -> Option<Vec<u8>> {
         if self.writer.is_empty() && !self.is_request {
-            return;
+            return None;
         }
         push_owed(&mut self.writer, self.tokens.owed.as_ref(), answer_limit(allowance));
-        if push_token(&mut self.writer, self.tokens.ours, unverified_max(allowance)) {
-            self.full.push(self.writer.take());
-        }
+        let is_complete =
+            self.tokens.ours.is_some_and(|ours| push_token(&mut self.writer, ours, unverified_max(allowance)));
+        is_complete.then(|| self.writer.take())
     }
 
     /// The finished datagrams; none if there is nothing to say.
-    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
-        match self.allowance() {
+    pub(super) fn finish(mut self) -> impl Iterator<Item = Vec<u8>> {
+        let last = match self.allowance() {
             None => self.turn_over(),
             Some(allowance) => self.close(&allowance),
-        }
-        self.full
+        };
+        self.full.into_iter().chain(last)
     }
 
     /// The allowance of an unverified sender.

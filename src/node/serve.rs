@@ -18,7 +18,8 @@ pub const LIST_ANSWER_MAX: usize = 72;
 pub const MAYBE_ANSWER_MAX: usize = 8;
 
 impl<S: Store> Node<S> {
-    /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might help.
+    /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might
+    /// help.
     pub(super) fn serve_content(&mut self, sender: &Sender, request: &PleaseSendContent<'_>, reply: &mut Reply) {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {

@@ -1,8 +1,8 @@
-//! What the passing of time brings: looking for peers, keeping paths open, calling into the local network, forgetting, and
-//! saying when the table is worth saving.
+//! What the passing of time brings: looking for peers, keeping paths open, calling into the local network, forgetting,
+//! and saying when the table is worth saving.
 //!
-//! Every job has a deadline of its own and puts it into the future when it has run. A node with enough neighbours wakes up
-//! about once every three seconds, to exchange one small probe.
+//! Every job has a deadline of its own and puts it into the future when it has run. A node with enough neighbours wakes
+//! up about once every three seconds, to exchange one small probe.
 
 use super::naming::DECLINED_FOR;
 use super::notes::Note;
@@ -170,8 +170,8 @@ impl<S: Store> Node<S> {
         self.report(Event::SavePeers(peers));
     }
 
-    /// The addresses worth remembering: neighbours, then other peers by how lately they were heard, then those of an earlier
-    /// run that have not been given up, so that a run without a network loses nothing.
+    /// The addresses worth remembering: neighbours, then other peers by how lately they were heard, then those of an
+    /// earlier run that have not been given up, so that a run without a network loses nothing.
     pub(super) fn peers_to_save(&self) -> Vec<SocketAddr> {
         let mut peers: Vec<_> = self
             .peers
@@ -253,8 +253,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Puts the addresses we were given back on the list, those that may be tried: remembered ones while we know too few,
-    /// those of the user always, because only he knows that they lead somewhere else.
+    /// Puts the addresses we were given back on the list, those that may be tried: remembered ones while we know too
+    /// few, those of the user always, because only he knows that they lead somewhere else.
     fn recall_anchors(&mut self, now: Time) {
         let is_hungry = self.is_hungry();
         for (address, is_remembered) in self.anchors.iter() {
@@ -276,7 +276,8 @@ impl<S: Store> Node<S> {
         self.heard.iter().any(is_untried)
     }
 
-    /// Tries some of the addresses we have heard of, those we were given first; names from peers only while we need them.
+    /// Tries some of the addresses we have heard of, those we were given first; names from peers only while we need
+    /// them.
     fn try_heard(&mut self, now: Time, most: usize) {
         let is_needed = self.is_hungry() || self.is_lonely();
         let mut due: Vec<_> = self
@@ -298,8 +299,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tries a few known peers as neighbours: such as were heard lately, for others are mostly behind closed NATs; any at
-    /// all if there is no neighbour left to ask.
+    /// Tries a few known peers as neighbours: such as were heard lately, for others are mostly behind closed NATs; any
+    /// at all if there is no neighbour left to ask.
     fn try_known(&mut self, now: Time) {
         let wanted = LINKS_LOW.saturating_sub(self.links.welcome()).min(TRIALS_PER_SEEK);
         let is_alone = self.links.held() == 0;

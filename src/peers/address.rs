@@ -82,8 +82,12 @@ pub fn is_possible(address: SocketAddr) -> bool {
 /// Whether `name` may be believed to be a peer when somebody at `source` says so, or be told to `source`: the two rules
 /// are one. Narrower scopes mean something else there than here, and link scopes differ on every interface.
 pub fn makes_sense_to(name: SocketAddr, source: SocketAddr) -> bool {
-    let reach = scope(name.ip());
-    is_possible(name) && reach != Scope::Link && reach >= scope(source.ip())
+    is_possible(name) && reaches(scope(name.ip()), scope(source.ip()))
+}
+
+/// Whether an address of one scope means anything to who lives in another.
+pub fn reaches(name: Scope, source: Scope) -> bool {
+    name != Scope::Link && name >= source
 }
 
 /// RFC 6598, addresses between a provider and its customers.

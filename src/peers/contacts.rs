@@ -19,8 +19,8 @@ pub const ACCOUNTS: usize = 16_384;
 /// How many contacts may follow one another quickly; their pace is set by who makes them.
 pub const BURST: u8 = 5;
 
-/// How many of those a mere knock may provoke: the rest is kept for addresses we want to reach ourselves, so that forged
-/// knocks cannot use all of them up.
+/// How many of those a mere knock may provoke: the rest is kept for addresses we want to reach ourselves, so that
+/// forged knocks cannot use all of them up.
 pub const KNOCK_BURST: u8 = 3;
 
 /// The pause before each further contact, in seconds.
@@ -38,8 +38,8 @@ const DOMAIN: u8 = 4;
 #[derive(Debug)]
 pub struct Contacts {
     key: Key,
-    /// The full hash of the address that opened the account, then the packed rest: second of the last contact in the high
-    /// half, [`SHARED`] and the number of contacts in the low. Zeroes are an account never used.
+    /// The full hash of the address that opened the account, then the packed rest: second of the last contact in the
+    /// high half, [`SHARED`] and the number of contacts in the low. Zeroes are an account never used.
     accounts: Vec<[u64; 2]>,
 }
 

@@ -59,8 +59,8 @@ impl Heard {
         matches!(self.source, Source::Configuration | Source::Itself)
     }
 
-    /// Whether the next try is due: at once, then 2, 4, 8 and 16 s after the one before. Who wrote to us is given a second
-    /// to come back by itself.
+    /// Whether the next try is due: at once, then 2, 4, 8 and 16 s after the one before. Who wrote to us is given a
+    /// second to come back by itself.
     pub fn is_due(&self, now: Time) -> bool {
         let is_first = self.tries == 0 && self.source != Source::Itself;
         is_first || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(4))

@@ -2,12 +2,13 @@
 //!
 //! A NAT forgets a path that is silent for 30 s (RFC 4787 asks for two minutes, many devices do less). A link is a peer
 //! with whom a small probe and its answer are exchanged every 23 s; whoever is the first to find it silent sends the
-//! probe, and for the other side it then is not silent any more. So a link costs the same whether one side wants it or both.
+//! probe, and for the other side it then is not silent any more. So a link costs the same whether one side wants it or
+//! both.
 //!
 //! We want between [`LINKS_LOW`] and [`LINKS_HIGH`] of them. A node that has more lets go of one that it keeps open
 //! itself, no more often than once a minute, and the other side takes over if it needs to. A node that others keep more
-//! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load of a
-//! swarm spreads over all of its nodes, even though those behind NATs find the others first.
+//! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
+//! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
 use crate::time::Time;
 use rand::{Rng, RngExt};
@@ -23,8 +24,8 @@ pub const LINKS_HIGH: usize = 8;
 /// How many links are watched at most; further peers that probe us are answered like anybody.
 pub const LINKS_MAX: usize = 32;
 
-/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit before
-/// a NAT forgets after 30 s.
+/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
+/// before a NAT forgets after 30 s.
 pub const PROBE_AFTER: Duration = Duration::from_secs(22);
 
 /// Each side of a link draws its own patience, so that they do not both probe at the same moment every time.
@@ -124,6 +125,11 @@ impl Links {
     /// Whether there is a link to `address`.
     pub fn contains(&self, address: SocketAddr) -> bool {
         self.links.iter().any(|link| link.address == address)
+    }
+
+    /// Whether the peer at `address` is a neighbour, not merely on trial.
+    pub fn holds(&self, address: SocketAddr) -> bool {
+        self.links.iter().any(|link| link.address == address && link.is_proven)
     }
 
     /// The neighbour was heard.

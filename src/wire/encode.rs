@@ -11,6 +11,9 @@ pub struct Writer {
     bytes: Vec<u8>,
 }
 
+/// What a datagram is given room for at its first element: an address and both tokens, so that most never grow.
+const FIRST_BYTES: usize = 192;
+
 /// The bytes that an array of one element has besides the element: the brackets.
 pub const BRACKETS_BYTES: usize = 2;
 
@@ -59,6 +62,9 @@ impl Writer {
     /// Appends what `write` writes, one whole element, if it says so and if the datagram stays within `limit`.
     pub fn push_with(&mut self, limit: usize, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let before = self.bytes.len();
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(FIRST_BYTES);
+        }
         self.bytes.push(if before == 0 { b'[' } else { b',' });
         let is_kept = write(&mut self.bytes) && self.len() <= limit;
         if !is_kept {

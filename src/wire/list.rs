@@ -1,7 +1,7 @@
 //! A JSON array in which one bad entry does not spoil the others.
 //!
 //! The wild drops a whole `Peers` for one address it cannot parse. We skip what we cannot read and use the rest, and
-//! stop reading at [`LIST_MAX_ENTRIES`](super::LIST_MAX_ENTRIES) so that no list costs more than a known amount.
+//! stop reading at [`LIST_MAX_ENTRIES`] so that no list costs more than a known amount.
 
 use super::LIST_MAX_ENTRIES;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};

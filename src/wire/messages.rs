@@ -146,8 +146,8 @@ messages! {
             peers: List<Text<'a>>,
         }
 
-        /// The sender keeps more paths open than it needs: let go of this one once you have others. A word of this project;
-        /// nodes that do not know it lose nothing.
+        /// The sender keeps more paths open than it needs: let go of this one once you have others. A word of this
+        /// project; nodes that do not know it lose nothing.
         EnoughNeighbours {}
 
         /// A line of text for the person at the other end. Ignored from unverified senders.
@@ -248,7 +248,8 @@ messages! {
         /// "Put this into whatever you send me from now on." What we send is `{"cookie":"<8 characters>"}`.
         PleaseAlwaysReturnThisMessage
 
-        /// The payload of the peer's `PleaseAlwaysReturnThisMessage`: proof that the sender reads what is sent to its address.
+        /// The payload of the peer's `PleaseAlwaysReturnThisMessage`: proof that the sender reads what is sent to its
+        /// address.
         AlwaysReturned
 
         /// A round-trip probe: "send me this back, once, now."

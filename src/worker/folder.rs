@@ -1,8 +1,9 @@
 //! What is in the public folder, and what has become of it since the last look.
 //!
 //! Two looks that find a file in the same state say that nobody is writing it; only the first look of all takes what it
-//! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing forgotten:
-//! the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is empty.
+//! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing
+//! forgotten: the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is
+//! empty.
 
 use crate::content::{SHARED_FILES_MAX, Stamp, is_shareable, stamp};
 use std::collections::BTreeMap;
@@ -58,9 +59,9 @@ impl Folder {
         self.known.len()
     }
 
-    /// True if something was not yet as it was before.
-    pub(super) fn is_settling(&self) -> bool {
-        self.known.values().any(|(_, state)| matches!(state, State::Settling))
+    /// Whether a file was in this state when the folder was last looked through.
+    pub(super) fn has(&self, name: &str, stamp: Stamp) -> bool {
+        self.known.get(name).is_some_and(|(known, _)| *known == stamp)
     }
 
     /// The node has nothing under this name any more: whatever the next look finds there is new.
@@ -203,11 +204,9 @@ mod tests {
         assert_eq!(names(&folder.look()), (vec![], vec![]));
         fs::write(scratch.path().join("b"), "longer").unwrap();
         assert_eq!(names(&folder.look()), (vec![], vec![]));
-        assert!(folder.is_settling());
         let changes = folder.look();
         assert_eq!(names(&changes), (vec![], vec!["b"]));
         share(&mut folder, changes);
-        assert!(!folder.is_settling());
         assert_eq!(names(&folder.look()), (vec![], vec![]));
     }
 

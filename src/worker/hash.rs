@@ -42,6 +42,14 @@ pub(super) fn hash(
     Ok(is_same.then(|| hasher.finalize().into()))
 }
 
+/// Whether the file `name` in `folder` can be read and is in the state `expected`, in which it had its hash before.
+///
+/// # Errors
+/// Whatever the system says when the file cannot be opened.
+pub(super) fn confirm(folder: &Path, name: &str, expected: Stamp) -> io::Result<bool> {
+    open_shared(folder, name).map(|(_, found)| found == expected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

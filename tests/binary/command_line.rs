@@ -39,6 +39,8 @@ fn a_mistake_gets_one_line_that_names_it() {
         (&["status", "--data-dir", "DIR"], "no node is running"),
         (&["peers", "--data-dir", "DIR"], "no node is running"),
         (&["add", "127.0.0.1:9999", "--data-dir", "DIR"], "no node is running"),
+        (&["add", "nobody", "--data-dir", "DIR"], "cjp2p-node: 'nobody' is not an address"),
+        (&["ping", "-v", "127.0.0.1:9"], "--verbose does not go with the command ping"),
         (&["stop", "--data-dir", "DIR"], "no node is running"),
     ] {
         let directory = scratch();

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 fn id(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -91,4 +92,36 @@ fn a_file_that_becomes_a_link_is_no_longer_served() {
     symlink(&secret, public.join("file")).unwrap();
     assert_eq!(content(&node, "file"), None);
     assert_eq!(content(&node, &id(b"public")), None);
+}
+
+#[test]
+fn a_restart_serves_a_file_without_hashing_it_again() {
+    let directory = scratch();
+    let public = public(directory.path());
+    fs::write(public.join("large"), vec![7; 8 << 20]).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(3_600);
+    fs::File::options().write(true).open(public.join("large")).unwrap().set_modified(long_ago).unwrap();
+    let ids = BTreeSet::from([id(&vec![7; 8 << 20])]);
+    let mut hashings = Vec::new();
+    for _ in 0..3 {
+        let node = Node::start_with(directory.path(), &[], |command| {
+            command.arg("-v");
+        });
+        eventually("the large file", || (shared(&node) == ids).then_some(()));
+        hashings.push(node.terminate().stderr.matches("hashing large").count());
+    }
+    assert_eq!(hashings, [1, 0, 0]);
+}
+
+#[test]
+fn a_damaged_index_of_hashes_is_set_aside_with_a_warning() {
+    let directory = scratch();
+    let public = public(directory.path());
+    fs::write(public.join("file"), "public").unwrap();
+    fs::write(directory.path().join("hashes.json"), "{\"files\":[{\"name\":\"file\"").unwrap();
+    let node = Node::start(directory.path(), &[]);
+    eventually("the file", || (shared(&node) == BTreeSet::from([id(b"public")])).then_some(()));
+    let said = node.terminate();
+    assert!(said.status.success() && said.stderr.contains("hashes.json.damaged"), "{said:?}");
+    assert_eq!(fs::read(directory.path().join("hashes.json.damaged")).unwrap(), b"{\"files\":[{\"name\":\"file\"");
 }

@@ -1,12 +1,14 @@
 //! Starting, stopping, being killed, and what is left on the disk.
 
 use crate::harness::{Node, eventually, finish, scratch};
-use cjp2p_node::data_dir::parse_peers;
+use cjp2p_node::data_dir::{DataDir, control_socket, parse_peers};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -31,15 +33,47 @@ fn node_json_names_the_process_and_an_address_and_goes_away_with_it() {
 }
 
 #[test]
-fn both_signals_end_it_in_order() {
-    for signal in [Signal::TERM, Signal::INT] {
+fn every_signal_to_stop_ends_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let directory = scratch();
         let mut node = Node::start(directory.path(), &[]);
         node.signal(signal);
         let said = node.finish();
         assert_eq!(said.status.code(), Some(0), "{said:?}");
         assert_eq!(saved(directory.path()), Some(vec![]));
+        assert!(!directory.path().join("node.json").exists());
     }
+}
+
+#[test]
+fn when_stop_has_said_so_the_port_and_the_directory_are_free() {
+    let directory = scratch();
+    for _ in 0..20 {
+        let node = Node::start(directory.path(), &[]);
+        // As the command does it, but without the time that a process takes to end.
+        let mut control = UnixStream::connect(control_socket(directory.path())).unwrap();
+        control.write_all(b"{\"command\":\"/quit\"}\n").unwrap();
+        control.read_to_end(&mut Vec::new()).unwrap();
+        DataDir::open(directory.path()).expect("a data directory that nobody uses");
+        UdpSocket::bind(node.address).expect("a port that nobody uses");
+        assert!(node.finish().status.success());
+    }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_at_the_start_stays_ignored() {
+    let directory = scratch();
+    let script = "trap '' HUP; exec \"$0\" \"$@\" --no-bootstrap --no-lan --port 0 --bind 127.0.0.1";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_cjp2p-node"), "--data-dir"]).arg(directory.path());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut node = Node::start_with(directory.path(), &[], |command| *command = shell);
+    node.signal(Signal::HUP);
+    // An answer to a command that was given after the signal shows that the node went on.
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    assert!(node.terminate().status.success());
 }
 
 #[test]

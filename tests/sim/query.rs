@@ -90,8 +90,8 @@ impl World {
         self.ours(host).events.iter().filter_map(|(_, event)| wanted(event)).collect()
     }
 
-    /// The virtual second at which every node knows so many others, looked at every second; `None` if not within `limit`
-    /// seconds.
+    /// The virtual second at which every node knows so many others, looked at every second; `None` if not within
+    /// `limit` seconds.
     pub fn until_all_know(&mut self, want: usize, limit: u64) -> Option<u64> {
         let nodes = self.nodes();
         for second in 1..=limit {

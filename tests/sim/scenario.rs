@@ -22,7 +22,7 @@ const OTHERS_WANTED_IN_A_CROWD: usize = 4;
 
 /// Seconds of peace after which everybody must know enough others. An address that has failed for long is tried twelve
 /// times an hour at most, so a node that was cut off may need two such pauses.
-pub const PEACE: u64 = 720;
+pub const PEACE: u64 = 1_200;
 
 /// Seconds of peace that every scenario has, and between two looks at the progress after that.
 const PEACE_MIN: u64 = 60;
@@ -232,11 +232,11 @@ fn progress(world: &World, options: &Options) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// Two nodes can reach each other over a family they share. Behind two different routers they also need an introduction
-/// at a moment when both may still write; after faults and lies have used those up, that can take more than an hour, so
-/// it is asked of the plays and figures and not of every scenario.
+/// Two nodes can reach each other over a family they share, or within their local network. Behind two routers they need
+/// to write within the same half minute, which is what introductions are for; but once their few tries were used up by a
+/// partition, the next coincidence may take hours, because nobody may be written to more than twelve times an hour.
 fn can_reach(world: &World, one: usize, other: usize) -> bool {
     let (one, other) = (world.hosts[one].place, world.hosts[other].place);
-    let are_apart = one.lan.is_some() && other.lan.is_some() && one.lan != other.lan;
-    (one.v4.is_some() && other.v4.is_some() && !are_apart) || (one.v6.is_some() && other.v6.is_some())
+    let is_apart = one.lan.is_some() && other.lan.is_some() && one.lan != other.lan;
+    (one.v4.is_some() && other.v4.is_some() && !is_apart) || (one.v6.is_some() && other.v6.is_some())
 }

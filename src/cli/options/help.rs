@@ -1,29 +1,49 @@
 //! What `--help` says, made from the table.
 
 use super::table::{COMMANDS, Command, OPTIONS, OptionSpec};
+use cjp2p_node::data_dir::default_path;
+use cjp2p_node::terminal::printable;
 use std::fmt::Write;
 
 /// What `--help` says, in general or about one command.
 pub(crate) fn help(command: Command) -> String {
+    let is_general = command == Command::Run;
     let mut text = String::new();
-    if command == Command::Run {
+    if is_general {
         text.push_str("A node for LCDP, the Lowest Common Denominator Protocol.\n\n");
-        for spec in COMMANDS {
-            push(&mut text, &spec.usage(), 28, spec.help);
-        }
-    } else {
-        for spec in COMMANDS.iter().filter(|spec| spec.command == command) {
-            push(&mut text, &spec.usage(), 28, spec.help);
-        }
+    }
+    text.push_str("Usage:\n");
+    for spec in COMMANDS.iter().filter(|spec| is_general || spec.command == command) {
+        push(&mut text, &spec.usage(), 28, spec.help);
     }
     text.push_str("\nOptions:\n");
-    for spec in OPTIONS.iter().filter(|spec| command == Command::Run || spec.commands.contains(&command)) {
+    for spec in OPTIONS.iter().filter(|spec| is_general || spec.commands.contains(&command)) {
         push(&mut text, &spec.usage(), 16, &with_commands(spec, command));
     }
+    text.push('\n');
+    text.push_str(&remarks(command));
+    text
+}
+/// What else there is to know.
+fn remarks(command: Command) -> String {
+    let mut text = String::new();
+    if COMMANDS.iter().any(|spec| spec.arguments.contains(&"ADDR") && spec.command == command)
+        || command == Command::Run
+    {
+        text.push_str("An ADDR is like 192.0.2.1 or [2001:db8::1]:24254; the port is 24254 if none is named.\n");
+    }
+    if matches!(command, Command::Send | Command::Ping) {
+        text.push_str("The name of a host does as well.\n");
+    }
+    if command == Command::Send {
+        text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");
+    }
+    let has_data = OPTIONS.iter().any(|spec| spec.long == "--data-dir" && spec.commands.contains(&command));
+    if let (true, Some(path)) = (has_data, default_path()) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "Without --data-dir the data is in {}", printable(&path.to_string_lossy(), usize::MAX));
+    }
     if command == Command::Run {
-        text.push_str(
-            "\nAn ADDR is like 192.0.2.1:24254 or [2001:db8::1]:24254; without a port it means port 24254.\n",
-        );
         text.push_str("RUST_LOG sets the log level too, for instance RUST_LOG=debug.\n");
     }
     text

@@ -29,7 +29,7 @@ pub(super) struct CommandSpec {
 }
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
-    CommandSpec { command: Run, name: "", arguments: &[], help: "run a node" },
+    CommandSpec { command: Run, name: "", arguments: &[], help: "run a node until Ctrl-C" },
     CommandSpec {
         command: Send,
         name: "send",
@@ -37,13 +37,13 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         help: "send an array of messages and print the answers",
     },
     CommandSpec { command: Ping, name: "ping", arguments: &["ADDR"], help: "measure round trips to a node" },
-    CommandSpec { command: Status, name: "status", arguments: &[], help: "how the running node is doing" },
-    CommandSpec { command: Peers, name: "peers", arguments: &[], help: "whom the running node knows" },
+    CommandSpec { command: Status, name: "status", arguments: &[], help: "say how the running node is doing" },
+    CommandSpec { command: Peers, name: "peers", arguments: &[], help: "list the verified peers of the running node" },
     CommandSpec {
         command: Add,
         name: "add",
         arguments: &["ADDR"],
-        help: "let the running node make contact with an address",
+        help: "let the running node make contact with a node",
     },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
 ];
@@ -75,7 +75,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PORT", |to, text| parse(text, "a port number").map(|port| to.port = Some(port))),
         is_repeatable: false,
         commands: WITH_SOCKET,
-        help: "the local UDP port; 0 takes a free one (node: 24254, otherwise: 0)",
+        help: "the local UDP port, 0 for a free one (default: 24254 for a node, else 0)",
     },
     OptionSpec {
         long: "--bind",
@@ -83,7 +83,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("IP", |to, text| bind(text).map(|ip| to.bind = Some(ip))),
         is_repeatable: false,
         commands: WITH_SOCKET,
-        help: "the local IP address (all of them, IPv6 and IPv4)",
+        help: "the local IP address, IPv4 or IPv6 (default: all of them)",
     },
     OptionSpec {
         long: "--peer",
@@ -115,7 +115,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("DIR", |to, text| data_dir(text).map(|path| to.data_dir = Some(path))),
         is_repeatable: false,
         commands: WITH_DATA,
-        help: "where the node keeps its data (by the platform's convention)",
+        help: "where the node keeps its data",
     },
     OptionSpec {
         long: "--wait",
@@ -123,7 +123,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
         commands: &[Send],
-        help: "how long to wait for answers (2)",
+        help: "how long to wait for answers (default: 2)",
     },
     OptionSpec {
         long: "--count",
@@ -131,7 +131,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("N", |to, text| count(text).map(|count| to.count = Some(count))),
         is_repeatable: false,
         commands: &[Ping],
-        help: "how many probes to send (until Ctrl-C)",
+        help: "how many probes to send (default: until Ctrl-C)",
     },
     OptionSpec {
         long: "--json",
@@ -146,7 +146,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-v"),
         set: Set::Flag(|to| to.verbosity += 1),
         is_repeatable: true,
-        commands: ALL,
+        commands: &[Run],
         help: "log more; -vv logs most",
     },
     OptionSpec {
@@ -154,7 +154,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: ALL,
+        commands: &[Run],
         help: "log and say less; -qq only errors, -qqq nothing",
     },
     OptionSpec {

@@ -1,0 +1,43 @@
+//! Measures a node against the least that any node could do: a bare loop that sends every datagram back.
+//!
+//! Run it as `scripts/bench [requests] [stages] [memory] [idle]`; without a word it does all four, in about six
+//! minutes. What it prints are figures and ratios taken within one run; it asserts nothing about them, because machines
+//! differ. All traffic stays on the loopback interface, and everything it starts ends with it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
+
+mod echo;
+mod idle;
+mod load;
+mod memory;
+mod process;
+mod requests;
+mod stages;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| words.iter().any(|other| other == word);
+    match words.first().map(String::as_str) {
+        Some("--echo") => return echo::run(),
+        Some("--flood-core") => return memory::flood_core(),
+        // `cargo test --benches` starts this program too; measuring is not its business.
+        _ if !has("--bench") => return,
+        _ => {}
+    }
+    let parts: [(&str, fn()); 4] = [
+        ("stages", stages::measure),
+        ("requests", requests::measure),
+        ("memory", memory::measure),
+        ("idle", idle::measure),
+    ];
+    let is_selected = parts.iter().any(|(name, _)| has(name));
+    for (_, measure) in parts.iter().filter(|(name, _)| has(name) || !is_selected) {
+        measure();
+    }
+}
+
+/// The middle value; the machine is shared, and means follow every hiccup.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,126 @@
+//! `README.md` kept true: its tables are those of the program, its example runs, and what it shows is what is seen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(dead_code)] // the harness serves other tests too
+
+#[path = "binary/harness.rs"]
+mod harness;
+
+use cjp2p_node::content::SHARED_FILES_MAX;
+use cjp2p_node::peers::{VERIFIED_MAX, contacts::BURST, heard::HEARD_MAX};
+use harness::{Node, eventually, poke, run, scratch};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+const README: &str = include_str!("../README.md");
+
+/// The rows of the tables with this heading, as (first column without backticks, second column).
+fn rows(heading: &str) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut is_inside = false;
+    for line in README.lines() {
+        let Some(row) = line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")) else {
+            is_inside = false;
+            continue;
+        };
+        let Some((left, right)) = row.split_once(" | ") else { continue };
+        if is_inside && !left.starts_with("---") {
+            rows.push((left.trim_matches('`').to_owned(), right.to_owned()));
+        }
+        is_inside |= left == heading;
+    }
+    rows
+}
+
+/// The indented lines of a help text, as (what is typed, what it does).
+fn help_lines(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("  "));
+    lines
+        .filter_map(|line| line.split_once("  "))
+        .map(|(left, right)| (left.trim().into(), right.trim().into()))
+        .collect()
+}
+
+/// The first fenced block of a language.
+fn block(language: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("```{language}\n")).expect("a fenced block");
+    rest.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_tables_of_commands_and_options_are_what_help_prints() {
+    let help = run(&["--help"]);
+    let (commands, options) = help.success().split_once("Options:").unwrap();
+    let typed: Vec<_> = rows("command").into_iter().filter(|(name, _)| name.starts_with("cjp2p-node")).collect();
+    assert_eq!(typed, help_lines(commands), "make the table of commands in README.md what --help says");
+    assert_eq!(rows("option"), help_lines(options), "make the table of options in README.md what --help says");
+}
+
+#[test]
+fn the_table_of_console_commands_is_what_slash_help_prints() {
+    let help = cjp2p_node::request::help();
+    let known: Vec<_> = help_lines(&help).into_iter().filter(|(name, _)| name.starts_with('/')).collect();
+    let written: Vec<_> = rows("command").into_iter().filter(|(name, _)| name.starts_with('/')).collect();
+    assert_eq!(written, known, "make the table of console commands in README.md what /help says");
+}
+
+#[test]
+fn the_first_lines_are_those_that_are_shown() {
+    let data = scratch();
+    let node = Node::start(data.path(), &[]);
+    let (ip, port) = (node.address.ip().to_string(), node.address.port().to_string());
+    let said = node.terminate().stdout;
+    let path = data.path().canonicalize().unwrap().display().to_string();
+    let shown = block("text").replace("[::]", &ip).replace("24254", &port).replace("~/.local/share/cjp2p-node", &path);
+    assert!(said.starts_with(&shown), "README.md shows\n{shown}\nand this is seen\n{said}");
+}
+
+#[test]
+fn the_poke_is_answered_as_shown() {
+    let (data, more) = (scratch(), scratch());
+    let node = Node::start(data.path(), &[]);
+    let other = Node::start(more.path(), &[node.address]);
+    node.wait_for_peer(other.address);
+    let (_, rest) = block("console").split_once("echo -n '").unwrap();
+    let (request, rest) = rest.split_once('\'').unwrap();
+    let shown: Value = serde_json::from_str(rest.lines().nth(1).unwrap()).unwrap();
+    let answer = poke(node.address, request.as_bytes());
+    assert!(answer.len() <= 102, "{}", answer.len());
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let shape = |array: &Value| -> Vec<String> {
+        array.as_array().unwrap().iter().flat_map(|element| element.as_object().unwrap().keys().cloned()).collect()
+    };
+    assert_eq!(shape(&answer), shape(&shown));
+    assert_eq!(answer[0]["Peers"]["peers"][0], other.address.to_string());
+}
+
+#[test]
+fn the_ten_lines_of_python_print_the_peers() {
+    let code = block("python");
+    assert_eq!(code.lines().count(), 10);
+    let (data, more) = (scratch(), scratch());
+    let node = Node::start(data.path(), &[]);
+    let other = Node::start(more.path(), &[node.address]);
+    node.wait_for_peer(other.address);
+    let code = code.replace("24254", &node.address.port().to_string());
+    let printed = eventually("the peer's address", || {
+        let output = Command::new("python3").args(["-c", &code]).stderr(Stdio::inherit()).output();
+        let output = output.expect("this test needs python3");
+        assert!(output.status.success());
+        let printed = String::from_utf8(output.stdout).unwrap();
+        printed.contains(&format!("'{}'", other.address)).then_some(printed)
+    });
+    assert!(printed.starts_with('[') && printed.trim_end().ends_with(']'), "{printed}");
+}
+
+#[test]
+fn the_limits_are_those_of_the_program() {
+    let page = README.split_whitespace().collect::<Vec<_>>().join(" ");
+    let thousands = |number: usize| format!("{},{:03}", number / 1_000, number % 1_000);
+    for expected in [
+        format!("{} peers, {} shared files", thousands(VERIFIED_MAX), thousands(SHARED_FILES_MAX)),
+        format!("{} addresses to try", thousands(HEARD_MAX)),
+        format!("at most {BURST} datagrams in the first minute"),
+    ] {
+        assert!(page.contains(&expected), "README.md has to say '{expected}'");
+    }
+}
