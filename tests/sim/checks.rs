@@ -6,14 +6,18 @@
 
 mod budget;
 mod contacts;
+mod hearing;
+
+pub use hearing::Heard;
 
 use crate::eye::{self, Element, Scope, scope};
 use crate::rng::Spread;
 use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
-use cjp2p_node::wire::{self, DATAGRAM_SEND_MAX_BYTES, Message};
+use cjp2p_node::wire::DATAGRAM_SEND_MAX_BYTES;
 use cjp2p_node::{Time, node::Config};
 use contacts::Contacts;
+use hearing::unknown_came_out;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,18 +61,6 @@ pub struct Output<'a> {
     pub events: &'a [Event],
     /// Whether the node counts the datagram among those it dropped whole.
     pub is_dropped: bool,
-}
-
-/// A datagram that came in, as far as the checks care.
-#[derive(Debug, Default)]
-pub struct Heard {
-    from: Option<SocketAddr>,
-    bytes: usize,
-    is_verified: bool,
-    is_smallest: bool,
-    is_tokens_only: bool,
-    asks_large: bool,
-    unknown: Vec<(String, String)>,
 }
 
 /// What we know of one address, all by watching.
@@ -131,60 +123,6 @@ impl Checks {
     /// Whether this address returned a token or a probe.
     pub fn is_proven(&self, address: SocketAddr) -> bool {
         self.known.get(&address).is_some_and(|known| known.is_proven)
-    }
-
-    /// Reads a datagram that is about to be handed to the node.
-    pub fn hear(&mut self, now: Time, clock: Time, from: SocketAddr, bytes: &[u8]) -> Heard {
-        let mut heard = Heard { from: Some(from), bytes: bytes.len(), ..Heard::default() };
-        heard.is_smallest = bytes == SMALLEST_REQUEST;
-        if let Ok(decoded) = wire::decode(bytes) {
-            heard.is_tokens_only = !decoded.messages.is_empty();
-            for message in &decoded.messages {
-                self.read(clock, from, message, &mut heard);
-            }
-        }
-        let known = self.known.entry(from).or_default();
-        known.is_legitimate = true;
-        known.is_proven |= heard.is_verified;
-        if !heard.is_verified {
-            self.accounts.entry(from).or_default().hear(now, bytes.len());
-        }
-        self.sweep(now);
-        heard
-    }
-
-    fn read(&mut self, clock: Time, from: SocketAddr, message: &Message<'_>, heard: &mut Heard) {
-        let known = self.known.entry(from).or_default();
-        heard.is_tokens_only &= is_token(message.name());
-        match message {
-            Message::AlwaysReturned(payload) => {
-                let returned: serde_json::Value = serde_json::from_str(payload.0.get()).unwrap_or_default();
-                let issued = returned["cookie"].as_str().and_then(|token| known.issued.get(token));
-                heard.is_verified |= issued.is_some_and(|issued| clock.since(*issued) <= TOKEN_LIFETIME);
-            }
-            Message::ReturnedMessage(payload) => known.is_proven |= known.probes.contains(payload.0.get()),
-            Message::PleaseAlwaysReturnThisMessage(payload) => _ = known.owed.insert(payload.0.get().to_owned()),
-            Message::PleaseSendContent(ask) => heard.asks_large |= ask.length > 4096,
-            Message::Peers(peers) => self.names(from, peers.peers.0.iter().map(|text| &**text)),
-            Message::MaybeTheyHaveSome(maybe) => self.names(from, maybe.peers.0.iter().map(|text| &**text)),
-            Message::Unknown(unknown) => {
-                heard.unknown.push((unknown.name.clone().into_owned(), unknown.payload.get().to_owned()));
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes note of addresses of narrow scope that somebody of no wider scope named.
-    fn names<'a>(&mut self, from: SocketAddr, names: impl Iterator<Item = &'a str>) {
-        let from_scope = scope(from.ip());
-        if from_scope == Scope::Global {
-            return;
-        }
-        for address in names.filter_map(|name| name.parse::<SocketAddr>().ok()) {
-            if scope(address.ip()) >= from_scope {
-                self.known.entry(address).or_default().is_legitimate = true;
-            }
-        }
     }
 
     /// Checks what the node did in answer to a cause.
@@ -383,22 +321,4 @@ fn cookie(payload: &str) -> Option<String> {
     let is_plain =
         cookie.len() == 8 && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     is_plain.then(|| cookie.to_owned())
-}
-
-/// Invariant 7: either the whole datagram was dropped, or every unknown message came out byte for byte, in order.
-fn unknown_came_out(heard: &Heard, events: &[Event], is_dropped: bool) -> Result<(), String> {
-    let mut out = Vec::new();
-    for event in events {
-        if let Event::Unknown { from, is_verified, name, payload } = event {
-            if Some(*from) != heard.from || *is_verified && !heard.is_verified {
-                return Err(format!("{event:?} came out of a datagram from {:?}", heard.from));
-            }
-            out.push((name.clone(), payload.clone()));
-        }
-    }
-    let want = if is_dropped { &[][..] } else { &heard.unknown };
-    if out != want {
-        return Err(format!("unknown messages {:?} came out as {out:?}", heard.unknown));
-    }
-    Ok(())
 }
