@@ -286,10 +286,10 @@ fn everything_we_say_has_a_form_that_the_strictest_of_them_understands() {
     let (mut play, contact) = contact();
     let mut said = vec![contact];
     for n in 1..=20 {
-        let peer = format!("198.51.{n}.1:24254");
+        let peer = format!("198.{n}.100.1:24254");
         said.push(play.answer(&peer, &datagram("presence-go-startup-1-a")));
         play.verify(&peer);
-        play.verify(&format!("[2001:db8::{n}]:24254"));
+        play.verify(&format!("[2001:{n}::1]:24254"));
     }
     let token = play.verify(THEY);
     for message in ["rust-probe-to-verified-a", "rust-chat-ping-plain-a", "rust-startup-1-a", "rust-peers-verified-a"] {
