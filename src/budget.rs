@@ -26,7 +26,7 @@ use crate::time::Time;
 use crate::wire::HEADER_BYTES;
 use std::net::SocketAddr;
 
-/// How many accounts there are: 8 bytes each, 128 KiB together. A thousand strangers a minute collide seldom.
+/// How many accounts there are: 16 bytes each, 256 KiB together. A thousand strangers a minute collide seldom.
 pub const ACCOUNTS: usize = 16_384;
 
 /// A debt is forgotten when it is older than this, in seconds.
@@ -39,7 +39,7 @@ const DOMAIN: u8 = 3;
 pub struct ReplyBudget {
     key: Key,
     /// Packed so that untouched accounts are untouched memory, see [`Account`].
-    accounts: Vec<u64>,
+    accounts: Vec<[u64; 2]>,
 }
 
 /// What is owed in one place of the table.
@@ -47,22 +47,23 @@ pub struct ReplyBudget {
 struct Account {
     /// The second in which the debt grew last.
     grown: u32,
-    /// Sixteen bits that tell the indebted source from others in this place, or [`SHARED`].
-    owner: u16,
-    /// In bytes; half of the longest request fits.
-    debt: u16,
+    /// The hash of the indebted source, or [`SHARED`]. All of it: among a million forged sources sixteen bits more
+    /// than the place are sometimes equal, and then one would pay for another.
+    owner: u64,
+    /// In bytes.
+    debt: u32,
 }
 
 /// The owner of a debt that more than one source has made.
-const SHARED: u16 = 0;
+const SHARED: u64 = 0;
 
 impl Account {
-    fn unpack(bits: u64) -> Account {
-        Account { grown: (bits >> 32) as u32, owner: (bits >> 16) as u16, debt: bits as u16 }
+    fn unpack([owner, rest]: [u64; 2]) -> Account {
+        Account { grown: (rest >> 32) as u32, owner, debt: rest as u32 }
     }
 
-    fn pack(self) -> u64 {
-        u64::from(self.grown) << 32 | u64::from(self.owner) << 16 | u64::from(self.debt)
+    fn pack(self) -> [u64; 2] {
+        [self.owner, u64::from(self.grown) << 32 | u64::from(self.debt)]
     }
 }
 
@@ -70,7 +71,7 @@ impl Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     slot: usize,
-    source: u16,
+    source: u64,
     account: Account,
     /// Twice the request with its header: what incurs no debt.
     free: usize,
@@ -81,21 +82,20 @@ pub struct Allowance {
 impl ReplyBudget {
     /// All accounts empty.
     pub fn new(key: Key) -> ReplyBudget {
-        ReplyBudget { key, accounts: vec![0; ACCOUNTS] }
+        ReplyBudget { key, accounts: vec![[0; 2]; ACCOUNTS] }
     }
 
     /// What a request of `payload_len` bytes from `source` may be answered with.
     pub fn allowance(&self, now: Time, source: SocketAddr, payload_len: usize) -> Allowance {
         let hash = self.key.address(DOMAIN, source);
         let slot = hash as usize % ACCOUNTS;
-        // The table uses the low bits of the hash; the high ones tell sources in one place apart.
-        let source = ((hash >> 48) as u16).max(SHARED + 1);
+        let source = hash.max(SHARED + 1);
         let mut account = Account::unpack(self.accounts[slot]);
         if account.debt == 0 || seconds(now).saturating_sub(account.grown) > FORGET_SECONDS {
             account = Account { grown: seconds(now), owner: source, debt: 0 };
         }
         let request = payload_len + HEADER_BYTES;
-        let overdraft = (request / 2).saturating_sub(usize::from(account.debt));
+        let overdraft = (request / 2).saturating_sub(account.debt as usize);
         let free = 2 * request;
         Allowance { slot, source, account, free, payload_max: (free + overdraft).saturating_sub(HEADER_BYTES) }
     }
@@ -106,10 +106,10 @@ impl ReplyBudget {
         let reply = payload_len + HEADER_BYTES;
         if reply > free {
             account.grown = seconds(now);
-            account.debt = account.debt.saturating_add(u16::try_from(reply - free).unwrap_or(u16::MAX));
+            account.debt = account.debt.saturating_add(u32::try_from(reply - free).unwrap_or(u32::MAX));
             account.owner = if account.owner == source { source } else { SHARED };
         } else if account.owner == source {
-            account.debt = account.debt.saturating_sub(u16::try_from(free - reply).unwrap_or(u16::MAX));
+            account.debt = account.debt.saturating_sub(u32::try_from(free - reply).unwrap_or(u32::MAX));
         }
         self.accounts[slot] = account.pack();
     }

@@ -113,9 +113,10 @@ impl Issuer {
         }
     }
 
-    /// A cookie for a round-trip probe: 24 random bits, and 24 bits that show that we made it.
+    /// A cookie for a round-trip probe: 32 random bits, which nobody guesses who was not sent it, and 16 bits that
+    /// show that we made it, enough to take a stranger's for ours once in 65,536 times.
     pub fn probe(&self, rng: &mut impl Rng) -> Cookie {
-        signed_probe(self.current, rng.next_u32() & 0xff_ffff)
+        signed_probe(self.current, rng.next_u32())
     }
 
     /// The cookie, if the payload of a probe is one of ours.
@@ -129,14 +130,14 @@ impl Issuer {
 }
 
 fn signed_probe(key: Key, random: u32) -> Cookie {
-    let signature = key.parts(DOMAIN_PROBE, &[&random.to_le_bytes()]) & 0xff_ffff;
-    Cookie::from_bits(signature << 24 | u64::from(random))
+    let signature = key.parts(DOMAIN_PROBE, &[&random.to_le_bytes()]) & 0xffff;
+    Cookie::from_bits(signature << 32 | u64::from(random))
 }
 
-/// The 24 random bits in the first four characters of a probe.
+/// The 32 random bits of a probe.
 fn random_of(text: [u8; TOKEN_CHARS]) -> Option<u32> {
-    let mut bits = 0;
-    for (place, byte) in text.iter().take(4).enumerate() {
+    let mut bits = 0_u64;
+    for (place, byte) in text.iter().enumerate() {
         let six = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
@@ -145,9 +146,9 @@ fn random_of(text: [u8; TOKEN_CHARS]) -> Option<u32> {
             b'_' => 63,
             _ => return None,
         };
-        bits |= u32::from(six) << (6 * place);
+        bits |= u64::from(six) << (6 * place);
     }
-    Some(bits)
+    Some(bits as u32)
 }
 
 /// The string in `{"cookie":"…"}`; everything we send has this form, and it comes back with any spacing.

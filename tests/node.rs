@@ -201,14 +201,16 @@ fn ping_and_version_are_answered_as_the_wild_does() {
 #[test]
 fn a_group_message_is_reported_once_whoever_repeats_it() {
     let mut play = Play::new();
+    let mut all_reports = Vec::new();
     for peer in [PEER, "203.0.113.6:24254", PEER] {
         let token = play.verify(peer);
         play.hear(peer, &format!(
             r#"[{{"GroupChatMessage":{{"group_name":"main","text":"hi","timestamp":1700000000000}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#
         ));
         let reports = play.events().len();
-        assert_eq!(reports, usize::from(play.node.peer_count() == 1 && reports == 1));
+        all_reports.push(reports);
     }
+    assert_eq!(all_reports, [1, 0, 0]);
 }
 
 #[test]

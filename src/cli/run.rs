@@ -6,6 +6,7 @@ use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, default_path};
 use cjp2p_node::event_loop::{EventLoop, Settings, bind, reachable};
 use cjp2p_node::node::Config;
+use cjp2p_node::peers::address::is_possible;
 use cjp2p_node::wire::PORT;
 use log::LevelFilter;
 use std::io::{self, IsTerminal};
@@ -30,6 +31,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    if let Some(address) = arguments.peers.iter().find(|address| !is_possible(**address)) {
+        return Err(Failure::Mistake(format!(
+            "--peer {address} cannot be the address of a peer: one host, and a port from 1024 on, are needed"
+        )));
+    }
     let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
     let port = arguments.port.unwrap_or(PORT);
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
@@ -98,7 +104,7 @@ fn welcome(address: SocketAddr, path: &str, remembered: usize, is_typed_at: bool
         if is_typed_at {
             "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned()
         } else {
-            format!("stop  cjp2p-node stop --data-dir {path}")
+            format!("stop  cjp2p-node stop --data-dir '{path}'")
         },
     ]
     .join("\n")
@@ -131,6 +137,6 @@ mod tests {
     fn only_who_can_type_is_told_what_to_type() {
         let texts = [true, false].map(|is_typed_at| welcome("[::]:7000".parse().unwrap(), "/data", 0, is_typed_at));
         assert_eq!([0, 1].map(|n| texts[n].contains("/help")), [true, false]);
-        assert!(texts[1].contains("cjp2p-node stop --data-dir /data"), "{}", texts[1]);
+        assert!(texts[1].contains("cjp2p-node stop --data-dir '/data'"), "{}", texts[1]);
     }
 }

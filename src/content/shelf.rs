@@ -6,6 +6,7 @@
 use super::SharedFile;
 use crate::node::CommandError;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// How many files are shared at most: about 4 MB of index.
 pub const SHARED_FILES_MAX: usize = 16_384;
@@ -16,6 +17,8 @@ pub struct Shelf {
     by_name: BTreeMap<String, SharedFile>,
     /// Several names may have the same content.
     by_hash: BTreeSet<([u8; 32], String)>,
+    /// The name that the next page begins after.
+    turned_at: String,
 }
 
 impl Shelf {
@@ -48,6 +51,18 @@ impl Shelf {
         let sha256 = hash_from_hex(id)?;
         let (_, name) = self.by_hash.range((sha256, String::new())..).next().filter(|(hash, _)| *hash == sha256)?;
         self.by_name.get(name)
+    }
+
+    /// Ids and sizes of at most `most` files: those that follow the last page, and round again from the first.
+    pub fn page(&mut self, most: usize) -> Vec<(String, u64)> {
+        let after = (Bound::Excluded(self.turned_at.as_str()), Bound::Unbounded);
+        let until = (Bound::Unbounded, Bound::Included(self.turned_at.as_str()));
+        let files = self.by_name.range::<str, _>(after).chain(self.by_name.range::<str, _>(until)).take(most);
+        let page: Vec<_> = files.map(|(name, file)| (name.clone(), file.listing())).collect();
+        if let Some((name, _)) = page.last() {
+            self.turned_at = name.clone();
+        }
+        page.into_iter().map(|(_, listing)| listing).collect()
     }
 
     /// All files, by name.

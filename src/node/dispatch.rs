@@ -104,7 +104,7 @@ impl<S: Store> Node<S> {
             Message::ChatMessage(chat) => self.take_chat(now, sender, &chat.message, reply),
             Message::GroupChatMessage(chat) => self.take_group_chat(now, sender, chat, reply),
             Message::PleaseSendContent(request) => self.serve_content(sender, request, reply),
-            Message::PleaseListContent(_) => self.list_content(sender, reply),
+            Message::PleaseListContent(_) => reply.expects_list(),
             Message::PleaseListSupportedMessages(_) => self.list_messages(sender, reply),
             Message::ContentList(list) => self.note_list(sender, &list.results.0),
             Message::IJustSawThis(seen) => self.note_holder(sender, &seen.id),
@@ -129,6 +129,10 @@ impl<S: Store> Node<S> {
 
     /// Sends the answer, and sees to the tokens that travelled in the datagram.
     fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
+        // However often it was asked for, the list is made once.
+        if reply.is_list_expected() {
+            self.list_content(&mut reply);
+        }
         // Addresses come last, because they can make do with the room that is left.
         if reply.is_peers_expected() {
             self.answer_peers(now, sender, &mut reply);

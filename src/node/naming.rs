@@ -24,6 +24,9 @@ pub const PEERS_ANSWER_MAX: usize = 46;
 /// What introductions, and strangers whose handshake is incomplete, make a settled node undertake.
 const FOLLOW_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
 
+/// Known peers that are tried as neighbours because somebody named them.
+const TRIAL_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
+
 /// Introductions that we make.
 const INTRODUCE_RATE: Rate = Rate { burst: 32, interval: Duration::from_millis(125) };
 
@@ -84,7 +87,8 @@ impl<S: Store> Node<S> {
             // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
             let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
             let is_useful = is_prompt && self.wants_links() || is_introduction && self.may_follow(now);
-            if is_useful && !is_refused && !self.links.contains(address) {
+            let is_new = !self.links.contains(address);
+            if is_useful && is_new && !is_refused && self.limits.trial.allow(now, TRIAL_RATE) {
                 self.try_link(now, address, self.wants_links(), Note::default());
             }
             return;

@@ -33,9 +33,11 @@ impl<S: Store> Node<S> {
     /// Tries a path to a verified peer: probes it, and again if it does not answer. We go on keeping it open if
     /// `is_kept`.
     pub(super) fn try_link(&mut self, now: Time, address: SocketAddr, is_kept: bool, note: Note) {
-        if self.links.open(now, address, is_kept, &mut self.rng) {
-            self.links.probed(now, address);
+        if !self.links.open(now, address, is_kept, &mut self.rng) {
+            // Without a place to note it down, every further mention would make us write again.
+            return;
         }
+        self.links.probed(now, address);
         self.write_to(now, address, Note { probes: true, ..note });
     }
 

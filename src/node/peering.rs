@@ -14,7 +14,7 @@ use super::notes::Note;
 use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
-use crate::peers::address::{is_possible, plain};
+use crate::peers::address::{Scope, is_possible, plain, scope};
 use crate::peers::anchors::Anchors;
 use crate::peers::heard::Source;
 use crate::peers::links::LINKS_LOW;
@@ -54,6 +54,9 @@ pub(super) struct Limits {
     pub(super) contact: Limiter,
     pub(super) knock: Limiter,
     pub(super) follow: Limiter,
+    pub(super) trial: Limiter,
+    /// Strangers that are written down to be tried later.
+    stranger: Limiter,
     pub(super) introduce: Limiter,
 }
 
@@ -129,6 +132,10 @@ impl<S: Store> Node<S> {
     pub(super) fn contact(&mut self, now: Time, address: SocketAddr) -> bool {
         let may = self.contacts.may_contact(now, address) && self.limits.contact.allow(now, CONTACT_RATE);
         let Some(heard) = self.heard.get_mut(address).filter(|_| may) else { return false };
+        if heard.source != Source::Configuration && !self.contacts.may_visit(now, address) {
+            return false;
+        }
+        heard.is_unsent = false;
         heard.tries = heard.tries.saturating_add(1);
         heard.touched = now;
         let probe = self.issuer.probe(&mut self.rng);
@@ -157,6 +164,7 @@ impl<S: Store> Node<S> {
         let carries = |cookie: Cookie| transmit.payload.windows(TOKEN_CHARS).any(|part| part == cookie.as_bytes());
         if probe.is_some_and(carries) {
             self.contacts.unbook(address);
+            self.heard.unsent(address);
         }
     }
 
@@ -191,7 +199,10 @@ impl<S: Store> Node<S> {
             }
         } else if !is_answered {
             self.answer_knock(now, sender);
-        } else if self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
+        } else if self.peers.has_room_for(address)
+            && self.limits.stranger.allow(now, KNOCK_RATE)
+            && self.heard.insert_latest(now, address)
+        {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
             self.keep_token(sender);
             self.note_untried(now);
@@ -202,7 +213,7 @@ impl<S: Store> Node<S> {
     fn answer_knock(&mut self, now: Time, sender: &Sender) {
         let address = sender.address;
         let may = self.contacts.may_answer_knock(now, address) && self.limits.knock.allow(now, KNOCK_RATE);
-        if may && self.peers.has_room_for(address) && self.heard.insert(now, address, Source::Itself) {
+        if may && self.peers.has_room_for(address) && self.heard.insert_latest(now, address) {
             self.keep_token(sender);
             self.contact(now, address);
         }
@@ -251,9 +262,10 @@ impl<S: Store> Node<S> {
                     self.report(Event::RoundTrip { from: address, round_trip });
                 }
             }
-        } else if self.config.lan && self.heard.insert(now, address, Source::Itself) {
-            // Somebody answered our call to the local network, where everybody hears the same cookie: a hint, no proof.
-            self.contact(now, address);
+        } else if self.config.lan && scope(address.ip()) != Scope::Global {
+            // Somebody answered our call to the local network, where everybody hears the same cookie: a knock, no
+            // proof.
+            self.answer_knock(now, sender);
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Reply {
     full_bytes: usize,
     is_request: bool,
     is_peers_expected: bool,
+    is_list_expected: bool,
+    is_schema_expected: bool,
     /// Whether something did not fit.
     pub(super) is_trimmed: bool,
 }
@@ -64,6 +66,8 @@ impl Reply {
             full_bytes: 0,
             is_request: false,
             is_peers_expected: false,
+            is_list_expected: false,
+            is_schema_expected: false,
             is_trimmed: false,
         }
     }
@@ -77,6 +81,23 @@ impl Reply {
     pub(super) fn expects_peers(&mut self) {
         self.is_request = true;
         self.is_peers_expected = true;
+    }
+
+    /// Notes that the sender asked for the list of files.
+    pub(super) fn expects_list(&mut self) {
+        self.is_request = true;
+        self.is_list_expected = true;
+    }
+
+    /// Whether the sender asked for the list of files.
+    pub(super) fn is_list_expected(&self) -> bool {
+        self.is_list_expected
+    }
+
+    /// Notes that the sender asked which messages we know; says whether it is the first time in this datagram.
+    pub(super) fn expects_messages(&mut self) -> bool {
+        self.is_request = true;
+        !std::mem::replace(&mut self.is_schema_expected, true)
     }
 
     /// Whether the sender asked for peers.
@@ -166,6 +187,8 @@ impl Reply {
                 let limit = answer_limit(allowance);
                 self.is_trimmed |= !push(&mut self.writer, limit);
             }
+            // A long answer stays cut: nothing may begin anew once it has been too long.
+            Terms::Verified if self.is_full() => self.is_trimmed = true,
             Terms::Verified => {
                 if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
                     return;

@@ -76,26 +76,22 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Answers `PleaseListContent` with what is shared and nothing else, as much of it as fits.
-    pub(super) fn list_content(&mut self, _sender: &Sender, reply: &mut Reply) {
-        reply.expects_answer();
-        let mut files: Vec<_> = self.shelf.iter().take(LIST_ANSWER_MAX).map(SharedFile::listing).collect();
-        loop {
-            let results = files.iter().map(|(id, size)| (Text::from(id.as_str()), *size)).collect();
-            let list = Message::ContentList(ContentList { results });
-            let needed = serde_json::to_string(&list).map_or(usize::MAX, |text| text.len());
-            if needed <= reply.room() || files.is_empty() {
-                return reply.push(&list);
-            }
-            reply.is_trimmed = true;
-            files.truncate(files.len() / 2);
-        }
+    /// Answers `PleaseListContent` with what is shared and nothing else, as much of it as fits. Each answer goes on
+    /// where the one before ended, so that whoever asks often enough hears of every file.
+    pub(super) fn list_content(&mut self, reply: &mut Reply) {
+        /// `["<64 digits>",<up to 20 digits>],`
+        const ENTRY_MAX_BYTES: usize = 64 + 20 + 6;
+        const EMPTY: usize = r#"{"ContentList":{"results":[]}}"#.len();
+        let fitting = reply.room().saturating_sub(EMPTY) / ENTRY_MAX_BYTES;
+        let files = self.shelf.page(fitting.min(LIST_ANSWER_MAX));
+        reply.is_trimmed |= fitting == 0;
+        let results = files.into_iter().map(|(id, size)| (Text::from(id), size)).collect();
+        reply.push(&Message::ContentList(ContentList { results }));
     }
 
     /// Answers `PleaseListSupportedMessages`, for verified askers only: the answer is long.
     pub(super) fn list_messages(&mut self, sender: &Sender, reply: &mut Reply) {
-        reply.expects_answer();
-        if sender.is_verified() {
+        if reply.expects_messages() && sender.is_verified() {
             reply.push_raw("SupportedMessages", &format!(r#"{{"schema":{}}}"#, *messages::SCHEMA));
         }
     }

@@ -138,6 +138,7 @@ impl<S: Store> Node<S> {
     /// The machine slept or moved: every neighbour has to prove again that it is there, at once.
     pub(super) fn doubt_everything(&mut self, now: Time) {
         self.links.doubt_all();
+        self.heard.hope();
         self.peers.spare(now, FORGET_AFTER.saturating_sub(GRACE));
         self.timers.expire = now + EXPIRE_PAUSE;
         self.note_progress(now);
@@ -272,7 +273,8 @@ impl<S: Store> Node<S> {
 
     /// Whether an address that we were given, or that wrote to us, still has tries before it.
     fn has_untried(&self, now: Time) -> bool {
-        let is_untried = |heard: &Heard| heard.is_urgent() && self.contacts.may_contact(now, heard.address);
+        let is_untried =
+            |heard: &Heard| heard.is_urgent() && !heard.is_unsent && self.contacts.may_contact(now, heard.address);
         self.heard.iter().any(is_untried)
     }
 

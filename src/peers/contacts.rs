@@ -8,9 +8,12 @@
 //! The accounts are a table of fixed size that nothing evicts. An address whose place is taken by another shares that
 //! account, so a collision makes us more reserved, never less.
 
+use super::address::{Scope, scope};
 use crate::hash::Key;
+use crate::rate::{Limiter, Rate};
 use crate::time::Time;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 /// How many accounts there are: 16 bytes each, 256 KiB together, touched only as addresses are tried. A node that tries
 /// 300 dead addresses in an hour shares an account with one of them in 2 of 100 cases.
@@ -32,7 +35,15 @@ pub const FORGET_SECONDS: u32 = 3_600;
 /// The mark of an account that another address has used too: an answer from the one says nothing about the other.
 const SHARED: u64 = 1 << 8;
 
+/// How many hosts have a limit of their own; hosts that collide share one. 64 KiB.
+pub const HOSTS: usize = 8_192;
+
+/// First contacts to all ports of one host: room for a dozen nodes behind one NAT, and 76 datagrams in an hour for a
+/// victim whose ports somebody names one by one.
+const HOST_RATE: Rate = Rate { burst: 16, interval: Duration::from_secs(60) };
+
 const DOMAIN: u8 = 4;
+const DOMAIN_HOST: u8 = 7;
 
 /// The accounts of all addresses that have not answered.
 #[derive(Debug)]
@@ -41,12 +52,14 @@ pub struct Contacts {
     /// The full hash of the address that opened the account, then the packed rest: second of the last contact in the
     /// high half, [`SHARED`] and the number of contacts in the low. Zeroes are an account never used.
     accounts: Vec<[u64; 2]>,
+    /// What each host may still be sent, whatever its ports.
+    hosts: Vec<Limiter>,
 }
 
 impl Contacts {
     /// All accounts empty.
     pub fn new(key: Key) -> Contacts {
-        Contacts { key, accounts: vec![[0; 2]; ACCOUNTS] }
+        Contacts { key, accounts: vec![[0; 2]; ACCOUNTS], hosts: vec![Limiter::default(); HOSTS] }
     }
 
     /// Whether `address` may be sent a first contact now.
@@ -57,6 +70,20 @@ impl Contacts {
     /// Whether a knock from `address` may be answered now.
     pub fn may_answer_knock(&self, now: Time, address: SocketAddr) -> bool {
         self.is_within(now, address, KNOCK_BURST)
+    }
+
+    /// Whether the host at `address` may be sent one more first contact, and counted if so. All ports of a global IPv4
+    /// address, or of an IPv6 /64, are one host here; in local networks a whole swarm may live at one address.
+    pub fn may_visit(&mut self, now: Time, address: SocketAddr) -> bool {
+        if scope(address.ip()) != Scope::Global {
+            return true;
+        }
+        let host = match address.ip() {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        };
+        let slot = self.key.address(DOMAIN_HOST, SocketAddr::new(host, 0)) as usize % HOSTS;
+        self.hosts[slot].allow(now, HOST_RATE)
     }
 
     /// Books a contact.

@@ -22,6 +22,9 @@ pub const HEARD_PER_SOURCE_MAX: usize = 92;
 /// one live address in 4,000. All five fit into the first minute, and no more are allowed there.
 pub const TRIES_MAX: u8 = 5;
 
+/// An address to which nothing can be sent (no network, no IPv6) is tried again no sooner than this.
+pub const UNSENT_PAUSE: Duration = Duration::from_secs(60);
+
 /// An address that was not tried for this long is stale news: we did not need it.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 
@@ -47,6 +50,8 @@ pub struct Heard {
     pub tries: u8,
     /// When it was tried last, or else when it was heard of.
     pub touched: Time,
+    /// Whether the last try could not be sent at all: there is no way there at present.
+    pub is_unsent: bool,
     /// The token it asked us to return.
     pub owed: Option<Owed>,
     /// The probe of the last try; whoever returns it from this address has proved to read what is sent there.
@@ -62,6 +67,9 @@ impl Heard {
     /// Whether the next try is due: at once, then 2, 4, 8 and 16 s after the one before. Who wrote to us is given a
     /// second to come back by itself.
     pub fn is_due(&self, now: Time) -> bool {
+        if self.is_unsent {
+            return now.since(self.touched) >= UNSENT_PAUSE;
+        }
         let is_first = self.tries == 0 && self.source != Source::Itself;
         is_first || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(4))
     }
@@ -94,9 +102,35 @@ impl HeardTable {
             return false;
         }
         self.places.insert(address, self.entries.len());
-        self.entries.push(Heard { address, source, tries: 0, touched: now, owed: None, probe: None });
+        self.entries.push(Heard { address, source, tries: 0, touched: now, is_unsent: false, owed: None, probe: None });
         self.shares.insert(source, share + 1);
         true
+    }
+
+    /// Adds an address that wrote to us. If such addresses have used up their share, the one that has waited longest
+    /// goes: whoever can forge a hundred sources must not keep everybody else from being answered.
+    pub fn insert_latest(&mut self, now: Time, address: SocketAddr) -> bool {
+        let share = self.shares.get(&Source::Itself).copied().unwrap_or(0);
+        if share >= HEARD_PER_SOURCE_MAX {
+            let strangers = self.entries.iter().filter(|heard| heard.source == Source::Itself);
+            if let Some(oldest) = strangers.min_by_key(|heard| heard.touched).map(|heard| heard.address) {
+                self.remove(oldest);
+            }
+        }
+        self.insert(now, address, Source::Itself)
+    }
+
+    /// The last try could not be sent. It does not count, and the next one waits for [`UNSENT_PAUSE`].
+    pub fn unsent(&mut self, address: SocketAddr) {
+        if let Some(heard) = self.get_mut(address) {
+            heard.tries = heard.tries.saturating_sub(1);
+            heard.is_unsent = true;
+        }
+    }
+
+    /// There may be a way now where there was none.
+    pub fn hope(&mut self) {
+        self.entries.iter_mut().for_each(|heard| heard.is_unsent = false);
     }
 
     /// The entry of an address.

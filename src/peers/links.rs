@@ -10,6 +10,7 @@
 //! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
 //! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
+use super::address::{Network, network};
 use crate::time::Time;
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
@@ -43,6 +44,16 @@ pub const TRIAL_PROBES_MAX: u8 = 3;
 /// A link that the other side kept open and that was silent for this long has been let go of: the other side would have
 /// probed twice. We keep it open from then on if we have too few, with time for two probes before a NAT forgets it.
 pub const LET_GO_AFTER: Duration = Duration::from_secs(26);
+
+/// How many links that others keep to us count per global network.
+const COUNTED_PER_NETWORK_MAX: usize = 2;
+
+/// How many links we keep open ourselves per global network. With those that count it is one less than we want, so that one
+/// network alone never satisfies us.
+const KEPT_PER_NETWORK_MAX: usize = 3;
+
+/// How many links that others keep to us are watched per global network, so that four networks at least are needed to leave no room for others.
+const WATCHED_PER_NETWORK_MAX: usize = 8;
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);
@@ -102,14 +113,40 @@ pub struct Links {
 }
 
 impl Links {
-    /// How many links there are, trials left out.
+    /// How many neighbours there are, trials left out.
     pub fn held(&self) -> usize {
-        self.links.iter().filter(|link| link.is_proven).count()
+        self.count(|link| link.is_proven)
     }
 
-    /// How many of them the neighbours do not mind.
+    /// How many of them do not mind.
     pub fn welcome(&self) -> usize {
-        self.links.iter().filter(|link| link.is_proven && !link.is_unwelcome).count()
+        self.count(|link| link.is_proven && !link.is_unwelcome)
+    }
+
+    /// How many links of a kind there are. Of those that others keep to us from one global network only
+    /// [`COUNTED_PER_NETWORK_MAX`] count: however many come, they neither satisfy nor crowd us.
+    fn count(&self, is_meant: impl Fn(&Link) -> bool) -> usize {
+        let mut networks: Vec<(Network, usize)> = Vec::new();
+        let mut count = 0;
+        for link in self.links.iter().filter(|link| is_meant(link)) {
+            let network = network(link.address.ip());
+            if link.is_kept || network == Network::Local {
+                count += 1;
+                continue;
+            }
+            match networks.iter_mut().find(|(known, _)| *known == network) {
+                Some((_, n)) => *n += 1,
+                None => networks.push((network, 1)),
+            }
+        }
+        count + networks.into_iter().map(|(_, n)| n.min(COUNTED_PER_NETWORK_MAX)).sum::<usize>()
+    }
+
+    /// Whether one more path that somebody else keeps open to us may be watched.
+    fn has_room_for(&self, address: SocketAddr) -> bool {
+        let network = network(address.ip());
+        let is_alike = |link: &&Link| !link.is_kept && super::address::network(link.address.ip()) == network;
+        network == Network::Local || self.links.iter().filter(is_alike).count() < WATCHED_PER_NETWORK_MAX
     }
 
     /// How many links are watched, trials included.
@@ -145,11 +182,15 @@ impl Links {
     /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
     /// Says no if too many are watched.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
+        let network = network(address.ip());
+        let is_alike = |link: &&Link| link.is_kept && super::address::network(link.address.ip()) == network;
+        let kept = self.links.iter().filter(is_alike).count();
+        let is_kept = is_kept && (network == Network::Local || kept < KEPT_PER_NETWORK_MAX);
         if let Some(link) = self.get_mut(address) {
             link.is_kept |= is_kept;
             return true;
         }
-        let has_room = self.links.len() < LINKS_MAX;
+        let has_room = self.links.len() < LINKS_MAX && (is_kept || self.has_room_for(address));
         if has_room {
             self.links.push(Link {
                 address,
@@ -176,8 +217,7 @@ impl Links {
     /// Whether we have enough neighbours without this one, which we do not keep open ourselves.
     pub fn is_crowded(&self, now: Time, address: SocketAddr) -> bool {
         let is_ours = self.links.iter().any(|link| link.address == address && link.is_kept);
-        let is_settled = |link: &&Link| link.is_proven && now.since(link.opened) >= YOUNG_FOR;
-        !is_ours && self.links.iter().filter(is_settled).count() > LINKS_HIGH
+        !is_ours && self.count(|link| link.is_proven && now.since(link.opened) >= YOUNG_FOR) > LINKS_HIGH
     }
 
     /// The link was probed.
@@ -220,7 +260,7 @@ impl Links {
 
     /// Settles the links that the other side has let go of: kept open by us if there are too few, else given up.
     pub fn settle(&mut self, now: Time) {
-        let held = self.links.iter().filter(|link| link.is_proven && !link.is_let_go(now)).count();
+        let held = self.count(|link| link.is_proven && !link.is_let_go(now));
         let mut needed = LINKS_LOW.saturating_sub(held);
         self.links.retain_mut(|link| {
             if !link.is_let_go(now) {

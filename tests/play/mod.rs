@@ -4,7 +4,7 @@
 
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
-use cjp2p_node::node::{Config, Destination, Event, Node};
+use cjp2p_node::node::{Config, Destination, Event, Node, Transmit};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -74,6 +74,22 @@ impl Play {
         }
         self.now = end;
         sent
+    }
+
+    /// The next datagram for an address that the node sends within `span`; time stops there, or at its end.
+    pub fn next_within(&mut self, span: Duration) -> Option<Transmit> {
+        let end = self.now + span;
+        loop {
+            if let Some(transmit) = self.node.poll_transmit() {
+                return Some(transmit);
+            }
+            let Some(due) = self.node.poll_timeout().filter(|due| *due <= end) else {
+                self.now = end;
+                return None;
+            };
+            self.now = self.now.max(due);
+            self.node.handle_timeout(self.now);
+        }
     }
 
     /// The token that the node hands out to `from`.

@@ -155,7 +155,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
         commands: &[Run],
-        help: "log and say less; -qq only errors, -qqq nothing",
+        help: "log and say less; -qq only errors, -qqq no log",
     },
     OptionSpec {
         long: "--help",

@@ -1,0 +1,140 @@
+//! What others could make a node do to third parties or to itself, each found by somebody who tried.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod play;
+
+use cjp2p_node::content::SharedFile;
+use cjp2p_node::node::{Command, Config};
+use play::{Play, address, field};
+use std::time::Duration;
+
+const LIAR: &str = "203.0.113.5:24254";
+const STRANGER: &str = "198.51.100.7:40000";
+
+fn with_token(elements: &str, token: &str) -> String {
+    format!(r#"[{elements},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)
+}
+
+#[test]
+fn naming_a_known_peer_again_and_again_makes_us_write_to_it_seldom() {
+    let mut play = Play::new();
+    let victims: Vec<String> = (1..=6).map(|n| format!("9.{n}.1.1:24254")).collect();
+    victims.iter().for_each(|victim| _ = play.verify(victim));
+    // Forty peers probe us and say that they have enough neighbours, so that we look for others.
+    for n in 1..=40 {
+        let token = play.verify(&format!("{n}.77.1.1:24254"));
+        let text = r#"{"PleaseReturnThisMessage":{"cookie":"x"}},{"EnoughNeighbours":{}}"#;
+        play.hear(&format!("{n}.77.1.1:24254"), &with_token(text, &token));
+    }
+    let token = play.verify(LIAR);
+    let names = victims.iter().map(|victim| format!("\"{victim}\"")).collect::<Vec<_>>().join(",");
+    let text = with_token(&format!(r#"{{"Peers":{{"peers":[{names}]}}}}"#), &token);
+    let to_victims: usize = (0..1_000)
+        .map(|_| play.hear(LIAR, &text).iter().filter(|(to, _)| victims.contains(&to.to_string())).count())
+        .sum();
+    assert!(to_victims <= 8, "{to_victims} datagrams to peers that were only named");
+}
+
+#[test]
+fn naming_all_ports_of_a_host_does_not_multiply_what_it_is_sent() {
+    let mut play = Play::new();
+    let token = play.verify(LIAR);
+    let mut to_victim = 0;
+    for second in 0..3_600_u16 {
+        let names: Vec<_> = (0..40).map(|n| format!("\"8.8.8.8:{}\"", 2_000 + second * 10 + n)).collect();
+        let text = with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token);
+        let mut sent = play.hear(LIAR, &text);
+        sent.extend(play.run(Duration::from_secs(1)));
+        to_victim += sent.iter().filter(|(to, _)| to.ip() == address("8.8.8.8:1").ip()).count();
+    }
+    assert!((1..=76).contains(&to_victim), "{to_victim} datagrams in an hour");
+}
+
+#[test]
+fn asking_for_the_same_list_many_times_at_once_is_answered_once() {
+    let mut play = Play::new();
+    for n in 0..200_u8 {
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32] };
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    }
+    let token = play.verify(LIAR);
+    for message in ["PleaseListContent", "PleaseListSupportedMessages"] {
+        let many = vec![format!(r#"{{"{message}":{{}}}}"#); 250].join(",");
+        let answers = play.hear(LIAR, &with_token(&many, &token));
+        assert_eq!(answers.len(), 1, "{message}");
+    }
+}
+
+#[test]
+fn whoever_asks_often_enough_hears_of_every_file() {
+    let mut play = Play::new();
+    for n in 0..200_u8 {
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32] };
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    }
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let answer = play.answer_verified(LIAR, r#"{"PleaseListContent":{}}"#);
+        let list = field(&answer, "ContentList").unwrap()["results"].as_array().unwrap().clone();
+        ids.extend(list.iter().map(|entry| entry[0].to_string()));
+    }
+    assert_eq!(ids.len(), 200);
+}
+
+#[test]
+fn an_answer_that_has_grown_too_long_does_not_begin_anew() {
+    let mut play = Play::new();
+    let token = play.verify(LIAR);
+    let file = play.node.store_mut().insert("f", vec![7; 41_000]);
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    let request = format!(r#"{{"PleaseSendContent":{{"id":"{id}","offset":0,"length":40960}}}}"#);
+    let answers = play.hear(LIAR, &with_token(&vec![request; 255].join(","), &token));
+    let bytes: usize = answers.iter().map(|(_, text)| text.len()).sum();
+    assert!(answers.len() <= 32 && bytes <= 5 * 56 * 1_024, "{} datagrams, {bytes} bytes", answers.len());
+}
+
+#[test]
+fn a_flood_of_forged_askers_does_not_keep_an_honest_knock_from_being_answered() {
+    let mut play = Play::new();
+    let text = r#"[{"PleaseSendPeers":{}},{"PleaseAlwaysReturnThisMessage":{"cookie":"x"}}]"#;
+    for second in 0..200_u16 {
+        for n in 0..10_u16 {
+            play.hear(&format!("{}.{}.1.1:24254", 20 + second, 1 + n), text);
+        }
+        play.run(Duration::from_secs(1));
+    }
+    let answer = play.answer(STRANGER, r#"[{"PleaseAlwaysReturnThisMessage":{"cookie":"03e55ec0"}}]"#);
+    assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "03e55ec0");
+}
+
+#[test]
+fn neighbours_from_one_network_do_not_crowd_out_our_own() {
+    let mut play = Play::new();
+    let crowd: Vec<String> = (1..=8).map(|n| format!("203.0.113.{n}:24254")).collect();
+    let tokens: Vec<_> = crowd.iter().map(|one| play.verify(one)).collect();
+    let probe = r#"{"PleaseReturnThisMessage":{"cookie":"x"}}"#;
+    for _ in 0..60 {
+        for (one, token) in crowd.iter().zip(&tokens) {
+            play.hear(one, &with_token(probe, token));
+        }
+        play.wait(Duration::from_secs(2));
+    }
+    assert!(play.node.link_count() <= 5, "{} count as neighbours", play.node.link_count());
+    let honest = play.answer_verified("9.9.9.9:24254", probe);
+    assert!(field(&honest, "EnoughNeighbours").is_none(), "a newcomer is welcome: {honest}");
+}
+
+#[test]
+fn an_address_without_a_way_to_it_is_no_reason_to_hurry() {
+    let unreachable = address("[2001:db8::1]:24254");
+    let mut play = Play::with(Config { contacts: vec![unreachable], ..Config::default() });
+    let mut tries = 0;
+    for _ in 0..600 {
+        while let Some(transmit) = play.next_within(Duration::from_secs(6)) {
+            tries += 1;
+            play.node.handle_command(play.now, Command::Unsent(transmit)).unwrap();
+        }
+    }
+    assert!((10..=80).contains(&tries), "{tries} tries in an hour");
+}
