@@ -3,7 +3,7 @@
 
 mod play;
 
-use cjp2p_node::node::{Command, Config, Destination, Event, Transmit};
+use cjp2p_node::node::{Command, Config, Event};
 use play::{Play, address, field};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -120,7 +120,7 @@ fn a_run_without_a_network_loses_no_remembered_peer() {
 fn waking_up_probes_every_neighbour_at_once_and_forgets_nobody_unheard() {
     let mut play = Play::new();
     for n in 1..=6 {
-        let peer = format!("203.0.{n}.1:24254");
+        let peer = format!("203.{n}.0.1:24254");
         let token = play.token(&peer);
         let greeting = play.hear(&peer, &format!(r#"[{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)).remove(0).1;
         let probe = field(&greeting, "PleaseReturnThisMessage").unwrap();

@@ -45,6 +45,9 @@ const CONTACT_RATE: Rate = Rate { burst: 16, interval: Duration::from_millis(100
 /// Answers to strangers who knock with nothing but their token.
 const KNOCK_RATE: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
 
+/// Strangers who asked something and are written down, in case our answer gets lost. Writing down costs no datagram.
+const STRANGER_RATE: Rate = Rate { burst: 64, interval: Duration::from_millis(50) };
+
 /// A peer that keeps changing its token is written to no more often than this.
 const TOKEN_PAUSE: Duration = Duration::from_secs(5);
 
@@ -200,7 +203,7 @@ impl<S: Store> Node<S> {
         } else if !is_answered {
             self.answer_knock(now, sender);
         } else if self.peers.has_room_for(address)
-            && self.limits.stranger.allow(now, KNOCK_RATE)
+            && self.limits.stranger.allow(now, STRANGER_RATE)
             && self.heard.insert_latest(now, address)
         {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.

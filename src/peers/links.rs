@@ -48,11 +48,12 @@ pub const LET_GO_AFTER: Duration = Duration::from_secs(26);
 /// How many links that others keep to us count per global network.
 const COUNTED_PER_NETWORK_MAX: usize = 2;
 
-/// How many links we keep open ourselves per global network. With those that count it is one less than we want, so that one
-/// network alone never satisfies us.
+/// How many links we keep open ourselves per global network. With those that count it is one less than we want, so that
+/// one network alone never satisfies us.
 const KEPT_PER_NETWORK_MAX: usize = 3;
 
-/// How many links that others keep to us are watched per global network, so that four networks at least are needed to leave no room for others.
+/// How many links that others keep to us are watched per global network, so that four networks at least are needed to
+/// leave no room for others.
 const WATCHED_PER_NETWORK_MAX: usize = 8;
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
