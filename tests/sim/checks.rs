@@ -113,6 +113,11 @@ impl Checks {
         self.known.entry(address).or_default().is_legitimate = true;
     }
 
+    /// The node is told to verify its neighbours at once: what it sent before was asked for by an earlier wake.
+    pub fn woken(&mut self) {
+        self.unprompted.clear();
+    }
+
     /// The last datagram to this address never left.
     pub fn unsent(&mut self, address: SocketAddr) {
         if let Some(known) = self.known.get_mut(&address) {

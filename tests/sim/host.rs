@@ -124,8 +124,10 @@ impl Ours {
         now: Time,
         command: Command,
     ) -> (Result<(), CommandError>, Result<Vec<Transmit>, String>) {
-        if let Command::AddPeer(address) = &command {
-            self.checks.allow(*address);
+        match &command {
+            Command::AddPeer(address) => self.checks.allow(*address),
+            Command::NetworkChanged => self.checks.woken(),
+            _ => {}
         }
         let outcome = self.node.handle_command(self.clock(now), command);
         (outcome, self.drain(now, &Cause::Command))
