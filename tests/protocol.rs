@@ -135,7 +135,7 @@ fn set(scene: Scene) -> (Play, Values) {
     play.node.handle_command(play.now, Command::Share(file)).unwrap();
     let mut values = Values::new();
     if scene == Scene::Crowded {
-        (1..=LINKS_MAX).for_each(|n| _ = play.answer_verified(&format!("203.0.{n}.1:24254"), PROBE));
+        (1..=LINKS_MAX).for_each(|n| _ = play.answer_verified(&format!("{n}.77.1.1:24254"), PROBE));
     }
     let token = if scene == Scene::Stranger { play.token(YOU) } else { play.verify(YOU) };
     values.insert("token".to_owned(), token);

@@ -29,8 +29,8 @@ const SEEK_MAX: Duration = Duration::from_secs(60);
 /// How long we wait at most while addresses that we mean to try are left.
 const SEEK_TRYING: Duration = Duration::from_secs(4);
 
-/// How long we wait at most while we know fewer than [`PEERS_FEW`]. What they know may have grown since we last asked, and
-/// one question in five is lost with its answer where a tenth of all datagrams is: several fit in a minute.
+/// How long we wait at most while we know fewer than [`PEERS_FEW`]. What they know may have grown since we last asked,
+/// and one question in five is lost with its answer where a tenth of all datagrams is: several fit in a minute.
 const SEEK_FEW: Duration = Duration::from_secs(10);
 
 /// Fewer peers than this may be a piece that is hardly connected with the rest.
