@@ -13,7 +13,7 @@ mod signals;
 mod socket;
 mod start;
 
-pub use socket::{BindError, Family, bind, native, plain};
+pub use socket::{BindError, Family, bind, native};
 
 use crate::console::{Line, Output};
 use crate::content::DirectoryStore;

@@ -4,7 +4,8 @@
 
 use super::Failure;
 use super::options::Arguments;
-use cjp2p_node::event_loop::{bind, native, plain};
+use cjp2p_node::event_loop::{bind, native};
+use cjp2p_node::peers::address::plain;
 use cjp2p_node::request::peer_address;
 use cjp2p_node::wire::{DATAGRAM_MAX_BYTES, Message, PORT, decode};
 use serde_json::value::RawValue;

@@ -4,10 +4,11 @@
 //! system writes IPv4 addresses as `::ffff:192.0.2.1`; nobody outside of this file ever sees that form. What cannot be
 //! sent is dropped and counted, as the network would drop it.
 
+use crate::peers::address::plain;
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// How much the system may keep for us while we are busy: about 500 of the largest datagrams usually seen, or 20 ms of
 /// a flood. The system may give less.
@@ -101,17 +102,6 @@ fn open(ip: IpAddr, port: u16, family: Family) -> io::Result<(std::net::UdpSocke
     Ok((socket.into(), family))
 }
 
-/// An address as the system wrote it, in its plain form.
-pub fn plain(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
-            Some(ip) => SocketAddr::new(ip.into(), v6.port()),
-            None => SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into(),
-        },
-        SocketAddr::V4(_) => address,
-    }
-}
-
 /// An address in the form that a socket of this family wants; `None` if it cannot reach it.
 pub fn native(address: SocketAddr, family: Family) -> Option<SocketAddr> {
     match (address, family) {
@@ -171,14 +161,6 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn mapped_addresses_never_show() {
-        assert_eq!(plain(address("[::ffff:192.0.2.1]:5")), address("192.0.2.1:5"));
-        assert_eq!(plain(address("[2001:db8::1]:5")), address("[2001:db8::1]:5"));
-        assert_eq!(plain(address("192.0.2.1:5")), address("192.0.2.1:5"));
-        assert_eq!(plain(address("[fe80::1%3]:5")), address("[fe80::1%3]:5"));
     }
 
     #[test]

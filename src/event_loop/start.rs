@@ -8,13 +8,14 @@ use super::lan::Lan;
 use super::requests::PINGS_MAX;
 use super::socket::Socket;
 use super::{
-    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, plain, reachable,
+    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, reachable,
     signals,
 };
 use crate::console::start_input;
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
 use crate::node::Node;
+use crate::peers::address::plain;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
