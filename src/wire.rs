@@ -38,7 +38,7 @@ pub const HEADER_BYTES: usize = 28;
 /// next.
 pub const DEPTH_MAX: usize = 32;
 
-/// Elements read from one datagram; later ones are counted as malformed. 256 covers the smallest requests that fill
+/// Messages read from one datagram; later elements are stepped over unread and counted as malformed. 256 covers the smallest requests that fill
 /// 5,888 bytes (22 characters and a comma each).
 pub const MESSAGES_MAX: usize = 256;
 

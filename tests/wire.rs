@@ -83,6 +83,15 @@ fn counts_are_bounded_and_the_rest_is_counted_or_skipped() {
     let many = format!("[{}]", vec![r#"{"PleaseSendPeers":{}}"#; MESSAGES_MAX + 7].join(","));
     let decoded = decode(many.as_bytes()).unwrap();
     assert_eq!((decoded.messages.len(), decoded.malformed), (MESSAGES_MAX, 7));
+    // Behind the last message that is read, nothing is looked at any more, on either road.
+    for bad in ["17", r#"{"\ud800":{}}"#, "{}"] {
+        let text = format!("[{bad},{},{bad},{bad}]", vec![r#"{"PleaseSendPeers":{}}"#; MESSAGES_MAX + 7].join(","));
+        let decoded = decode(text.as_bytes()).unwrap();
+        assert_eq!((decoded.messages.len(), decoded.malformed), (MESSAGES_MAX, 10), "{bad}");
+    }
+    let ones = format!("[{}{{\"PleaseSendPeers\":{{}}}}]", "1,".repeat(30_000));
+    let decoded = decode(ones.as_bytes()).unwrap();
+    assert_eq!((decoded.messages.len(), decoded.malformed), (1, 30_000));
     let peers = vec![r#""1.2.3.4:5678""#; 3_000].join(",");
     let text = format!(r#"[{{"Peers":{{"peers":[{peers}]}}}}]"#);
     let decoded = decode(text.as_bytes()).unwrap();
