@@ -138,3 +138,23 @@ fn an_address_without_a_way_to_it_is_no_reason_to_hurry() {
     }
     assert!((10..=80).contains(&tries), "{tries} tries in an hour");
 }
+
+#[test]
+fn one_datagram_is_good_for_four_guesses_of_a_token_and_four_of_a_probe() {
+    let wrong = |name: &str, n: usize| vec![format!(r#"{{"{name}":{{"cookie":"AAAAAAAA"}}}}"#); n].join(",");
+    for (guesses, is_believed) in [(3, true), (4, false)] {
+        let mut play = Play::new();
+        let token = play.token(LIAR);
+        play.hear(LIAR, &with_token(&wrong("AlwaysReturned", guesses), &token));
+        assert_eq!(play.node.peer_count() == 1, is_believed, "after {guesses} wrong tokens");
+
+        let mut play = Play::with(Config { contacts: vec![address(LIAR)], ..Config::default() });
+        let probe = field(&play.run(Duration::from_millis(1))[0].1, "PleaseReturnThisMessage").unwrap();
+        let text = format!(r#"[{},{{"ReturnedMessage":{probe}}}]"#, wrong("ReturnedMessage", guesses));
+        play.hear(LIAR, &text);
+        assert_eq!(play.node.peer_count() == 1, is_believed, "after {guesses} wrong probes");
+    }
+    let mut play = Play::new();
+    play.hear(LIAR, &format!("[{}]", wrong("AlwaysReturned", 255)));
+    assert_eq!(play.node.counters().tokens_wrong, 255, "those that were not looked at are counted too");
+}

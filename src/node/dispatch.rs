@@ -5,7 +5,7 @@ use super::{Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
-use crate::tokens::{Owed, Proof};
+use crate::tokens::{CHECKED_MAX, Owed, Proof};
 use crate::wire::messages::Unknown;
 use crate::wire::{Message, decode};
 use std::net::SocketAddr;
@@ -20,6 +20,14 @@ pub(super) struct Sender {
     pub(super) asks_for: Option<Owed>,
     /// Whether it was verified for the first time by this datagram.
     pub(super) is_new: bool,
+    /// How many probes this datagram has returned so far.
+    pub(super) returned_probes: usize,
+}
+
+/// Counts one more token of a kind; whether it is still to be checked.
+pub(super) fn within(count: &mut usize) -> bool {
+    *count += 1;
+    *count <= CHECKED_MAX
 }
 
 impl Sender {
@@ -57,21 +65,27 @@ impl<S: Store> Node<S> {
 
     /// Reads the tokens of a datagram. `None` if it is one of our own that came back to us.
     fn identify(&mut self, now: Time, from: SocketAddr, messages: &[Message<'_>]) -> Option<Sender> {
-        let mut sender = Sender { address: from, proof: None, asks_for: None, is_new: false };
+        let mut sender = Sender { address: from, proof: None, asks_for: None, is_new: false, returned_probes: 0 };
+        let (mut returned, mut asked, mut probes) = (0, 0, 0);
         for message in messages {
             match message {
-                Message::AlwaysReturned(token) => match self.issuer.check(from, token.0) {
-                    None => self.counters.tokens_wrong += 1,
+                Message::AlwaysReturned(token) => {
+                    let proof = within(&mut returned).then(|| self.issuer.check(from, token.0)).flatten();
+                    self.counters.tokens_wrong += u64::from(proof.is_none());
                     // A wrong or ageing token beside the right one takes nothing away.
-                    proof => sender.proof = if sender.proof == Some(Proof::Current) { sender.proof } else { proof },
-                },
-                Message::PleaseAlwaysReturnThisMessage(token) => {
+                    sender.proof = sender.proof.filter(|proof| *proof == Proof::Current).or(proof).or(sender.proof);
+                }
+                Message::PleaseAlwaysReturnThisMessage(token) if within(&mut asked) => {
                     if self.issuer.check(from, token.0).is_some() {
                         return None;
                     }
                     sender.asks_for = Owed::new(token.0).or(sender.asks_for);
                 }
-                Message::PleaseReturnThisMessage(probe) if self.issuer.own_probe(probe.0).is_some() => return None,
+                Message::PleaseReturnThisMessage(probe) if within(&mut probes) => {
+                    if self.issuer.own_probe(probe.0).is_some() {
+                        return None;
+                    }
+                }
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@
 //!
 //! An address is believed when it returns our token, or the cookie of a probe we sent to it and to nobody else.
 
-use super::dispatch::Sender;
+use super::dispatch::{Sender, within};
 use super::notes::Note;
 use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
@@ -248,7 +248,8 @@ impl<S: Store> Node<S> {
     /// A probe came home, or something that looks like one.
     pub(super) fn take_returned_probe(&mut self, now: Time, sender: &mut Sender, payload: &RawValue) {
         let address = sender.address;
-        let Some(cookie) = self.issuer.own_probe(payload) else {
+        let is_checked = within(&mut sender.returned_probes);
+        let Some(cookie) = is_checked.then(|| self.issuer.own_probe(payload)).flatten() else {
             self.counters.tokens_wrong += 1;
             return;
         };
