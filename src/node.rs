@@ -8,6 +8,7 @@
 //! - `peering`: making contact and believing,
 //! - `naming`: telling peers of one another,
 //! - `notes`: writing to a peer unasked,
+//! - `provoked`: how much of that others can make us do,
 //! - `upkeep`: what the passing of time brings,
 //! - `chat` and `serve`: the two services built on top.
 //!
@@ -19,6 +20,7 @@ mod interface;
 mod naming;
 mod notes;
 mod peering;
+mod provoked;
 mod reply;
 mod serve;
 mod upkeep;
@@ -34,9 +36,11 @@ use crate::peers::anchors::Anchors;
 use crate::peers::contacts::Contacts;
 use crate::peers::heard::HeardTable;
 use crate::peers::links::Links;
+use crate::rate::Limiter;
 use crate::time::Time;
 use crate::tokens::Issuer;
 use chat::ChatRoom;
+use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
@@ -57,12 +61,13 @@ pub struct Node<S> {
     rng: StdRng,
     issuer: Issuer,
     budget: ReplyBudget,
-    contacts: Contacts,
+    provoked: Provoked,
+    /// Strangers that are written down to be tried later.
+    strangers: Limiter,
     peers: PeerTable,
     heard: HeardTable,
     links: Links,
     anchors: Anchors,
-    limits: peering::Limits,
     is_hungry: bool,
     chat: ChatRoom,
     shelf: Shelf,
@@ -83,12 +88,12 @@ impl<S: Store> Node<S> {
         Node {
             issuer: Issuer::new(now, &mut rng),
             budget: ReplyBudget::new(Key::new(&mut rng)),
-            contacts: Contacts::new(Key::new(&mut rng)),
+            provoked: Provoked::new(Key::new(&mut rng), Contacts::new(Key::new(&mut rng))),
+            strangers: Limiter::default(),
             peers: PeerTable::new(Key::new(&mut rng)),
             heard: HeardTable::new(Key::new(&mut rng)),
             links: Links::default(),
             anchors: peering::anchors_of(&config),
-            limits: peering::Limits::default(),
             is_hungry: true,
             chat: ChatRoom::new(Key::new(&mut rng)),
             shelf: Shelf::default(),

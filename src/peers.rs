@@ -91,8 +91,6 @@ pub struct Peer {
     pub introduced: Option<Time>,
     /// When it last said that it has enough neighbours.
     pub declined: Option<Time>,
-    /// When we last wrote to it because it changed its token.
-    pub followed_up: Option<Time>,
 }
 
 impl Peer {
@@ -108,7 +106,6 @@ impl Peer {
             asked: None,
             introduced: None,
             declined: None,
-            followed_up: None,
         }
     }
 

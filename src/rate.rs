@@ -22,12 +22,16 @@ pub struct Limiter {
 }
 
 impl Limiter {
+    /// Whether one more event would be within the rate.
+    pub fn is_within(&self, now: Time, rate: Rate) -> bool {
+        self.due.since(now) <= rate.interval * rate.burst.saturating_sub(1)
+    }
+
     /// True, and counted, if one more event is within the rate.
     pub fn allow(&mut self, now: Time, rate: Rate) -> bool {
-        let due = self.due.max(now);
-        let is_within = due.since(now) <= rate.interval * rate.burst.saturating_sub(1);
+        let is_within = self.is_within(now, rate);
         if is_within {
-            self.due = due + rate.interval;
+            self.due = self.due.max(now) + rate.interval;
         }
         is_within
     }

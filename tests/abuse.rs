@@ -158,3 +158,42 @@ fn one_datagram_is_good_for_four_guesses_of_a_token_and_four_of_a_probe() {
     play.hear(LIAR, &format!("[{}]", wrong("AlwaysReturned", 255)));
     assert_eq!(play.node.counters().tokens_wrong, 255, "those that were not looked at are counted too");
 }
+
+#[test]
+fn a_peer_that_all_others_are_told_of_is_introduced_to_few_of_them() {
+    let mut play = Play::new();
+    let victim = "9.9.9.9:24254";
+    let asks = |text: &str, token: &str| with_token(&format!(r#"{text},{{"PleaseAlwaysReturnThisMessage":7}}"#), token);
+    let of_victim = play.verify(victim);
+    let askers: Vec<_> = (1..=30).map(|n| format!("{n}.77.1.1:24254")).collect();
+    let tokens: Vec<_> = askers.iter().map(|asker| play.verify(asker)).collect();
+    let mut to_victim = Vec::new();
+    for second in 0..600_u64 {
+        if second % 60 == 0 {
+            play.hear(victim, &asks(r#"{"NoSuchMessage":{}}"#, &of_victim));
+        }
+        for (asker, token) in askers.iter().zip(&tokens).skip(second as usize % 10).step_by(10) {
+            let sent = play.hear(asker, &with_token(r#"{"PleaseSendPeers":{}}"#, token));
+            to_victim.extend(sent.iter().filter(|(to, _)| *to == address(victim)).map(|_| second));
+        }
+        play.wait(Duration::from_secs(1));
+    }
+    assert!((10..=68).contains(&to_victim.len()), "{} introductions in ten minutes", to_victim.len());
+    let first_minute = to_victim.iter().filter(|second| **second < 60).count();
+    assert!(first_minute <= 14, "{first_minute} in the first minute");
+}
+
+#[test]
+fn forging_the_tokens_of_all_our_peers_makes_us_write_to_few_of_them() {
+    let mut play = Play::new();
+    let peers: Vec<_> = (1..=200).map(|n| format!("{n}.77.1.1:24254")).collect();
+    peers.iter().for_each(|peer| _ = play.verify(peer));
+    let mut sent = 0;
+    for second in 0..60 {
+        for peer in &peers {
+            sent += play.hear(peer, &format!(r#"[{{"PleaseAlwaysReturnThisMessage":{second}}}]"#)).len();
+        }
+        play.wait(Duration::from_secs(1));
+    }
+    assert!((100..=16 + 4 * 60).contains(&sent), "{sent} datagrams in a minute");
+}

@@ -8,8 +8,7 @@ use super::lan::Lan;
 use super::requests::PINGS_MAX;
 use super::socket::Socket;
 use super::{
-    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, reachable,
-    signals,
+    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, reachable, signals,
 };
 use crate::console::start_input;
 use crate::content::DirectoryStore;

@@ -6,12 +6,12 @@
 use super::Node;
 use super::dispatch::Sender;
 use super::notes::Note;
+use super::provoked::Kind;
 use super::reply::Reply;
 use crate::content::Store;
 use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
 use crate::peers::heard::Source;
 use crate::peers::{AddressText, Peer};
-use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Text};
@@ -20,15 +20,6 @@ use std::time::Duration;
 
 /// The most addresses in one `Peers`: what the wild sends.
 pub const PEERS_ANSWER_MAX: usize = 46;
-
-/// What introductions, and strangers whose handshake is incomplete, make a settled node undertake.
-const FOLLOW_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
-
-/// Known peers that are tried as neighbours because somebody named them.
-const TRIAL_RATE: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
-
-/// Introductions that we make.
-const INTRODUCE_RATE: Rate = Rate { burst: 32, interval: Duration::from_millis(125) };
 
 /// How many of the peers handed to an asker are told of it: about as many as it will try at once.
 const INTRODUCTIONS_PER_ANSWER: usize = 4;
@@ -86,9 +77,11 @@ impl<S: Store> Node<S> {
         if let Some(declined) = self.peers.get(address).map(|peer| peer.declined) {
             // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
             let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
-            let is_useful = is_prompt && self.wants_links() || is_introduction && self.may_follow(now);
-            let is_new = !self.links.contains(address);
-            if is_useful && is_new && !is_refused && self.limits.trial.allow(now, TRIAL_RATE) {
+            if is_refused || self.links.contains(address) {
+                return;
+            }
+            let is_useful = is_prompt && self.wants_links() || is_introduction && self.may_follow(now, address);
+            if is_useful && self.provoked.may_provoke(now, Kind::Trial, address) {
                 self.try_link(now, address, self.wants_links(), Note::default());
             }
             return;
@@ -97,21 +90,21 @@ impl<S: Store> Node<S> {
             return;
         }
         // Who could not be kept is not worth a datagram, least of all again and again.
-        let is_worth_it = self.peers.has_room_for(address) && self.contacts.may_contact(now, address);
+        let is_worth_it = self.peers.has_room_for(address) && self.provoked.contacts.may_contact(now, address);
         if !is_worth_it || !self.heard.insert(now, address, source) {
             self.counters.addresses_ignored += 1;
             return;
         }
         self.note_progress(now);
         let is_useful = is_prompt && (self.is_hungry() || self.wants_links());
-        if is_useful || is_introduction && self.may_follow(now) {
+        if is_useful || is_introduction && self.may_follow(now, address) {
             self.contact(now, address);
         }
     }
 
     /// Whether a node that needs nobody may follow up on somebody it did not look for.
-    pub(super) fn may_follow(&mut self, now: Time) -> bool {
-        self.limits.follow.allow(now, FOLLOW_RATE)
+    pub(super) fn may_follow(&mut self, now: Time, address: SocketAddr) -> bool {
+        self.provoked.may_provoke(now, Kind::Follow, address)
     }
 
     /// Answers `PleaseSendPeers` with verified peers that make sense to the asker, those in reach first.
@@ -154,7 +147,8 @@ impl<S: Store> Node<S> {
         for address in to {
             // Without its token it would not believe us.
             let owes = self.peers.get(*address).is_some_and(|peer| peer.owed.is_some());
-            if owes && makes_sense_to(asker, *address) && self.limits.introduce.allow(now, INTRODUCE_RATE) {
+            let is_welcome = owes && makes_sense_to(asker, *address);
+            if is_welcome && self.provoked.may_provoke(now, Kind::Introduction, *address) {
                 let mut writer = Writer::default();
                 let payload = [br#"{"peers":[""#, text.as_bytes(), br#""]}"#].concat();
                 writer.push_raw("Peers", &String::from_utf8_lossy(&payload), DATAGRAM_SEND_MAX_BYTES);

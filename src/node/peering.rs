@@ -11,6 +11,7 @@
 
 use super::dispatch::{Sender, within};
 use super::notes::Note;
+use super::provoked::Kind;
 use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
@@ -18,7 +19,7 @@ use crate::peers::address::{Scope, is_possible, plain, scope};
 use crate::peers::anchors::Anchors;
 use crate::peers::heard::Source;
 use crate::peers::links::LINKS_LOW;
-use crate::rate::{Limiter, Rate};
+use crate::rate::Rate;
 use crate::time::Time;
 use crate::tokens::{Cookie, TOKEN_CHARS};
 use crate::wire::encode::Writer;
@@ -39,29 +40,8 @@ pub const PEERS_LOW: usize = 10;
 /// How many peers we save, and so remember.
 pub const PEERS_SAVED_MAX: usize = 256;
 
-/// First contacts of our own, whoever named the address.
-const CONTACT_RATE: Rate = Rate { burst: 16, interval: Duration::from_millis(100) };
-
-/// Answers to strangers who knock with nothing but their token.
-const KNOCK_RATE: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
-
 /// Strangers who asked something and are written down, in case our answer gets lost. Writing down costs no datagram.
 const STRANGER_RATE: Rate = Rate { burst: 64, interval: Duration::from_millis(50) };
-
-/// A peer that keeps changing its token is written to no more often than this.
-const TOKEN_PAUSE: Duration = Duration::from_secs(5);
-
-/// The limits on what others can make us send, over all addresses.
-#[derive(Debug, Default)]
-pub(super) struct Limits {
-    pub(super) contact: Limiter,
-    pub(super) knock: Limiter,
-    pub(super) follow: Limiter,
-    pub(super) trial: Limiter,
-    /// Strangers that are written down to be tried later.
-    stranger: Limiter,
-    pub(super) introduce: Limiter,
-}
 
 /// The addresses a node is told of at its birth.
 pub(super) fn anchors_of(config: &Config) -> Anchors {
@@ -116,7 +96,7 @@ impl<S: Store> Node<S> {
             self.links.heard(now, address);
             return false;
         }
-        self.contacts.forgive(address);
+        self.provoked.contacts.forgive(address);
         let heard = self.heard.remove(address);
         let is_new = self.peers.insert(now, address, &mut self.rng);
         if is_new {
@@ -131,11 +111,11 @@ impl<S: Store> Node<S> {
         is_new
     }
 
-    /// Tries an address we have heard of, if `contacts` allows it. The tries are also the handshake's retries.
+    /// Tries an address we have heard of, if it may be written to. The tries are also the handshake's retries.
     pub(super) fn contact(&mut self, now: Time, address: SocketAddr) -> bool {
-        let may = self.contacts.may_contact(now, address) && self.limits.contact.allow(now, CONTACT_RATE);
-        let Some(heard) = self.heard.get_mut(address).filter(|_| may) else { return false };
-        if heard.source != Source::Configuration && !self.contacts.may_visit(now, address) {
+        let Some(heard) = self.heard.get_mut(address) else { return false };
+        let kind = if heard.source == Source::Configuration { Kind::Wish } else { Kind::Contact };
+        if !self.provoked.may_provoke(now, kind, address) {
             return false;
         }
         heard.is_unsent = false;
@@ -146,7 +126,6 @@ impl<S: Store> Node<S> {
         let owed = heard.owed.clone();
         // Who was introduced to us while we know enough is asked for nothing; to others it is what earns us an answer.
         let asks_for_peers = !matches!(heard.source, Source::Peer(_)) || self.is_hungry();
-        self.contacts.book(now, address);
         let mut writer = Writer::default();
         let limit = DATAGRAM_SEND_MAX_BYTES;
         if asks_for_peers {
@@ -166,7 +145,7 @@ impl<S: Store> Node<S> {
         let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
         let carries = |cookie: Cookie| transmit.payload.windows(TOKEN_CHARS).any(|part| part == cookie.as_bytes());
         if probe.is_some_and(carries) {
-            self.contacts.unbook(address);
+            self.provoked.contacts.unbook(address);
             self.heard.unsent(address);
         }
     }
@@ -190,10 +169,8 @@ impl<S: Store> Node<S> {
         if sender.asks_for.is_none() {
             return;
         }
-        if let Some(peer) = self.peers.get_mut(address) {
-            let is_rested = peer.followed_up.is_none_or(|last| now.since(last) >= TOKEN_PAUSE);
-            if is_changed && is_rested && !is_answered {
-                peer.followed_up = Some(now);
+        if self.peers.get(address).is_some() {
+            if is_changed && !is_answered && self.provoked.may_provoke(now, Kind::Token, address) {
                 self.write_to(now, address, Note { probes: true, gives_token: true, ..Note::default() });
             }
         } else if self.heard.contains(address) {
@@ -203,7 +180,7 @@ impl<S: Store> Node<S> {
         } else if !is_answered {
             self.answer_knock(now, sender);
         } else if self.peers.has_room_for(address)
-            && self.limits.stranger.allow(now, STRANGER_RATE)
+            && self.strangers.allow(now, STRANGER_RATE)
             && self.heard.insert_latest(now, address)
         {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
@@ -215,8 +192,10 @@ impl<S: Store> Node<S> {
     /// A stranger knocked with nothing but its token. The answer is a contact like any other, only rarer.
     fn answer_knock(&mut self, now: Time, sender: &Sender) {
         let address = sender.address;
-        let may = self.contacts.may_answer_knock(now, address) && self.limits.knock.allow(now, KNOCK_RATE);
-        if may && self.peers.has_room_for(address) && self.heard.insert_latest(now, address) {
+        if self.peers.has_room_for(address)
+            && self.provoked.may_provoke(now, Kind::Knock, address)
+            && self.heard.insert_latest(now, address)
+        {
             self.keep_token(sender);
             self.contact(now, address);
         }

@@ -7,6 +7,7 @@
 use super::naming::DECLINED_FOR;
 use super::notes::Note;
 use super::peering::PEERS_SAVED_MAX;
+use super::provoked::Kind;
 use super::{Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::FORGET_AFTER;
@@ -269,7 +270,7 @@ impl<S: Store> Node<S> {
         let is_hungry = self.is_hungry();
         for (address, is_remembered) in self.anchors.iter() {
             let is_wanted = is_hungry || !is_remembered;
-            if is_wanted && self.peers.get(address).is_none() && self.contacts.may_contact(now, address) {
+            if is_wanted && self.peers.get(address).is_none() && self.provoked.contacts.may_contact(now, address) {
                 self.heard.insert(now, address, Source::Configuration);
             }
         }
@@ -282,8 +283,9 @@ impl<S: Store> Node<S> {
 
     /// Whether an address that we were given, or that wrote to us, still has tries before it.
     fn has_untried(&self, now: Time) -> bool {
-        let is_untried =
-            |heard: &Heard| heard.is_urgent() && !heard.is_unsent && self.contacts.may_contact(now, heard.address);
+        let is_untried = |heard: &Heard| {
+            heard.is_urgent() && !heard.is_unsent && self.provoked.contacts.may_contact(now, heard.address)
+        };
         self.heard.iter().any(is_untried)
     }
 
@@ -295,7 +297,7 @@ impl<S: Store> Node<S> {
             .heard
             .iter()
             .filter(|heard| is_needed || heard.is_urgent())
-            .filter(|heard| heard.is_due(now) && self.contacts.may_contact(now, heard.address))
+            .filter(|heard| heard.is_due(now) && self.provoked.contacts.may_contact(now, heard.address))
             .map(|heard| (heard.source, 0_u32, heard.address))
             .collect();
         for entry in &mut due {
@@ -304,7 +306,7 @@ impl<S: Store> Node<S> {
         due.sort();
         for (source, _, address) in due.into_iter().take(most) {
             // Anybody can forge a source; those that want something from us get no more than a trickle.
-            if is_needed || source != Source::Itself || self.may_follow(now) {
+            if is_needed || source != Source::Itself || self.may_follow(now, address) {
                 self.contact(now, address);
             }
         }
@@ -336,7 +338,7 @@ impl<S: Store> Node<S> {
             0 => self.peers.sample(1, &mut self.rng).next().map(|peer| peer.address),
             count => neighbours.get(self.rng.random_range(0..count)).copied(),
         };
-        if let Some(address) = somebody {
+        if let Some(address) = somebody.filter(|address| self.provoked.may_provoke(now, Kind::Question, *address)) {
             self.timers.ask = now + SEEK_POLITE;
             self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
         }

@@ -1,0 +1,198 @@
+//! What a datagram of one can make us send to another, and how much of it: all such limits in one place.
+//!
+//! Anybody can forge a source, name an address, or ask to be introduced, and each makes us write to somebody who did
+//! not ask. So whatever is sent for such a reason asks [`Provoked::may_provoke`] first, and that knows two bounds for
+//! each kind: one for the recipient, whoever and however many provoke it, and one for all recipients together.
+//!
+//! | kind | how it is provoked | what the recipient gets | one recipient | all together |
+//! | --- | --- | --- | --- | --- |
+//! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an hour; its host 16, then 1 in 60 s | 16, then 10 in 1 s |
+//! | [`Kind::Wish`] | the user named it | the same | 5 in a minute, 12 in an hour | shared with `Contact` |
+//! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s | 16, then 4 in 1 s |
+//! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s |
+//! | [`Kind::Trial`] | a peer was named | up to 3 probes | 2, then 1 in 60 s | 8, then 1 in 1 s |
+//! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s |
+//! | [`Kind::Token`] | a peer seems to have changed its token | a probe with tokens | 1 in 5 s | 16, then 4 in 1 s |
+//! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
+//!
+//! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
+//! own timers do at their own pace, whatever arrives: probing neighbours, calling into the local network, and trying
+//! at most three known peers in one look, of which each becomes a neighbour or is forgotten.
+
+use crate::hash::Key;
+use crate::peers::contacts::Contacts;
+use crate::rate::{Limiter, Rate};
+use crate::time::Time;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Limits of single recipients; those that collide share one, which makes us more reserved. 32 KiB. At the full pace
+/// of all kinds some 200 of them are in use at a time.
+pub(super) const RECIPIENTS: usize = 4_096;
+
+/// First contacts: a look at many names at once, then ten a second, which is 1 KB a second.
+const CONTACT_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(100) };
+
+/// Strangers who knock with nothing but their token: rarer than contacts, so that they never use those up.
+const KNOCK_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
+
+/// What introductions, and strangers whose handshake is incomplete, make a settled node undertake.
+const FOLLOW_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(2) };
+
+/// Known peers that are tried as neighbours because somebody named them: one more than the six neighbours we want, and
+/// one again.
+const TRIAL_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
+
+/// A peer that failed a trial is forgotten and one that passed it is a neighbour; it is let go of after half a minute
+/// at the earliest.
+const TRIAL_ONE: Rate = Rate { burst: 2, interval: Duration::from_secs(60) };
+
+/// Introductions that we make: four for each of the two askers that a busy node has in a second.
+const INTRODUCTION_ALL: Rate = Rate { burst: 32, interval: Duration::from_millis(125) };
+
+/// A peer that many newcomers are told of is told of two askers' worth of introductions at once, and then no more often
+/// than an asker is introduced.
+const INTRODUCTION_ONE: Rate = Rate { burst: 8, interval: Duration::from_secs(10) };
+
+/// As many peers may restart at once as strangers may knock.
+const TOKEN_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
+
+/// A peer that keeps changing its token is written to no more often than this.
+const TOKEN_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
+
+/// A node looks for peers no more often than once a second.
+const QUESTION_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
+
+/// While a swarm grows its only known peer has news every second, and a question may get lost; later news keeps.
+const QUESTION_ONE: Rate = Rate { burst: 8, interval: Duration::from_secs(5) };
+
+/// Why somebody is written to who did not ask; the table above says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Contact,
+    Wish,
+    Knock,
+    Follow,
+    Trial,
+    Introduction,
+    Token,
+    Question,
+}
+
+/// How many kinds there are.
+const KINDS: usize = Kind::Question as usize + 1;
+
+impl Kind {
+    /// What may go out to all recipients together.
+    fn all(self) -> Rate {
+        match self {
+            Kind::Contact | Kind::Wish => CONTACT_ALL,
+            Kind::Knock => KNOCK_ALL,
+            Kind::Follow => FOLLOW_ALL,
+            Kind::Trial => TRIAL_ALL,
+            Kind::Introduction => INTRODUCTION_ALL,
+            Kind::Token => TOKEN_ALL,
+            Kind::Question => QUESTION_ALL,
+        }
+    }
+
+    /// What one recipient may be sent, unless [`Contacts`] decide that.
+    fn one(self) -> Option<Rate> {
+        match self {
+            Kind::Contact | Kind::Wish | Kind::Knock | Kind::Follow => None,
+            Kind::Trial => Some(TRIAL_ONE),
+            Kind::Introduction => Some(INTRODUCTION_ONE),
+            Kind::Token => Some(TOKEN_ONE),
+            Kind::Question => Some(QUESTION_ONE),
+        }
+    }
+
+    /// The place of its common limit: a wish and a contact are the same thing on the wire.
+    fn place(self) -> usize {
+        if self == Kind::Wish { Kind::Contact as usize } else { self as usize }
+    }
+}
+
+/// What was provoked so far.
+#[derive(Debug)]
+pub(super) struct Provoked {
+    key: Key,
+    all: [Limiter; KINDS],
+    recipients: Vec<Limiter>,
+    /// The accounts of addresses that have not answered.
+    pub(super) contacts: Contacts,
+}
+
+impl Provoked {
+    /// Nothing yet.
+    pub(super) fn new(key: Key, contacts: Contacts) -> Provoked {
+        Provoked { key, all: Default::default(), recipients: vec![Limiter::default(); RECIPIENTS], contacts }
+    }
+
+    /// Whether something of this kind may be sent to a recipient now; if so, it is counted. A refused one counts
+    /// nowhere, so that a crowd of attempts at one recipient uses up nothing of the others'.
+    pub(super) fn may_provoke(&mut self, now: Time, kind: Kind, to: SocketAddr) -> bool {
+        let recipient = self.key.address(kind as u8, to) as usize % RECIPIENTS;
+        let is_within = match kind {
+            Kind::Contact | Kind::Wish => self.contacts.may_contact(now, to),
+            Kind::Knock => self.contacts.may_answer_knock(now, to),
+            _ => kind.one().is_none_or(|rate| self.recipients[recipient].is_within(now, rate)),
+        };
+        if !is_within || !self.all[kind.place()].is_within(now, kind.all()) {
+            return false;
+        }
+        match kind {
+            Kind::Contact if !self.contacts.may_visit(now, to) => return false,
+            Kind::Contact | Kind::Wish => self.contacts.book(now, to),
+            _ => {}
+        }
+        if let Some(rate) = kind.one() {
+            self.recipients[recipient].allow(now, rate);
+        }
+        self.all[kind.place()].allow(now, kind.all())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    /// How often each of `recipients` may be provoked in ten minutes of two attempts a second.
+    fn in_ten_minutes(kind: Kind, recipients: u8) -> Vec<usize> {
+        let mut rng = StdRng::from_seed([9; 32]);
+        let mut provoked = Provoked::new(Key::new(&mut rng), Contacts::new(Key::new(&mut rng)));
+        let mut counts = vec![0; usize::from(recipients)];
+        for half in 0..1_200_u64 {
+            let now = Time::from_micros(1_000_000 + half * 500_000);
+            for recipient in 0..recipients {
+                let to = SocketAddr::from(([8, recipient, 8, 8], 24_254));
+                counts[usize::from(recipient)] += usize::from(provoked.may_provoke(now, kind, to));
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn each_recipient_and_all_together_get_what_the_table_says() {
+        for (kind, one, all) in [
+            (Kind::Contact, 6, 6_016),
+            (Kind::Wish, 6, 6_016),
+            (Kind::Trial, 12, 608),
+            (Kind::Introduction, 68, 4_832),
+            (Kind::Token, 120, 2_416),
+            (Kind::Question, 128, 608),
+        ] {
+            let alone = in_ten_minutes(kind, 1)[0];
+            assert!((one - 2..=one).contains(&alone), "{kind:?}: {alone} to one recipient");
+            let together = in_ten_minutes(kind, 150);
+            assert!(together.iter().all(|count| *count <= one), "{kind:?}: {together:?}");
+            assert!(together.iter().sum::<usize>() <= all, "{kind:?}: {together:?}");
+        }
+        for (kind, all) in [(Kind::Knock, 2_416), (Kind::Follow, 308)] {
+            let together: usize = in_ten_minutes(kind, 150).into_iter().sum();
+            assert!((all - 5..=all).contains(&together), "{kind:?}: {together} together");
+        }
+    }
+}
