@@ -29,7 +29,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many verified peers are known at most: 20,480 local and 4,096 more, so that a full local network never keeps the
-/// world out. Under 12 MB when full, with every peer owed the longest token.
+/// world out. Under 12 MB when full with every peer owed the longest token, and 4 MB more if somebody forges a change
+/// of every one of them.
 pub const VERIFIED_MAX: usize = 24_576;
 
 /// How many of them may be in loopback, link and private networks: a whole swarm on one machine or in one building.
@@ -64,6 +65,8 @@ pub struct Probe {
     pub sent: Time,
     /// Whether somebody waits for the result.
     pub is_wanted: bool,
+    /// Whether it travels with the peer's candidate token instead of the proven one.
+    pub is_follow_up: bool,
 }
 
 /// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line,
@@ -81,6 +84,9 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The token it asked us to return.
     pub owed: Option<Owed>,
+    /// Another that somebody asked for in its name, without proof; the latest. Kept until the peer proves one or the
+    /// other.
+    pub candidate: Option<Owed>,
     /// The smoothed round-trip time, by RFC 6298's weights.
     pub round_trip: Option<Duration>,
     /// The probe that is on its way.
@@ -101,6 +107,7 @@ impl Peer {
             scope: scope(address.ip()),
             heard: now,
             owed: None,
+            candidate: None,
             round_trip: None,
             probe: None,
             asked: None,
@@ -322,12 +329,18 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_fills_four_cache_lines_and_no_more() {
+        assert_eq!(size_of::<Peer>(), 4 * 64);
+    }
+
+    #[test]
     fn only_the_probe_on_its_way_measures_and_only_once() {
         let mut rng = StdRng::from_seed([8; 32]);
         let issuer = crate::tokens::Issuer::new(Time::default(), &mut rng);
         let (mine, other) = (issuer.probe(&mut rng), issuer.probe(&mut rng));
         let mut peer = Peer::new(Time::default(), "192.0.2.1:24254".parse().unwrap());
-        peer.probe = Some(Probe { cookie: mine, sent: Time::from_micros(1_000), is_wanted: false });
+        peer.probe =
+            Some(Probe { cookie: mine, sent: Time::from_micros(1_000), is_wanted: false, is_follow_up: false });
         assert!(peer.probe_returned(Time::from_micros(2_000), other).is_none());
         assert!(peer.probe_returned(Time::from_micros(4_000), mine).is_some());
         assert!(peer.probe_returned(Time::from_micros(9_000), mine).is_none());

@@ -38,8 +38,8 @@ pub const HEADER_BYTES: usize = 28;
 /// next.
 pub const DEPTH_MAX: usize = 32;
 
-/// Messages read from one datagram; later elements are stepped over unread and counted as malformed. 256 covers the smallest requests that fill
-/// 5,888 bytes (22 characters and a comma each).
+/// Messages read from one datagram; later elements are stepped over unread and counted as malformed. 256 covers the
+/// smallest requests that fill 5,888 bytes (22 characters and a comma each).
 pub const MESSAGES_MAX: usize = 256;
 
 /// Entries read from one list inside a payload; later ones are skipped. The wild sends up to 72.

@@ -22,6 +22,10 @@ pub(super) struct Sender {
     pub(super) is_new: bool,
     /// How many probes this datagram has returned so far.
     pub(super) returned_probes: usize,
+    /// Whether one of them was sent to this address alone and is on its way no more: as good a proof as our token.
+    pub(super) is_reader: bool,
+    /// Whether that one was sent with the token that the peer seems to have changed to.
+    pub(super) was_followed_up: bool,
 }
 
 /// Counts one more token of a kind; whether it is still to be checked.
@@ -31,8 +35,26 @@ pub(super) fn within(count: &mut usize) -> bool {
 }
 
 impl Sender {
+    /// A sender of whose datagram nothing has been read.
+    fn unproven(address: SocketAddr) -> Sender {
+        Sender {
+            address,
+            proof: None,
+            asks_for: None,
+            is_new: false,
+            returned_probes: 0,
+            is_reader: false,
+            was_followed_up: false,
+        }
+    }
+
     pub(super) fn is_verified(&self) -> bool {
         self.proof.is_some()
+    }
+
+    /// Whether the datagram shows that its sender reads what is sent to its address.
+    fn is_proven(&self) -> bool {
+        self.is_verified() || self.is_reader
     }
 }
 
@@ -65,7 +87,7 @@ impl<S: Store> Node<S> {
 
     /// Reads the tokens of a datagram. `None` if it is one of our own that came back to us.
     fn identify(&mut self, now: Time, from: SocketAddr, messages: &[Message<'_>]) -> Option<Sender> {
-        let mut sender = Sender { address: from, proof: None, asks_for: None, is_new: false, returned_probes: 0 };
+        let mut sender = Sender::unproven(from);
         let (mut returned, mut asked, mut probes) = (0, 0, 0);
         for message in messages {
             match message {
@@ -169,17 +191,37 @@ impl<S: Store> Node<S> {
     }
 
     /// Writes down which token we owe to a peer or to an address we are trying. Says whether it is a new one.
+    ///
+    /// Anybody can forge a datagram that asks for another token in the name of a peer. So what an unproven one asks for
+    /// is a candidate, kept beside the proven token until the peer itself asks for it, or answers the datagram that
+    /// returned the candidate and has nothing to ask: a peer to which it is wrong asks for the right one.
     pub(super) fn keep_token(&mut self, sender: &Sender) -> bool {
-        let Some(token) = &sender.asks_for else { return false };
-        let place = match self.peers.get_mut(sender.address) {
-            Some(peer) => &mut peer.owed,
-            None => match self.heard.get_mut(sender.address) {
-                Some(heard) => &mut heard.owed,
-                None => return false,
-            },
+        let Some(peer) = self.peers.get_mut(sender.address) else {
+            let Some(token) = &sender.asks_for else { return false };
+            let heard = self.heard.get_mut(sender.address);
+            return heard.is_some_and(|heard| heard.owed.replace(token.clone()).as_ref() != Some(token));
         };
-        let is_changed = place.as_ref() != Some(token);
-        *place = Some(token.clone());
+        let Some(token) = sender.asks_for.clone() else {
+            if sender.was_followed_up && peer.candidate.is_some() {
+                peer.owed = peer.candidate.take();
+            }
+            return false;
+        };
+        if peer.owed.as_ref() == Some(&token) {
+            peer.candidate.take_if(|_| sender.is_proven());
+            return false;
+        }
+        if sender.is_proven() || peer.owed.is_none() {
+            peer.candidate = None;
+            peer.owed = Some(token);
+            return true;
+        }
+        let is_changed = peer.candidate.as_ref() != Some(&token);
+        if is_changed {
+            peer.candidate = Some(token);
+            // What is on its way returned another one and says nothing about this.
+            peer.probe.iter_mut().for_each(|probe| probe.is_follow_up = false);
+        }
         is_changed
     }
 }

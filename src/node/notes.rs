@@ -52,10 +52,21 @@ impl<S: Store> Node<S> {
         if note.probes {
             let cookie = self.issuer.probe(&mut self.rng);
             let is_wanted = peer.probe.is_some_and(|probe| probe.is_wanted);
-            peer.probe = Some(Probe { cookie, sent: now, is_wanted });
+            peer.probe = Some(Probe { cookie, sent: now, is_wanted, is_follow_up: false });
             writer.push_cookie("PleaseReturnThisMessage", cookie.as_bytes(), DATAGRAM_SEND_MAX_BYTES);
         }
         writer
+    }
+
+    /// Writes to a peer that seems to have changed its token, with the one it seems to have now. If it answers and asks
+    /// for no other, that is the one.
+    pub(super) fn follow_up(&mut self, now: Time, address: SocketAddr) {
+        let mut writer = self.begin_note(now, address, Note { probes: true, ..Note::default() });
+        let Some(peer) = self.peers.get_mut(address) else { return };
+        peer.probe.iter_mut().for_each(|probe| probe.is_follow_up = true);
+        push_owed(&mut writer, peer.candidate.as_ref().or(peer.owed.as_ref()), DATAGRAM_SEND_MAX_BYTES);
+        push_token(&mut writer, self.issuer.token(address), DATAGRAM_SEND_MAX_BYTES);
+        self.send(Destination::Address(address), writer.take());
     }
 
     /// Adds the tokens to a note and sends it. Ours is added if wanted, or if the peer cannot know the current one.

@@ -171,7 +171,7 @@ impl<S: Store> Node<S> {
         }
         if self.peers.get(address).is_some() {
             if is_changed && !is_answered && self.provoked.may_provoke(now, Kind::Token, address) {
-                self.write_to(now, address, Note { probes: true, gives_token: true, ..Note::default() });
+                self.follow_up(now, address);
             }
         } else if self.heard.contains(address) {
             if is_changed {
@@ -235,10 +235,13 @@ impl<S: Store> Node<S> {
         let is_contact = self.heard.get_mut(address).is_some_and(|heard| heard.probe == Some(cookie));
         if is_contact {
             // Only this address was sent this cookie, so it is as good as the token.
+            sender.is_reader = true;
             sender.is_new |= self.believe(now, address);
         } else if let Some(peer) = self.peers.get_mut(address) {
             if let Some(probe) = peer.probe_returned(now, cookie) {
                 peer.heard = now;
+                sender.is_reader = true;
+                sender.was_followed_up |= probe.is_follow_up;
                 self.links.heard(now, address);
                 if probe.is_wanted {
                     let round_trip = now.since(probe.sent);
