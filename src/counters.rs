@@ -34,7 +34,7 @@ counters! {
     elements_malformed,
     /// Messages of a kind that is not ours; passed on to local applications.
     messages_unknown,
-    /// Messages ignored because the sender was not verified.
+    /// Messages ignored because the sender was not verified, or was none of the peers we have room for.
     messages_unverified,
     /// Messages ignored because the sender or the node as a whole had too many.
     messages_over_rate,

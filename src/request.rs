@@ -68,7 +68,7 @@ const SPECS: &[Spec] = &[
     Spec {
         name: "/ignore",
         arguments: "IP",
-        help: "show nothing more from an IP address",
+        help: "show nothing more from an IP address (of IPv6, from its /64)",
         parse: |rest| ip_address(rest).map(Request::Ignore),
     },
     Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },

@@ -1,6 +1,7 @@
 //! Lines of text between people, and the two questions a node answers itself: `/ping` and `/version`.
 //!
-//! Only verified senders are heard, no sender more often than [`CHAT_RATE`], and whoever is ignored not at all. Texts
+//! Only verified peers are heard, none more often than [`CHAT_RATE`], all together no more often than [`ROOM_RATE`],
+//! and whoever is ignored not at all. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. Texts
 //! leave as they came, only cut: making them safe for a terminal is up to whoever prints them.
 
 use super::dispatch::Sender;
@@ -9,7 +10,7 @@ use super::reply::Reply;
 use super::{CommandError, Event, Node};
 use crate::content::Store;
 use crate::hash::Key;
-use crate::peers::address::plain;
+use crate::peers::address::{host, plain};
 use crate::rate::{Limiter, Rate};
 use crate::time::Time;
 use crate::wire::messages::{ChatMessage, GroupChatMessage};
@@ -24,14 +25,18 @@ pub const CHAT_MAX_BYTES: usize = 2_000;
 /// The longest name of a group, in bytes.
 pub const GROUP_MAX_BYTES: usize = 64;
 
-/// How many addresses can be ignored.
+/// How many senders can be ignored.
 pub const IGNORED_MAX: usize = 1_024;
 
 /// How many peers a line of group chat is sent to.
 pub const GROUP_PEERS_MAX: usize = 64;
 
-/// What one IP address may say: five lines at once, then one a second, which is faster than anybody reads.
+/// What one sender may say: five lines at once, then one a second, which is faster than anybody reads.
 const CHAT_RATE: Rate = Rate { burst: 5, interval: Duration::from_secs(1) };
+
+/// What all may say together: eight at once with all they have, which fills a terminal of 40 lines, then five lines a
+/// second. That is a lively room, and more than anybody follows; beyond it nobody would find a line of a friend.
+const ROOM_RATE: Rate = Rate { burst: 40, interval: Duration::from_millis(200) };
 
 /// Limits for senders; senders that collide share one. 8 KiB.
 const LIMITERS: usize = 1_024;
@@ -48,67 +53,81 @@ pub(super) struct ChatRoom {
     key: Key,
     ignored: BTreeSet<IpAddr>,
     limiters: Vec<Limiter>,
+    room: Limiter,
     seen: VecDeque<u64>,
 }
 
 impl ChatRoom {
     pub(super) fn new(key: Key) -> ChatRoom {
-        ChatRoom { key, ignored: BTreeSet::new(), limiters: vec![Limiter::default(); LIMITERS], seen: VecDeque::new() }
+        ChatRoom {
+            key,
+            ignored: BTreeSet::new(),
+            limiters: vec![Limiter::default(); LIMITERS],
+            room: Limiter::default(),
+            seen: VecDeque::new(),
+        }
     }
 
     pub(super) fn ignore(&mut self, ip: IpAddr) -> Result<(), CommandError> {
         if self.ignored.len() >= IGNORED_MAX {
             return Err(CommandError::Full);
         }
-        self.ignored.insert(ip.to_canonical());
+        self.ignored.insert(host(ip.to_canonical()));
         Ok(())
     }
 
     pub(super) fn heed(&mut self, ip: IpAddr) -> Result<(), CommandError> {
-        self.ignored.remove(&ip.to_canonical());
+        self.ignored.remove(&host(ip.to_canonical()));
         Ok(())
     }
 
     /// Whether one more line of this sender is heard.
-    fn admits(&mut self, now: Time, ip: IpAddr) -> bool {
-        let slot = self.key.address(DOMAIN_SENDER, SocketAddr::new(ip, 0)) as usize % LIMITERS;
+    fn admits(&mut self, now: Time, sender: IpAddr) -> bool {
+        let slot = self.key.address(DOMAIN_SENDER, SocketAddr::new(sender, 0)) as usize % LIMITERS;
         self.limiters[slot].allow(now, CHAT_RATE)
     }
 
-    /// True the first time a group message is seen. Without a key, the group, the time and the text identify it.
-    fn is_news(&mut self, group: &str, text: &str, unix_ms: u64) -> bool {
-        let hash = self.key.parts(DOMAIN_SEEN, &[group.as_bytes(), text.as_bytes(), &unix_ms.to_le_bytes()]);
-        if self.seen.contains(&hash) {
-            return false;
-        }
+    /// What a group message is known by. Without a key, the group, the time and the text identify it.
+    fn hash(&self, group: &str, text: &str, unix_ms: u64) -> u64 {
+        self.key.parts(DOMAIN_SEEN, &[group.as_bytes(), text.as_bytes(), &unix_ms.to_le_bytes()])
+    }
+
+    fn remember(&mut self, hash: u64) {
         if self.seen.len() >= SEEN_MAX {
             self.seen.pop_front();
         }
         self.seen.push_back(hash);
-        true
     }
 }
 
 impl<S: Store> Node<S> {
-    /// Whether a line from this sender is heard; if not, it is counted.
-    fn hears(&mut self, now: Time, sender: &Sender) -> bool {
-        let ip = sender.address.ip();
-        if !sender.is_verified() {
+    /// Whether this sender is listened to; if it says too much, or is no peer, that is counted.
+    fn listens_to(&mut self, now: Time, sender: &Sender) -> bool {
+        // Whoever has a thousand addresses in one network has few places among the peers.
+        if !sender.is_verified() || self.peers.get(sender.address).is_none() {
             self.counters.messages_unverified += 1;
             return false;
         }
-        if self.chat.ignored.contains(&ip) {
+        let speaker = host(sender.address.ip());
+        if self.chat.ignored.contains(&speaker) {
             return false;
         }
-        let is_heard = self.chat.admits(now, ip);
+        let is_heard = self.chat.admits(now, speaker);
         self.counters.messages_over_rate += u64::from(!is_heard);
         is_heard
+    }
+
+    /// Whether one more line may be shown, whoever says it; if not, it is counted.
+    fn has_room_for_line(&mut self, now: Time) -> bool {
+        let has_room = self.chat.room.allow(now, ROOM_RATE);
+        self.counters.messages_over_rate += u64::from(!has_room);
+        has_room
     }
 
     /// Takes a line of text, and answers it if it is one of the two questions.
     pub(super) fn take_chat(&mut self, now: Time, sender: &Sender, text: &str, reply: &mut Reply) {
         reply.expects_answer();
-        if !self.hears(now, sender) {
+        if !self.listens_to(now, sender) || !self.has_room_for_line(now) {
             return;
         }
         if text.starts_with("/ping") {
@@ -136,7 +155,13 @@ impl<S: Store> Node<S> {
         reply: &mut Reply,
     ) {
         reply.expects_answer();
-        if self.hears(now, sender) && self.chat.is_news(&chat.group_name, &chat.text, chat.timestamp) {
+        if !self.listens_to(now, sender) {
+            return;
+        }
+        let hash = self.chat.hash(&chat.group_name, &chat.text, chat.timestamp);
+        // What is not shown is not remembered: when it is repeated there may be room for it.
+        if !self.chat.seen.contains(&hash) && self.has_room_for_line(now) {
+            self.chat.remember(hash);
             let group = cut_to(&chat.group_name, GROUP_MAX_BYTES).to_owned();
             self.report(Event::GroupChat { from: sender.address, group, text: cut(&chat.text).to_owned() });
         }
@@ -172,7 +197,8 @@ impl<S: Store> Node<S> {
             return Err(CommandError::NobodyInReach);
         }
         // Seen by us, so that it is not reported when somebody sends it back.
-        self.chat.is_news(group, text, unix_ms);
+        let hash = self.chat.hash(group, text, unix_ms);
+        self.chat.remember(hash);
         let message = Message::GroupChatMessage(GroupChatMessage {
             group_name: group.into(),
             text: text.into(),

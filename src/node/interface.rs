@@ -60,9 +60,10 @@ pub enum Command {
     },
     /// Measure the round trip to a verified peer; answered by [`Event::RoundTrip`].
     Ping(SocketAddr),
-    /// Show no more chat from this IP address.
+    /// Show no more chat from this IP address, or from the whole /64 of a global IPv6 address, because that is
+    /// what one customer has.
     Ignore(IpAddr),
-    /// Show chat from this IP address again.
+    /// Show chat from there again.
     Heed(IpAddr),
     /// The machine woke up or its addresses changed: verify the neighbours at once.
     NetworkChanged,

@@ -70,6 +70,15 @@ pub fn network(ip: IpAddr) -> Network {
     }
 }
 
+/// All that one customer of a global network has: an IPv4 address, or an IPv6 /64, named by its first address. In
+/// narrower scopes, where a whole local network is one /64, every address is its own.
+pub fn host(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) if scope(ip) == Scope::Global => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        other => other,
+    }
+}
+
 /// Whether a peer can live at this address: one host, not a reserved or well-known place.
 pub fn is_possible(address: SocketAddr) -> bool {
     address.port() >= NAMED_PORT_MIN
@@ -122,6 +131,15 @@ mod tests {
         assert_eq!(plain(address("[::ffff:192.0.2.1]:24254")), address("192.0.2.1:24254"));
         assert_eq!(plain(address("[2001:db8::1%3]:24254")), address("[2001:db8::1]:24254"));
         assert_eq!(plain(address("[fe80::1%3]:24254")), address("[fe80::1%3]:24254"));
+    }
+
+    #[test]
+    fn an_ipv6_customer_has_a_whole_64_and_a_local_neighbour_one_address() {
+        let same = |a: &str, b: &str| host(a.parse().unwrap()) == host(b.parse().unwrap());
+        assert!(same("2001:db8:0:7::1", "2001:db8:0:7:ffff::2"));
+        assert!(!same("2001:db8:0:7::1", "2001:db8:0:8::1"));
+        assert!(!same("fe80::1", "fe80::2") && !same("fd00::1", "fd00::2"));
+        assert!(!same("203.0.113.1", "203.0.113.2"));
     }
 
     #[test]

@@ -8,11 +8,11 @@
 //! The accounts are a table of fixed size that nothing evicts. An address whose place is taken by another shares that
 //! account, so a collision makes us more reserved, never less.
 
-use super::address::{Scope, scope};
+use super::address::{Scope, host, scope};
 use crate::hash::Key;
 use crate::rate::{Limiter, Rate};
 use crate::time::Time;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many accounts there are: 16 bytes each, 256 KiB together, touched only as addresses are tried. A node that tries
@@ -72,17 +72,13 @@ impl Contacts {
         self.is_within(now, address, KNOCK_BURST)
     }
 
-    /// Whether the host at `address` may be sent one more first contact, and counted if so. All ports of a global IPv4
-    /// address, or of an IPv6 /64, are one host here; in local networks a whole swarm may live at one address.
+    /// Whether the host at `address` may be sent one more first contact, and counted if so. All ports of a [`host`]
+    /// are one here; in local networks a whole swarm may live at one address.
     pub fn may_visit(&mut self, now: Time, address: SocketAddr) -> bool {
         if scope(address.ip()) != Scope::Global {
             return true;
         }
-        let host = match address.ip() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        };
-        let slot = self.key.address(DOMAIN_HOST, SocketAddr::new(host, 0)) as usize % HOSTS;
+        let slot = self.key.address(DOMAIN_HOST, SocketAddr::new(host(address.ip()), 0)) as usize % HOSTS;
         self.hosts[slot].allow(now, HOST_RATE)
     }
 
