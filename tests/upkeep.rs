@@ -156,3 +156,24 @@ fn what_could_not_be_sent_does_not_count_as_an_attempt() {
     }
     assert!(!play.run(Duration::from_secs(130)).is_empty(), "still trying when the network comes up");
 }
+
+#[test]
+fn neighbours_alone_do_not_decide_whom_we_hear_of() {
+    let mut play = Play::new();
+    let peers: Vec<_> = (1..=12).map(|n| format!("{n}.77.1.1:24254")).collect();
+    peers.iter().for_each(|peer| _ = play.verify(peer));
+    let (mut neighbours_asked, mut others_asked) = (0, 0);
+    for second in 0..1_800 {
+        let neighbours: Vec<_> = play.node.peers(play.now, 40).into_iter().filter(|peer| peer.is_neighbour).collect();
+        for (to, payload) in play.run(Duration::from_secs(1)) {
+            if field(&payload, "PleaseSendPeers").is_some() && second > 120 {
+                let is_neighbour = neighbours.iter().any(|peer| peer.address == to);
+                *if is_neighbour { &mut neighbours_asked } else { &mut others_asked } += 1;
+            }
+            if let Some(probe) = field(&payload, "PleaseReturnThisMessage") {
+                play.hear(&to.to_string(), &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
+            }
+        }
+    }
+    assert!(neighbours_asked >= 8 && others_asked >= 8, "{neighbours_asked} neighbours and {others_asked} others");
+}

@@ -49,6 +49,10 @@ const CONTACTS_PER_SEEK: usize = 8;
 /// How many peers are tried as neighbours in one look.
 const TRIALS_PER_SEEK: usize = 3;
 
+/// Among how many random peers somebody is chosen to be asked who is no neighbour: so many that some were heard lately
+/// even where most were not.
+const OUTSIDERS_LOOKED_AT: usize = 64;
+
 /// How soon we call into the local network again, doubled each time.
 const LAN_MIN: Duration = Duration::from_secs(1);
 
@@ -86,6 +90,8 @@ pub(super) struct Timers {
     seek_pause: Duration,
     /// When a node that needs nothing asks for names again; looked at when it seeks.
     ask: Time,
+    /// Whether the last to be asked was meant to be no neighbour.
+    asks_outside: bool,
     lan: Option<Time>,
     lan_pause: Duration,
     save: Option<Time>,
@@ -101,6 +107,7 @@ impl Timers {
             seek: now,
             seek_pause: SEEK_MIN,
             ask: now,
+            asks_outside: false,
             lan: lan.then_some(now),
             lan_pause: LAN_MIN,
             save: None,
@@ -331,17 +338,31 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Asks a random neighbour for others, or any peer if there is no neighbour. It tells those it names of us, too.
+    /// Asks for others: by turns a random neighbour, who answers most likely, and somebody who is none. Whoever fills
+    /// all places of neighbours must not decide alone whom we hear of. Who is asked tells those it names of us, too.
     fn ask_somebody(&mut self, now: Time) {
-        let neighbours: Vec<_> = self.links.iter().filter(|link| link.is_proven).map(|link| link.address).collect();
-        let somebody = match neighbours.len() {
-            0 => self.peers.sample(1, &mut self.rng).next().map(|peer| peer.address),
-            count => neighbours.get(self.rng.random_range(0..count)).copied(),
-        };
+        self.timers.asks_outside = !self.timers.asks_outside;
+        let outsider = if self.timers.asks_outside { self.outsider(now) } else { None };
+        let somebody = outsider.or_else(|| self.neighbour()).or_else(|| self.outsider(now));
         if let Some(address) = somebody.filter(|address| self.provoked.may_provoke(now, Kind::Question, *address)) {
             self.timers.ask = now + SEEK_POLITE;
             self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
         }
+    }
+
+    /// A random neighbour.
+    fn neighbour(&mut self) -> Option<SocketAddr> {
+        let neighbours: Vec<_> = self.links.iter().filter(|link| link.is_proven).map(|link| link.address).collect();
+        let place = self.rng.random_range(0..neighbours.len().max(1));
+        neighbours.get(place).copied()
+    }
+
+    /// A random peer that is no neighbour; one that was heard lately, if there is such a one among some.
+    fn outsider(&mut self, now: Time) -> Option<SocketAddr> {
+        let links = &self.links;
+        let others = self.peers.sample(OUTSIDERS_LOOKED_AT, &mut self.rng).filter(|peer| !links.holds(peer.address));
+        let fresh = others.clone().find(|peer| peer.is_fresh(now));
+        fresh.or_else(|| others.clone().next()).map(|peer| peer.address)
     }
 
     /// Calls into the local network. The probe lets us recognise our own call when it comes back.
