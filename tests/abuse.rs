@@ -20,12 +20,8 @@ fn naming_a_known_peer_again_and_again_makes_us_write_to_it_seldom() {
     let mut play = Play::new();
     let victims: Vec<String> = (1..=6).map(|n| format!("9.{n}.1.1:24254")).collect();
     victims.iter().for_each(|victim| _ = play.verify(victim));
-    // Forty peers probe us and say that they have enough neighbours, so that we look for others.
-    for n in 1..=40 {
-        let token = play.verify(&format!("{n}.77.1.1:24254"));
-        let text = r#"{"PleaseReturnThisMessage":{"cookie":"x"}},{"EnoughNeighbours":{}}"#;
-        play.hear(&format!("{n}.77.1.1:24254"), &with_token(text, &token));
-    }
+    // So that we look for others.
+    crowd(&mut play);
     let token = play.verify(LIAR);
     let names = victims.iter().map(|victim| format!("\"{victim}\"")).collect::<Vec<_>>().join(",");
     let text = with_token(&format!(r#"{{"Peers":{{"peers":[{names}]}}}}"#), &token);
@@ -196,4 +192,42 @@ fn forging_the_tokens_of_all_our_peers_makes_us_write_to_few_of_them() {
         play.wait(Duration::from_secs(1));
     }
     assert!((100..=16 + 4 * 60).contains(&sent), "{sent} datagrams in a minute");
+}
+
+/// Forty peers of as many networks that probe us and say that they have enough neighbours.
+fn crowd(play: &mut Play) {
+    for n in 1..=40 {
+        let one = format!("{n}.77.1.1:24254");
+        let token = play.verify(&one);
+        let text = r#"{"PleaseReturnThisMessage":{"cookie":"x"}},{"EnoughNeighbours":{}}"#;
+        play.hear(&one, &with_token(text, &token));
+    }
+}
+
+#[test]
+fn neighbours_that_chose_us_leave_room_for_those_we_choose() {
+    let mut play = Play::new();
+    crowd(&mut play);
+    let token = play.token("99.9.9.9:24254");
+    let greeting = play.answer("99.9.9.9:24254", &with_token(r#"{"NoSuchMessage":{}}"#, &token));
+    assert!(field(&greeting, "PleaseReturnThisMessage").is_some(), "nobody else is welcome: {greeting}");
+}
+
+#[test]
+fn names_from_many_networks_leave_room_for_the_user_and_for_whoever_knocks() {
+    let mut play = Play::new();
+    for n in 1..=20 {
+        let liar = format!("{n}.77.1.1:24254");
+        let token = play.verify(&liar);
+        for third in [1, 2] {
+            let names: Vec<_> = (1..=92).map(|fourth| format!("\"8.{n}.{third}.{fourth}:24254\"")).collect();
+            play.hear(&liar, &with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token));
+        }
+    }
+    assert!(play.node.heard_count() > 800, "{}", play.node.heard_count());
+    play.wait(Duration::from_secs(10));
+    let answer = play.answer(STRANGER, r#"[{"PleaseAlwaysReturnThisMessage":{"cookie":"03e55ec0"}}]"#);
+    assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "03e55ec0");
+    play.node.handle_command(play.now, Command::AddPeer(address("9.9.9.9:24254"))).unwrap();
+    assert_eq!(play.sent().len(), 1);
 }

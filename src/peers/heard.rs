@@ -1,7 +1,9 @@
 //! Addresses we have heard of: hints, not peers. Each is tried a few times and then forgotten, or proves itself.
 //!
 //! Who names addresses decides how much room they get: each source network has its own share, so a liar can only crowd
-//! out itself. Nothing in this table is ever passed on.
+//! out itself, and ten networks of liars other names, but neither the user's nor those who write to us. Newcomers are
+//! turned away while there is no room, except that the latest to write to us takes the place of the one that has waited
+//! longest. Nothing in this table is ever passed on.
 
 use super::address::Network;
 use crate::hash::Key;
@@ -17,6 +19,10 @@ pub const HEARD_MAX: usize = 1_024;
 /// How many of them one source network may have named: two `Peers` answers of 46. Further names are ignored until
 /// earlier ones were tried.
 pub const HEARD_PER_SOURCE_MAX: usize = 92;
+
+/// How many of them peers may have named, from however many networks: the rest is kept for the user, and for those who
+/// write to us themselves.
+pub const HEARD_NAMED_MAX: usize = HEARD_MAX - 2 * HEARD_PER_SOURCE_MAX;
 
 /// How often an address is tried before it is dropped. With a tenth of all datagrams lost each way, five tries fail for
 /// one live address in 4,000. All five fit into the first minute, and no more are allowed there.
@@ -94,10 +100,13 @@ impl HeardTable {
         HeardTable { entries: Vec::new(), places: HashMap::with_hasher(key), shares: HashMap::with_hasher(key) }
     }
 
-    /// Adds an address that is not in the table yet. Says no if the table or the share of its source is full.
+    /// Adds an address that is not in the table yet. Says no if the share of its source is full, or the room for names
+    /// from peers; nothing makes room but time.
     pub fn insert(&mut self, now: Time, address: SocketAddr, source: Source) -> bool {
-        let share = self.shares.get(&source).copied().unwrap_or(0);
-        let is_full = self.entries.len() >= HEARD_MAX || share >= HEARD_PER_SOURCE_MAX;
+        let share = self.share(source);
+        let named = self.entries.len() - self.share(Source::Configuration) - self.share(Source::Itself);
+        let is_crowded = matches!(source, Source::Peer(_)) && named >= HEARD_NAMED_MAX;
+        let is_full = is_crowded || self.entries.len() >= HEARD_MAX || share >= HEARD_PER_SOURCE_MAX;
         if is_full || self.places.contains_key(&address) {
             return false;
         }
@@ -107,11 +116,15 @@ impl HeardTable {
         true
     }
 
+    /// How many addresses a source has named that are still here.
+    fn share(&self, source: Source) -> usize {
+        self.shares.get(&source).copied().unwrap_or(0)
+    }
+
     /// Adds an address that wrote to us. If such addresses have used up their share, the one that has waited longest
     /// goes: whoever can forge a hundred sources must not keep everybody else from being answered.
     pub fn insert_latest(&mut self, now: Time, address: SocketAddr) -> bool {
-        let share = self.shares.get(&Source::Itself).copied().unwrap_or(0);
-        if share >= HEARD_PER_SOURCE_MAX {
+        if self.share(Source::Itself) >= HEARD_PER_SOURCE_MAX {
             let strangers = self.entries.iter().filter(|heard| heard.source == Source::Itself);
             if let Some(oldest) = strangers.min_by_key(|heard| heard.touched).map(|heard| heard.address) {
                 self.remove(oldest);

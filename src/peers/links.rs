@@ -22,8 +22,12 @@ pub const LINKS_LOW: usize = 6;
 /// With more links than this we let go of some. 7 links cost about 7 MB a day.
 pub const LINKS_HIGH: usize = 8;
 
-/// How many links are watched at most; further peers that probe us are answered like anybody.
-pub const LINKS_MAX: usize = 32;
+/// How many links are watched at most.
+pub const LINKS_MAX: usize = WATCHED_MAX + LINKS_HIGH;
+
+/// How many of them others may keep to us; further peers that probe us are answered like anybody. However many come,
+/// there is room left for all links that we want to keep ourselves.
+const WATCHED_MAX: usize = 32;
 
 /// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
 /// before a NAT forgets after 30 s.
@@ -53,7 +57,7 @@ const COUNTED_PER_NETWORK_MAX: usize = 2;
 const KEPT_PER_NETWORK_MAX: usize = 3;
 
 /// How many links that others keep to us are watched per global network, so that four networks at least are needed to
-/// leave no room for others.
+/// leave no room for others that choose us.
 const WATCHED_PER_NETWORK_MAX: usize = 8;
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
@@ -146,8 +150,9 @@ impl Links {
     /// Whether one more path that somebody else keeps open to us may be watched.
     fn has_room_for(&self, address: SocketAddr) -> bool {
         let network = network(address.ip());
-        let is_alike = |link: &&Link| !link.is_kept && super::address::network(link.address.ip()) == network;
-        network == Network::Local || self.links.iter().filter(is_alike).count() < WATCHED_PER_NETWORK_MAX
+        let watched = || self.links.iter().filter(|link| !link.is_kept);
+        let alike = watched().filter(|link| super::address::network(link.address.ip()) == network).count();
+        watched().count() < WATCHED_MAX && (network == Network::Local || alike < WATCHED_PER_NETWORK_MAX)
     }
 
     /// How many links are watched, trials included.
@@ -181,7 +186,7 @@ impl Links {
     }
 
     /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
-    /// Says no if too many are watched.
+    /// Says no if too many are watched; one that we want to keep takes the place of one that is unwelcome.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
         let network = network(address.ip());
         let is_alike = |link: &&Link| link.is_kept && super::address::network(link.address.ip()) == network;
@@ -190,6 +195,11 @@ impl Links {
         if let Some(link) = self.get_mut(address) {
             link.is_kept |= is_kept;
             return true;
+        }
+        if is_kept && self.links.len() >= LINKS_MAX {
+            // Who has enough without us asked to be let go of; somebody else shall not be kept out for its sake.
+            let unwelcome = self.links.iter().position(|link| link.is_unwelcome);
+            unwelcome.map(|place| self.links.remove(place));
         }
         let has_room = self.links.len() < LINKS_MAX && (is_kept || self.has_room_for(address));
         if has_room {
@@ -280,5 +290,31 @@ impl Links {
 
     fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Link> {
         self.links.iter_mut().find(|link| link.address == address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    #[test]
+    fn however_many_choose_us_there_is_room_for_all_whom_we_choose() {
+        let mut rng = StdRng::from_seed([3; 32]);
+        let mut links = Links::default();
+        let address = |network, host| SocketAddr::from(([9, network, 1, host], 24_254));
+        for (network, host) in (0..100).flat_map(|network| (0..10).map(move |host| (network, host))) {
+            links.open(Time::default(), address(network, host), false, &mut rng);
+        }
+        assert_eq!(links.watched(), WATCHED_MAX);
+        for network in 0..LINKS_HIGH as u8 {
+            assert!(links.open(Time::default(), address(100 + network, 1), true, &mut rng), "{network}");
+        }
+        assert!(!links.open(Time::default(), address(200, 1), true, &mut rng));
+        links.unwelcome(address(100, 1));
+        assert!(links.open(Time::default(), address(200, 1), true, &mut rng));
+        assert!(!links.contains(address(100, 1)));
+        assert_eq!(links.watched(), LINKS_MAX);
     }
 }
