@@ -6,9 +6,15 @@
 //! - [`anchors`] holds the addresses we return to when we know too few.
 //! - [`links`] holds the handful of neighbours whose path through NATs is kept open.
 //!
-//! Nothing here sends or decides to send. A newcomer never displaces a peer that is alive: a full table, or a full
-//! network within it, turns newcomers away until somebody falls silent. Long-lived peers are the ones most likely to
-//! live on (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by arriving in numbers.
+//! Nothing here sends or decides to send.
+//!
+//! **Who goes.** A peer goes after an hour of silence, or when it leaves probes unanswered: as a neighbour seven, on
+//! trial three. A newcomer never displaces a peer that answers: a full table, or a full network within it, turns
+//! newcomers away. But each that is turned away makes us doubt the peer that has been silent longest among those in its
+//! way, if that is no neighbour and has been silent for [`SILENT_AFTER`]: it is put on trial, and if it fails the next
+//! newcomer finds room. A peer behind a NAT that has closed fails too; nobody could reach it through us. Long-lived
+//! peers are the ones most likely to live on (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by
+//! arriving in numbers.
 
 pub mod address;
 pub mod anchors;
@@ -55,6 +61,10 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
 /// A peer heard within this time is named first to those who ask. NAT mappings rarely live longer.
 pub const FRESH_FOR: Duration = Duration::from_secs(120);
+
+/// A peer that was not heard for this long may have to give way to a newcomer: a dozen rounds of probes, and twice as
+/// long as a patient NAT remembers.
+pub const SILENT_AFTER: Duration = Duration::from_secs(300);
 
 /// A round-trip probe on its way.
 #[derive(Clone, Copy, Debug)]
@@ -177,16 +187,39 @@ impl PeerTable {
 
     /// Whether there is room for a newcomer at this address: in the table, and in its network's share of it.
     pub fn has_room_for(&self, address: SocketAddr) -> bool {
-        let network = network(address.ip());
-        let share = self.shares.get(&network).copied().unwrap_or(0);
+        self.len() < VERIFIED_MAX && !self.is_share_full(network(address.ip()))
+    }
+
+    /// Whether a network has as many peers as it may have.
+    fn is_share_full(&self, network: Network) -> bool {
         let share_max = match network {
             Network::Local => VERIFIED_LOCAL_MAX,
             _ => (self.len() / VERIFIED_PER_NETWORK_PART).clamp(VERIFIED_PER_NETWORK_MIN, VERIFIED_PER_NETWORK_MAX),
         };
-        self.len() < VERIFIED_MAX && share < share_max
+        self.shares.get(&network).is_some_and(|share| *share >= share_max)
     }
 
-    /// Adds a peer that has just been verified. Says no if the table or its network's share of it is full.
+    /// Whom to doubt for the sake of a newcomer that finds no room: the one silent longest among those in its way, if
+    /// it has been silent for [`SILENT_AFTER`]. Looks at the whole table.
+    pub fn longest_silent(
+        &self,
+        now: Time,
+        newcomer: SocketAddr,
+        is_spared: impl Fn(SocketAddr) -> bool,
+    ) -> Option<SocketAddr> {
+        let its_network = network(newcomer.ip());
+        let is_crowded = self.is_share_full(its_network);
+        self.entries
+            .iter()
+            .filter(|peer| now.since(peer.heard) >= SILENT_AFTER)
+            .filter(|peer| !is_crowded || network(peer.address.ip()) == its_network)
+            .filter(|peer| !is_spared(peer.address))
+            .min_by_key(|peer| peer.heard)
+            .map(|peer| peer.address)
+    }
+
+    /// Adds a peer that has just been verified. Says no if the table or its network's share of it is full; nobody goes
+    /// for its sake.
     pub fn insert(&mut self, now: Time, address: SocketAddr, rng: &mut impl Rng) -> bool {
         if !self.has_room_for(address) || self.places.contains_key(&address) {
             return false;
@@ -326,6 +359,23 @@ mod tests {
             table.sample(5, &mut rng).for_each(|peer| seen[usize::from(peer.address.port()) - 2_000] += 1);
         }
         assert!(seen.iter().all(|count| (2_300..2_700).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn the_longest_silent_of_the_full_network_is_doubted_and_only_if_it_is_silent() {
+        let (mut table, mut rng) = table();
+        let at = |seconds: u64| Time::default() + Duration::from_secs(seconds);
+        let peer = |n: u8| SocketAddr::from(([203, 0, 113, n], 24_254));
+        table.insert(at(0), SocketAddr::from(([198, 51, 100, 1], 24_254)), &mut rng);
+        for n in 0..VERIFIED_PER_NETWORK_MIN as u8 {
+            table.insert(at(100 - u64::from(n)), peer(n), &mut rng);
+        }
+        let doubted =
+            |table: &PeerTable, seconds| table.longest_silent(at(seconds), peer(99), |spared| spared == peer(7));
+        assert_eq!(doubted(&table, 350), None);
+        assert_eq!(doubted(&table, 395), Some(peer(6)));
+        table.get_mut(peer(6)).unwrap().heard = at(390);
+        assert_eq!(doubted(&table, 395), Some(peer(5)));
     }
 
     #[test]

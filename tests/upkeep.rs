@@ -15,6 +15,21 @@ fn lonely_with(contacts: &[&str]) -> Play {
     Play::with(Config { contacts: contacts.iter().map(|text| address(text)).collect(), ..Config::default() })
 }
 
+/// Runs the node for some seconds, in which those who are alive answer its probes; returns what it sent.
+fn live(play: &mut Play, span: Duration, is_alive: impl Fn(SocketAddr) -> bool) -> Vec<(SocketAddr, String)> {
+    let mut all_sent = Vec::new();
+    for _ in 0..span.as_secs() {
+        let sent = play.run(Duration::from_secs(1));
+        for (to, payload) in sent.iter().filter(|(to, _)| is_alive(*to)) {
+            if let Some(probe) = field(payload, "PleaseReturnThisMessage") {
+                play.hear(&to.to_string(), &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
+            }
+        }
+        all_sent.extend(sent);
+    }
+    all_sent
+}
+
 #[test]
 fn an_address_that_never_answers_gets_5_datagrams_in_the_first_minute_and_at_most_12_in_an_hour() {
     let mut play = lonely_with(&[PEER]);
@@ -165,15 +180,73 @@ fn neighbours_alone_do_not_decide_whom_we_hear_of() {
     let (mut neighbours_asked, mut others_asked) = (0, 0);
     for second in 0..1_800 {
         let neighbours: Vec<_> = play.node.peers(play.now, 40).into_iter().filter(|peer| peer.is_neighbour).collect();
-        for (to, payload) in play.run(Duration::from_secs(1)) {
+        for (to, payload) in live(&mut play, Duration::from_secs(1), |_| true) {
             if field(&payload, "PleaseSendPeers").is_some() && second > 120 {
                 let is_neighbour = neighbours.iter().any(|peer| peer.address == to);
                 *if is_neighbour { &mut neighbours_asked } else { &mut others_asked } += 1;
             }
+        }
+    }
+    assert!(neighbours_asked >= 8 && others_asked >= 8, "{neighbours_asked} neighbours and {others_asked} others");
+}
+
+/// A node with seven neighbours, and with all the peers of 203.0.0.0/16 that it has room for. The latter have not been
+/// heard for six minutes.
+fn with_a_full_network() -> (Play, Vec<SocketAddr>) {
+    let mut play = Play::new();
+    let neighbours = (1..=7).map(|n| format!("{n}.77.1.1:24254"));
+    let crowd: Vec<_> = (1..=8).map(|n| address(&format!("203.0.{n}.1:24254"))).collect();
+    for peer in neighbours.chain(crowd.iter().map(ToString::to_string)) {
+        let token = play.token(&peer);
+        let known = format!(r#"[{{"PleaseSendPeers":{{}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#);
+        for (to, payload) in play.hear(&peer, &known) {
             if let Some(probe) = field(&payload, "PleaseReturnThisMessage") {
                 play.hear(&to.to_string(), &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
             }
         }
     }
-    assert!(neighbours_asked >= 8 && others_asked >= 8, "{neighbours_asked} neighbours and {others_asked} others");
+    live(&mut play, Duration::from_secs(360), |to| !crowd.contains(&to));
+    assert_eq!(play.node.peer_count(), 15);
+    (play, crowd)
+}
+
+/// A newcomer of the full network that returns its token every second for a while.
+fn knock_in_vain(play: &mut Play, seconds: u32, is_alive: impl Fn(SocketAddr) -> bool) -> Vec<(SocketAddr, String)> {
+    let newcomer = "203.0.99.1:24254";
+    let token = play.token(newcomer);
+    let mut sent = Vec::new();
+    for _ in 0..seconds {
+        sent.extend(play.hear(newcomer, &format!(r#"[{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)));
+        play.sent();
+        for (to, payload) in std::mem::take(&mut sent) {
+            if let Some(probe) = field(&payload, "PleaseReturnThisMessage").filter(|_| is_alive(to)) {
+                play.hear(&to.to_string(), &format!(r#"[{{"ReturnedMessage":{probe}}}]"#));
+            }
+            sent.push((to, payload));
+        }
+        sent.extend(live(play, Duration::from_secs(1), &is_alive));
+    }
+    sent
+}
+
+#[test]
+fn a_peer_that_fell_silent_gives_way_to_a_newcomer_of_its_full_network_within_seconds() {
+    let (mut play, crowd) = with_a_full_network();
+    knock_in_vain(&mut play, 20, |to| !crowd.contains(&to));
+    let known: Vec<_> = play.node.peers(play.now, 40).into_iter().map(|peer| peer.address).collect();
+    assert!(known.contains(&address("203.0.99.1:24254")), "{known:?}");
+    assert!(known.iter().filter(|peer| crowd.contains(peer)).count() >= 4, "one gives way to one: {known:?}");
+}
+
+#[test]
+fn no_newcomer_pushes_out_a_peer_that_answers_and_few_probes_ask_it_to() {
+    let (mut play, crowd) = with_a_full_network();
+    let sent = knock_in_vain(&mut play, 600, |_| true);
+    let known: Vec<_> = play.node.peers(play.now, 40).into_iter().map(|peer| peer.address).collect();
+    assert!(crowd.iter().all(|peer| known.contains(peer)), "{known:?}");
+    assert!(!known.contains(&address("203.0.99.1:24254")));
+    for peer in &crowd {
+        let probes = sent.iter().filter(|(to, _)| to == peer).count();
+        assert!((1..=6).contains(&probes), "{probes} datagrams in ten minutes");
+    }
 }

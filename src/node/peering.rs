@@ -15,7 +15,7 @@ use super::provoked::Kind;
 use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
-use crate::peers::address::{Scope, is_possible, plain, scope};
+use crate::peers::address::{Scope, is_possible, network, plain, scope};
 use crate::peers::anchors::Anchors;
 use crate::peers::heard::Source;
 use crate::peers::links::LINKS_LOW;
@@ -107,8 +107,18 @@ impl<S: Store> Node<S> {
             self.feel_hunger();
             self.note_progress(now);
             self.note_peers_changed(now);
+        } else {
+            self.doubt_for(now, address);
         }
         is_new
+    }
+
+    /// A newcomer found no room: whoever has been silent longest in its way is put on trial, and forgotten if it fails.
+    fn doubt_for(&mut self, now: Time, newcomer: SocketAddr) {
+        if self.provoked.may_provoke(now, Kind::Doubt, network(newcomer.ip()).first()) {
+            let silent = self.peers.longest_silent(now, newcomer, |peer| self.links.contains(peer));
+            silent.into_iter().for_each(|address| self.try_link(now, address, false, Note::default()));
+        }
     }
 
     /// Tries an address we have heard of, if it may be written to. The tries are also the handshake's retries.

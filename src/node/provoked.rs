@@ -14,6 +14,7 @@
 //! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s |
 //! | [`Kind::Token`] | a peer seems to have changed its token | a probe with tokens | 1 in 5 s | 16, then 4 in 1 s |
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
+//! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
 //!
 //! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
 //! own timers do at their own pace, whatever arrives: probing neighbours, calling into the local network, and trying
@@ -66,6 +67,14 @@ const QUESTION_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
 /// While a swarm grows its only known peer has news every second, and a question may get lost; later news keeps.
 const QUESTION_ONE: Rate = Rate { burst: 8, interval: Duration::from_secs(5) };
 
+/// Each doubt is a look at the whole table, which takes up to a millisecond.
+const DOUBT_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
+
+/// A doubt is settled by three probes within six seconds. This bound is not the recipient's but that of the newcomers,
+/// by network, so that those of one that is full for good do not use up what is meant for all. The recipient has been
+/// silent for [`crate::peers::SILENT_AFTER`]; now it is forgotten, or has been heard and is left alone as long again.
+const DOUBT_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
+
 /// Why somebody is written to who did not ask; the table above says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -77,10 +86,11 @@ pub(super) enum Kind {
     Introduction,
     Token,
     Question,
+    Doubt,
 }
 
 /// How many kinds there are.
-const KINDS: usize = Kind::Question as usize + 1;
+const KINDS: usize = Kind::Doubt as usize + 1;
 
 impl Kind {
     /// What may go out to all recipients together.
@@ -93,6 +103,7 @@ impl Kind {
             Kind::Introduction => INTRODUCTION_ALL,
             Kind::Token => TOKEN_ALL,
             Kind::Question => QUESTION_ALL,
+            Kind::Doubt => DOUBT_ALL,
         }
     }
 
@@ -104,6 +115,7 @@ impl Kind {
             Kind::Introduction => Some(INTRODUCTION_ONE),
             Kind::Token => Some(TOKEN_ONE),
             Kind::Question => Some(QUESTION_ONE),
+            Kind::Doubt => Some(DOUBT_ONE),
         }
     }
 
@@ -183,6 +195,7 @@ mod tests {
             (Kind::Introduction, 68, 4_832),
             (Kind::Token, 120, 2_416),
             (Kind::Question, 128, 608),
+            (Kind::Doubt, 120, 608),
         ] {
             let alone = in_ten_minutes(kind, 1)[0];
             assert!((one - 2..=one).contains(&alone), "{kind:?}: {alone} to one recipient");

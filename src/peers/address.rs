@@ -29,6 +29,18 @@ pub enum Network {
     V6([u8; 4]),
 }
 
+impl Network {
+    /// An address that stands for the whole network.
+    pub fn first(self) -> SocketAddr {
+        let ip = match self {
+            Network::Local => Ipv4Addr::LOCALHOST.into(),
+            Network::V4([a, b]) => Ipv4Addr::new(a, b, 0, 0).into(),
+            Network::V6(bytes) => Ipv6Addr::from_bits(u128::from(u32::from_be_bytes(bytes)) << 96).into(),
+        };
+        SocketAddr::new(ip, 0)
+    }
+}
+
 /// An IPv4 address that arrived in IPv6 clothes (`::ffff:1.2.3.4`) as the plain IPv4 address; flow labels removed.
 pub fn plain(address: SocketAddr) -> SocketAddr {
     match address {
@@ -131,6 +143,14 @@ mod tests {
         assert_eq!(plain(address("[::ffff:192.0.2.1]:24254")), address("192.0.2.1:24254"));
         assert_eq!(plain(address("[2001:db8::1%3]:24254")), address("[2001:db8::1]:24254"));
         assert_eq!(plain(address("[fe80::1%3]:24254")), address("[fe80::1%3]:24254"));
+    }
+
+    #[test]
+    fn the_address_that_stands_for_a_network_is_in_it() {
+        for ip in ["203.0.113.1", "2001:db8:7::1", "10.0.0.1", "fe80::1"] {
+            let network = network(ip.parse().unwrap());
+            assert_eq!(super::network(network.first().ip()), network, "{ip}");
+        }
     }
 
     #[test]
