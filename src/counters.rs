@@ -44,6 +44,8 @@ counters! {
     addresses_ignored,
     /// Answers cut short or left out by the reply budget.
     answers_trimmed,
+    /// Datagrams dropped because nobody fetched earlier ones in time.
+    datagrams_dropped,
     /// Events dropped because nobody fetched them in time.
     events_dropped,
     /// Reads of shared files that failed.

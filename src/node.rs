@@ -47,8 +47,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
 
-/// Datagrams that may wait to be fetched. The largest burst of one call is an answer of 32 datagrams, or a line of
-/// group chat to 64 peers; whoever drains after every call never sees a datagram dropped.
+/// Datagrams that may wait to be fetched; newer ones are dropped and counted. Sixteen times the largest burst of one
+/// call, so whoever drains after every call never sees one dropped. The bursts are at most:
+///
+/// - a line of group chat: 64 peers,
+/// - a datagram: 32 of an answer, 4 introductions, 16 contacts and 8 trials of those it names, one greeting or
+///   follow-up, and one doubt about a peer in its way: 62,
+/// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network: 53.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.
@@ -200,6 +205,8 @@ impl<S: Store> Node<S> {
             self.counters.datagrams_sent += 1;
             self.counters.bytes_sent += payload.len() as u64;
             self.outbox.push_back(Transmit { to, payload });
+        } else {
+            self.counters.datagrams_dropped += 1;
         }
     }
 

@@ -4,7 +4,7 @@
 mod play;
 
 use cjp2p_node::content::SharedFile;
-use cjp2p_node::node::{Command, Config};
+use cjp2p_node::node::{Command, Config, OUTBOX_MAX};
 use play::{Play, address, field};
 use std::time::Duration;
 
@@ -230,4 +230,33 @@ fn names_from_many_networks_leave_room_for_the_user_and_for_whoever_knocks() {
     assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "03e55ec0");
     play.node.handle_command(play.now, Command::AddPeer(address("9.9.9.9:24254"))).unwrap();
     assert_eq!(play.sent().len(), 1);
+}
+
+#[test]
+fn the_largest_bursts_are_a_sixteenth_of_what_may_wait_and_what_is_too_much_is_counted() {
+    let mut play = Play::new();
+    let peers: Vec<_> = (1..=100).map(|n| format!("{n}.77.1.1:24254")).collect();
+    for peer in &peers {
+        let token = play.verify(peer);
+        play.hear(peer, &with_token(r#"{"PleaseAlwaysReturnThisMessage":7}"#, &token));
+    }
+    let line = |unix_ms| Command::GroupChat { group: "main".to_owned(), text: "hi".to_owned(), unix_ms };
+    play.node.handle_command(play.now, line(1)).unwrap();
+    let to_all = play.sent().len();
+    assert_eq!((to_all, OUTBOX_MAX), (64, 16 * 64));
+
+    let file = play.node.store_mut().insert("f", vec![7; 5_000]);
+    let request = format!(r#"{{"PleaseSendContent":{{"id":"{}","offset":0,"length":4096}}}}"#, file.id());
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    let mut elements = vec![r#"{"PleaseSendPeers":{}}"#.to_owned()];
+    elements.extend((1..=100).map(|n| format!(r#"{{"Peers":{{"peers":["200.{n}.1.1:24254"]}}}}"#)));
+    elements.extend(vec![request; 40]);
+    let token = play.token(LIAR);
+    play.wait(Duration::from_secs(60));
+    let sent = play.hear(LIAR, &with_token(&elements.join(","), &token));
+    assert!((40..=62).contains(&sent.len()), "{} datagrams for one", sent.len());
+
+    (0..20).for_each(|n| play.node.handle_command(play.now, line(2 + n)).unwrap());
+    assert_eq!(play.sent().len(), OUTBOX_MAX);
+    assert_eq!(play.node.counters().datagrams_dropped, (20 - 16) * 64);
 }
