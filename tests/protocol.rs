@@ -344,13 +344,15 @@ fn the_numbers_on_the_page_are_those_of_the_program() {
         ("cannot use up more than # of the first", contacts::KNOCK_BURST.into()),
         ("an address is tried # times", heard::TRIES_MAX.into()),
         ("at most # untried addresses", heard::HEARD_PER_SOURCE_MAX),
-        ("an IPv6 /32), # in all", heard::HEARD_MAX),
+        ("an IPv6 /32), # in all", heard::HEARD_NAMED_MAX),
+        ("the rest of # places", heard::HEARD_MAX),
         ("no port below #", address::NAMED_PORT_MIN.into()),
         ("keeps paths to # to", links::LINKS_LOW),
         (" to # peers open", links::LINKS_HIGH),
         ("which more than # others already probe", links::LINKS_HIGH),
         ("remembers for # contents", RUMOURS_MAX),
         ("which # peers last listed", HOLDERS_MAX),
+        ("Of several tokens of one kind in a datagram the node looks at the first #", tokens::CHECKED_MAX),
     ] {
         let expected = phrase.replace('#', &written(number));
         assert!(page.contains(&expected), "protocol.md has to say '{expected}'");

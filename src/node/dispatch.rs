@@ -103,10 +103,10 @@ impl<S: Store> Node<S> {
                     }
                     sender.asks_for = Owed::new(token.0).or(sender.asks_for);
                 }
-                Message::PleaseReturnThisMessage(probe) if within(&mut probes) => {
-                    if self.issuer.own_probe(probe.0).is_some() {
-                        return None;
-                    }
+                Message::PleaseReturnThisMessage(probe)
+                    if within(&mut probes) && self.issuer.own_probe(probe.0).is_some() =>
+                {
+                    return None;
                 }
                 _ => {}
             }

@@ -80,8 +80,10 @@ impl<S: Store> Node<S> {
             if is_refused || self.links.contains(address) {
                 return;
             }
-            let is_useful = is_prompt && self.wants_links() || is_introduction && self.may_follow(now, address);
-            if is_useful && self.provoked.may_provoke(now, Kind::Trial, address) {
+            let is_wanted = is_prompt && self.wants_links();
+            // What the recipient may not be sent uses up nothing of what others may be followed.
+            let may = (is_wanted || is_introduction) && self.provoked.may_provoke(now, Kind::Trial, address);
+            if may && (is_wanted || self.may_follow(now, address)) {
                 self.try_link(now, address, self.wants_links(), Note::default());
             }
             return;
