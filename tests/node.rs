@@ -234,6 +234,37 @@ fn a_command_that_cannot_be_carried_out_says_why_and_sends_nothing() {
 }
 
 #[test]
+fn every_line_that_is_sent_is_heard_although_the_network_is_uneven() {
+    let (mut author, mut reader) = (Play::new(), Play::new());
+    author.verify(PEER);
+    let token = reader.verify(STRANGER);
+    let (mut sent, mut heard) = (0, 0);
+    for n in 0..400_u64 {
+        let text = format!("line {n}");
+        let outcome = if n % 2 == 0 {
+            author.node.handle_command(author.now, Command::Chat { to: address(PEER), text })
+        } else {
+            author.node.handle_command(author.now, Command::GroupChat { group: "main".to_owned(), text, unix_ms: n })
+        };
+        assert!(matches!(outcome, Ok(()) | Err(CommandError::TooFast)), "{outcome:?}");
+        sent += u32::from(outcome.is_ok());
+        let lines: Vec<_> = author.sent().into_iter().filter(|(_, payload)| payload.contains("line")).collect();
+        assert_eq!(lines.len(), usize::from(outcome.is_ok()));
+        // The first line of a burst is late by most of a second, and those after it are not.
+        let delay = Duration::from_millis(if n < 50 { 900 } else { 10 });
+        for (_, payload) in lines {
+            reader.now = reader.now.max(author.now + delay);
+            let open = payload.strip_suffix(']').unwrap();
+            reader.hear(STRANGER, &format!(r#"{open},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+            heard += reader.events().iter().filter(|e| !matches!(e, Event::PeerVerified(_))).count();
+        }
+        author.wait(Duration::from_millis(if n < 50 { 0 } else { 100 }));
+    }
+    assert_eq!(usize::try_from(sent).unwrap(), heard, "of the lines that were sent");
+    assert!((35..=45).contains(&sent), "{sent} in 35 seconds");
+}
+
+#[test]
 fn a_wished_for_ping_is_reported_with_its_round_trip() {
     let mut play = Play::new();
     play.verify(PEER);

@@ -1,8 +1,9 @@
 //! Lines of text between people, and the two questions a node answers itself: `/ping` and `/version`.
 //!
 //! Only verified peers are heard, none more often than [`CHAT_RATE`], all together no more often than [`ROOM_RATE`],
-//! and whoever is ignored not at all. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. Texts
-//! leave as they came, only cut: making them safe for a terminal is up to whoever prints them.
+//! and whoever is ignored not at all. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. What we
+//! say is held to [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only cut:
+//! making them safe for a terminal is up to whoever prints them.
 
 use super::dispatch::Sender;
 use super::notes::Note;
@@ -38,6 +39,10 @@ const CHAT_RATE: Rate = Rate { burst: 5, interval: Duration::from_secs(1) };
 /// second. That is a lively room, and more than anybody follows; beyond it nobody would find a line of a friend.
 const ROOM_RATE: Rate = Rate { burst: 40, interval: Duration::from_millis(200) };
 
+/// What we say ourselves. Others count lines as they arrive: with one line less at once than they hear, none is lost
+/// even if the network delays one by up to a second more than the next.
+const SAY_RATE: Rate = Rate { burst: CHAT_RATE.burst - 1, interval: CHAT_RATE.interval };
+
 /// Limits for senders; senders that collide share one. 8 KiB.
 const LIMITERS: usize = 1_024;
 
@@ -54,6 +59,8 @@ pub(super) struct ChatRoom {
     ignored: BTreeSet<IpAddr>,
     limiters: Vec<Limiter>,
     room: Limiter,
+    /// The limit on what we say ourselves, to whomever.
+    said: Limiter,
     seen: VecDeque<u64>,
 }
 
@@ -64,6 +71,7 @@ impl ChatRoom {
             ignored: BTreeSet::new(),
             limiters: vec![Limiter::default(); LIMITERS],
             room: Limiter::default(),
+            said: Limiter::default(),
             seen: VecDeque::new(),
         }
     }
@@ -85,6 +93,11 @@ impl ChatRoom {
     fn admits(&mut self, now: Time, sender: IpAddr) -> bool {
         let slot = self.key.address(DOMAIN_SENDER, SocketAddr::new(sender, 0)) as usize % LIMITERS;
         self.limiters[slot].allow(now, CHAT_RATE)
+    }
+
+    /// Whether one more line of ours would be heard.
+    fn may_say(&mut self, now: Time) -> Result<(), CommandError> {
+        if self.said.allow(now, SAY_RATE) { Ok(()) } else { Err(CommandError::TooFast) }
     }
 
     /// What a group message is known by. Without a key, the group, the time and the text identify it.
@@ -174,6 +187,7 @@ impl<S: Store> Node<S> {
             return Err(CommandError::NotVerified(to));
         }
         let text = sendable(text)?;
+        self.chat.may_say(now)?;
         let message = Message::ChatMessage(ChatMessage { message: text.into() });
         self.send_message(now, to, &message)
     }
@@ -196,6 +210,7 @@ impl<S: Store> Node<S> {
         if to.is_empty() {
             return Err(CommandError::NobodyInReach);
         }
+        self.chat.may_say(now)?;
         // Seen by us, so that it is not reported when somebody sends it back.
         let hash = self.chat.hash(group, text, unix_ms);
         self.chat.remember(hash);

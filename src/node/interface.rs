@@ -132,6 +132,8 @@ pub enum CommandError {
     NobodyInReach,
     /// A line of text or a group name is empty or too long for one datagram.
     BadText,
+    /// Others would not hear this line: they listen to so many lines of one author and no more.
+    TooFast,
     /// A table is full.
     Full,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for CommandError {
             Self::NotAnAddress(address) => write!(f, "{address} cannot be the address of a peer"),
             Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
             Self::BadText => f.write_str("the text is empty or too long for one datagram"),
+            Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
             Self::Full => f.write_str("the table for that is full"),
         }
     }

@@ -67,6 +67,24 @@ fn two_people_talk_and_nothing_of_it_reaches_the_terminal_raw() {
 }
 
 #[test]
+fn a_line_that_was_sent_was_heard_however_fast_it_was_typed() {
+    let (first, second) = (scratch(), scratch());
+    let mut alice = start(first.path(), &[]);
+    let bob = start(second.path(), &[alice.address]);
+    bob.wait_for_peer(alice.address);
+    alice.wait_for_peer(bob.address);
+    (0..12).for_each(|n| type_line(&mut alice, &format!("line {n}")));
+    type_line(&mut alice, "/quit");
+    let said = alice.finish();
+    let sent = said.success().matches("sent to everybody").count();
+    assert!((4..12).contains(&sent), "{said:?}");
+    assert_eq!(said.stdout.matches("not sent: four lines at once, then one a second").count(), 12 - sent, "{said:?}");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let heard = bob.terminate();
+    assert_eq!(heard.success().matches("> line ").count(), sent, "{heard:?}");
+}
+
+#[test]
 fn output_that_nobody_reads_makes_nobody_wait() {
     let directory = scratch();
     let mut node = start(directory.path(), &[]);
