@@ -4,11 +4,14 @@
 //! lines and never waits. Nobody at the other end is no reason to stop. What the network sent is made safe here, the
 //! only place where it is printed.
 
+mod editor;
 mod input;
 mod output;
+mod screen;
 
-pub use input::{Line, start_input};
+pub use input::{LINE_MAX_BYTES, Line, start_input};
 pub use output::Output;
+pub use screen::Screen;
 
 use crate::node::Event;
 use crate::terminal::printable;

@@ -15,7 +15,7 @@ mod start;
 
 pub use socket::{BindError, Family, bind, native};
 
-use crate::console::{Line, Output};
+use crate::console::{LINE_MAX_BYTES, Line, Output};
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
 use crate::node::{Command, Config, Destination, Event, Node, Transmit};
@@ -105,11 +105,11 @@ impl EventLoop {
         self.address
     }
 
-    /// Runs until a signal or a command ends it, saves, and cleans up.
+    /// Runs until a signal or a command ends it, saves, and cleans up. Returns how many peers are remembered.
     ///
     /// # Errors
     /// If the system can no longer wait for events.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self) -> io::Result<usize> {
         let waited = loop {
             if self.is_stopping {
                 break Ok(());
@@ -119,8 +119,8 @@ impl EventLoop {
             }
             self.turn();
         };
-        self.stop();
-        waited
+        let remembered = self.stop();
+        waited.map(|()| remembered)
     }
 
     /// Waits until something happens or is due.
@@ -248,9 +248,9 @@ impl EventLoop {
     fn obey(&mut self, line: Line) {
         let request = match line {
             Line::Text(text) => request::parse(&text),
-            Line::TooLong => Err("that line is too long".to_owned()),
+            Line::TooLong => Err(format!("that line is too long: {LINE_MAX_BYTES} bytes are the limit")),
             Line::End => {
-                log::debug!("no more input; the node goes on");
+                self.note_end_of_input();
                 Ok(None)
             }
         };
@@ -292,8 +292,9 @@ impl EventLoop {
 
     /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
     /// can take our place.
-    fn stop(self) {
+    fn stop(self) -> usize {
         let peers = self.node.saved_peers();
+        let remembered = peers.len();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
         let is_saved = self.worker.stop(Some(peers));
@@ -310,6 +311,7 @@ impl EventLoop {
             std::mem::forget(self.data_dir);
         }
         drop(self.control);
+        remembered
     }
 }
 

@@ -23,3 +23,5 @@ mod lifecycle;
 mod swarm;
 #[path = "binary/talking.rs"]
 mod talking;
+#[path = "binary/terminal.rs"]
+mod terminal;

@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = Output::start().map_err(Failure::impossible)?;
     start_log(arguments.verbosity, output.clone());
     let ended = run_with(arguments, &output);
+    output.close();
     output.flush();
     ended
 }
@@ -49,7 +50,18 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     if arguments.verbosity >= 0 {
         output.print(welcome(event_loop.address(), &path, remembered, io::stdin().is_terminal()));
     }
-    event_loop.run().map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))
+    let remembered = event_loop
+        .run()
+        .map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))?;
+    output.close();
+    if arguments.verbosity >= 0 {
+        output.print(format!("stopped; {} remembered", count_of_peers(remembered)));
+    }
+    Ok(())
+}
+
+fn count_of_peers(count: usize) -> String {
+    if count == 1 { "1 peer".to_owned() } else { format!("{count} peers") }
 }
 
 /// Where the data is: where the user says, or where the platform's convention puts it.
@@ -75,7 +87,10 @@ fn start_log(verbosity: i32, output: Output) {
     let mut builder = env_logger::Builder::new();
     match (verbosity, std::env::var("RUST_LOG")) {
         (0, Ok(filters)) => builder.parse_filters(&filters),
-        (verbosity, _) => builder.filter_level(level(verbosity)),
+        // Other crates write down what nobody asked for; RUST_LOG can have it.
+        (verbosity, _) => {
+            builder.filter_level(level(verbosity).min(LevelFilter::Warn)).filter_module("cjp2p_node", level(verbosity))
+        }
     };
     let is_colourful = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     builder.write_style(if is_colourful { env_logger::WriteStyle::Always } else { env_logger::WriteStyle::Never });
@@ -96,7 +111,7 @@ fn level(verbosity: i32) -> LevelFilter {
 /// The lines that a user sees first.
 fn welcome(address: SocketAddr, path: &str, remembered: usize, is_typed_at: bool) -> String {
     let near = reachable(address);
-    let peers = if remembered == 1 { "1 peer".to_owned() } else { format!("{remembered} peers") };
+    let peers = count_of_peers(remembered);
     [
         format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
         format!("data  {path} ({peers} remembered; files in public/ are shared)"),

@@ -1,25 +1,29 @@
 //! What is typed, read by a thread that may wait for ever so that the event loop need not.
 //!
-//! The terminal is shared with other programs, so its settings and flags are left alone. A node in the background
-//! leaves the typing to whoever is in the foreground, instead of being stopped by the system for reaching for it. Lines
-//! are bounded; the end of the input is just the end of the input.
+//! A pipe is read line by line. At a terminal a line can be edited, see [`Screen`]. A node in the background leaves the
+//! typing, and the terminal's settings, to whoever is in the foreground, instead of being stopped by the system for
+//! reaching for them. Lines are bounded; the end of the input is just the end of the input.
 
-use std::io::{self, IsTerminal, Stdin};
+use super::editor::Key;
+use super::screen::{Screen, is_in_foreground};
+use std::io::{self, Stdin};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::getpgrp;
-use rustix::termios::tcgetpgrp;
+use rustix::process::{Signal, kill_current_process_group};
 
-/// The longest line in bytes: a text that fills a datagram of the recommended size, and the command before it. A
-/// terminal gives at most 4,096 at once.
-const LINE_MAX_BYTES: usize = 6_000;
+/// The longest line in bytes: a text that fills a datagram of the recommended size, and the command before it.
+pub const LINE_MAX_BYTES: usize = 6_000;
 
 /// How often a node in the background, with something typed into its terminal, asks whether it is its turn.
 const TURN_PAUSE: Duration = Duration::from_secs(1);
+
+/// A stop takes effect when any of our threads has seen the signal; until then this one must not touch the terminal.
+const STOP_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the thread has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +37,70 @@ pub enum Line {
 }
 
 /// Starts the thread. Lines go to `deliver`, which may wait and says [`ControlFlow::Break`] when nobody listens any
-/// more.
+/// more. With a screen they can be edited there.
 ///
 /// # Errors
 /// If the system cannot start a thread.
-pub fn start_input(deliver: impl FnMut(Line) -> ControlFlow<()> + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name("input".to_owned()).spawn(move || run(deliver)).map(drop)
+pub fn start_input(
+    screen: Option<Arc<Screen>>,
+    deliver: impl FnMut(Line) -> ControlFlow<()> + Send + 'static,
+) -> io::Result<()> {
+    let run = move || match screen {
+        Some(screen) => run_on(&screen, deliver),
+        None => run(deliver),
+    };
+    thread::Builder::new().name("input".to_owned()).spawn(run).map(drop)
+}
+
+/// Takes keys and lets the line be edited.
+fn run_on(screen: &Screen, mut deliver: impl FnMut(Line) -> ControlFlow<()>) {
+    let stdin = io::stdin();
+    let mut buffer = [0; 4_096];
+    'reading: loop {
+        wait_for_turn();
+        screen.show();
+        let count = match read(&stdin, &mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        for byte in &buffer[..count] {
+            let line = match screen.feed(*byte) {
+                Key::Edit => continue,
+                Key::Line(text) => Line::Text(text),
+                Key::TooLong => Line::TooLong,
+                Key::End => break 'reading,
+                Key::Suspend => {
+                    screen.rest();
+                    suspend();
+                    screen.show();
+                    continue;
+                }
+            };
+            if deliver(line).is_break() {
+                return;
+            }
+        }
+    }
+    screen.rest();
+    // The last word; that nobody heard it changes nothing.
+    let _ = deliver(Line::End);
+}
+
+/// Stops the program until somebody lets it go on, as the key would have done by itself.
+fn suspend() {
+    // Should it fail, we go on.
+    let _ = kill_current_process_group(Signal::TSTP);
+    #[expect(clippy::disallowed_methods, reason = "this thread does nothing but wait for the terminal")]
+    thread::sleep(STOP_PAUSE);
+    wait_for_turn();
+}
+
+/// Waits until we are in the foreground of our terminal.
+fn wait_for_turn() {
+    while !is_in_foreground() {
+        #[expect(clippy::disallowed_methods, reason = "this thread does nothing but wait for the terminal")]
+        thread::sleep(TURN_PAUSE);
+    }
 }
 
 fn run(mut deliver: impl FnMut(Line) -> ControlFlow<()>) {
@@ -73,15 +135,9 @@ fn read(stdin: &Stdin, buffer: &mut [u8]) -> rustix::io::Result<usize> {
 
 /// Waits until there is something to read and it is our turn to read it.
 fn wait(stdin: &Stdin) -> rustix::io::Result<()> {
-    loop {
-        poll(&mut [PollFd::new(stdin, PollFlags::IN)], None)?;
-        let is_elsewhere = stdin.is_terminal() && tcgetpgrp(stdin).is_ok_and(|foreground| foreground != getpgrp());
-        if !is_elsewhere {
-            return Ok(());
-        }
-        #[expect(clippy::disallowed_methods, reason = "this thread does nothing but wait for the terminal")]
-        thread::sleep(TURN_PAUSE);
-    }
+    poll(&mut [PollFd::new(stdin, PollFlags::IN)], None)?;
+    wait_for_turn();
+    Ok(())
 }
 
 /// Puts bytes together to lines.

@@ -1,9 +1,10 @@
 //! What is printed, by a thread that may wait for a stopped terminal or a full pipe so that the event loop need not.
 //!
 //! A bounded queue: when nobody takes the lines they are dropped, and counted, and the count is printed when somebody
-//! does. Errors of the other end are nobody's business here; a closed pipe just makes everything quiet.
+//! does. At a terminal the line that is being typed makes way, see [`Screen`]. Errors of the other end are nobody's business here; a closed pipe just makes everything quiet.
 
-use std::io::{self, Write};
+use super::screen::Screen;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -27,19 +28,33 @@ enum Item {
 pub struct Output {
     queue: SyncSender<Item>,
     dropped: Arc<AtomicU64>,
+    screen: Option<Arc<Screen>>,
 }
 
 impl Output {
-    /// Starts the thread.
+    /// Starts the thread, and takes charge of the terminal if there is one.
     ///
     /// # Errors
     /// If the system cannot start a thread.
     pub fn start() -> io::Result<Output> {
         let (queue, items) = mpsc::sync_channel(QUEUE_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
-        let output = Output { queue, dropped: dropped.clone() };
-        thread::Builder::new().name("output".to_owned()).spawn(move || run(&items, &dropped))?;
+        let screen = Screen::open().map(Arc::new);
+        let output = Output { queue, dropped: dropped.clone(), screen: screen.clone() };
+        thread::Builder::new().name("output".to_owned()).spawn(move || run(&items, &dropped, screen.as_deref()))?;
         Ok(output)
+    }
+
+    /// Where lines can be edited, if they can.
+    pub fn screen(&self) -> Option<Arc<Screen>> {
+        self.screen.clone()
+    }
+
+    /// Gives the terminal back as it was found. What is printed from now on is printed as to a pipe.
+    pub fn close(&self) {
+        if let Some(screen) = &self.screen {
+            screen.close();
+        }
     }
 
     /// Prints a line, or several.
@@ -75,17 +90,25 @@ impl Write for Output {
     }
 }
 
-fn run(items: &Receiver<Item>, dropped: &AtomicU64) {
+fn run(items: &Receiver<Item>, dropped: &AtomicU64, screen: Option<&Screen>) {
+    let to_stdout = |bytes: &[u8]| write(&mut io::stdout(), bytes);
+    let to_stderr = |bytes: &[u8]| write(&mut io::stderr(), bytes);
+    let aside = |print: &mut dyn FnMut() -> io::Result<()>| match screen {
+        Some(screen) => screen.aside(print),
+        None => print(),
+    };
+    let is_log_seen = io::stderr().is_terminal();
     for item in items {
         // Nobody is there to be told that nobody is there.
         let _ = match item {
-            Item::Print(text) => write(&mut io::stdout(), text.as_bytes()),
-            Item::Log(record) => write(&mut io::stderr(), &record),
-            Item::Flush(done) => done.send(()).map_err(io::Error::other),
+            Item::Print(text) => aside(&mut || to_stdout(text.as_bytes())),
+            Item::Log(record) if is_log_seen => aside(&mut || to_stderr(&record)),
+            Item::Log(record) => to_stderr(&record),
+            Item::Flush(done) => aside(&mut || Ok(())).and_then(|()| done.send(()).map_err(io::Error::other)),
         };
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {
-            let _ = write(&mut io::stderr(), format!("({count} lines were dropped here)\n").as_bytes());
+            let _ = aside(&mut || to_stderr(format!("({count} lines were dropped here)\n").as_bytes()));
         }
     }
 }

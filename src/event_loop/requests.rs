@@ -7,6 +7,7 @@ use super::clock::unix_seconds;
 use crate::console::describe;
 use crate::node::{Command, Event};
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
 /// Peers listed at most; who wants to know more looks at the file.
@@ -72,6 +73,15 @@ impl EventLoop {
         }
         if let Some(line) = describe(event, unix_seconds()) {
             self.output.print(line);
+        }
+    }
+
+    /// Nothing more will be typed. A person is told what that means; a script that closes its end knows.
+    pub(super) fn note_end_of_input(&self) {
+        if io::stdin().is_terminal() {
+            self.output.print("no more commands from here; the node goes on. Stop it with Ctrl-C".to_owned());
+        } else {
+            log::debug!("no more input; the node goes on");
         }
     }
 

@@ -43,7 +43,7 @@ impl EventLoop {
             move |command| deliver(Inbound::Found(command))
         })?;
         let deliver = deliver(sender, waker);
-        start_input(move |line| deliver(Inbound::Typed(line)))?;
+        start_input(output.screen(), move |line| deliver(Inbound::Typed(line)))?;
         let control = open_control_socket(&data_dir, &poll);
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public());

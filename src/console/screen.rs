@@ -1,0 +1,179 @@
+//! A terminal at which a person types while others talk: the line that is being typed stays below what is printed.
+//!
+//! Two threads share it, the one that reads and the one that prints. While a line can be edited the terminal hands us
+//! each key at once and echoes nothing; Ctrl-C stays a signal. Whatever way the node ends, [`Screen::close`] gives the
+//! terminal back as it was found, and waits for neither thread.
+//!
+//! The line editors that exist as crates wait inside a call that cannot be ended from outside: an orderly stop would
+//! have to leave that call, and the terminal in its mode, and would lose the last lines. So this is our own, with the
+//! few keys that a line of chat needs; see the editor.
+
+use super::editor::{Editor, Key};
+use rustix::process::getpgrp;
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What stands before the line that is being typed.
+const PROMPT: &str = "> ";
+
+/// How wide a terminal is that does not say.
+const COLUMNS: usize = 80;
+
+/// The terminal.
+pub struct Screen {
+    /// Never held while something is printed, so that the terminal can be given back at any time.
+    mode: Mutex<Mode>,
+    line: Mutex<Line>,
+}
+
+enum Mode {
+    /// Nothing has been changed.
+    Resting,
+    /// A line can be edited; and how the terminal was found.
+    Editing(Termios),
+    /// Nothing will be changed any more.
+    Closed,
+}
+
+#[derive(Default)]
+struct Line {
+    editor: Editor,
+    /// The line is on the terminal, and the cursor in it.
+    is_drawn: bool,
+}
+
+impl Screen {
+    /// The terminal, if there is one at both ends and it can move its cursor.
+    pub(super) fn open() -> Option<Screen> {
+        let is_able = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
+        if !is_able || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return None;
+        }
+        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default() })
+    }
+
+    /// Lets a line be edited, and shows it. Only the foreground may do this.
+    pub(super) fn show(&self) {
+        self.begin_editing();
+        let mut line = lock(&self.line);
+        self.draw_line(&mut line);
+    }
+
+    /// Takes a key. A line that is complete stays where it is on the terminal.
+    pub(super) fn feed(&self, byte: u8) -> Key {
+        let mut line = lock(&self.line);
+        let is_enter = matches!(byte, b'\r' | b'\n');
+        if is_enter {
+            self.draw_line(&mut line);
+            self.leave_line(&mut line);
+        }
+        line.editor.feed(byte)
+    }
+
+    /// Leaves the line and lets the terminal be as it was found, until the next [`Screen::show`].
+    pub(super) fn rest(&self) {
+        let mut line = lock(&self.line);
+        self.leave_line(&mut line);
+        self.end_editing(Mode::Resting);
+    }
+
+    /// Prints with the line out of the way.
+    pub(super) fn aside(&self, print: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        let mut line = lock(&self.line);
+        if std::mem::take(&mut line.is_drawn) {
+            put("\r\u{1b}[K");
+        }
+        let outcome = print();
+        self.draw_line(&mut line);
+        outcome
+    }
+
+    /// Gives the terminal back, for good.
+    pub(super) fn close(&self) {
+        self.end_editing(Mode::Closed);
+    }
+
+    fn draw_line(&self, line: &mut Line) {
+        if !self.is_editing() {
+            return;
+        }
+        let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+        let room = if columns == 0 { COLUMNS } else { columns }.saturating_sub(PROMPT.len());
+        let (text, column) = line.editor.view(room);
+        put(&format!("\r\u{1b}[K{PROMPT}{text}\r\u{1b}[{}C", PROMPT.len() + column));
+        line.is_drawn = true;
+    }
+
+    /// What is typed stays; what comes next begins below it.
+    fn leave_line(&self, line: &mut Line) {
+        if std::mem::take(&mut line.is_drawn) {
+            put("\r\n");
+        }
+    }
+
+    fn is_editing(&self) -> bool {
+        matches!(*lock(&self.mode), Mode::Editing(_)) && is_in_foreground()
+    }
+
+    /// Changes the settings, or changes them again: a shell that let us stop and go on may have undone it.
+    fn begin_editing(&self) {
+        let mut mode = lock(&self.mode);
+        if !is_in_foreground() {
+            return;
+        }
+        let found = match &*mode {
+            Mode::Resting => tcgetattr(io::stdin()).ok(),
+            Mode::Editing(found) => Some(found.clone()),
+            Mode::Closed => None,
+        };
+        if let Some(found) = found {
+            set(&editing(&found));
+            *mode = Mode::Editing(found);
+        }
+    }
+
+    fn end_editing(&self, next: Mode) {
+        let mut mode = lock(&self.mode);
+        match std::mem::replace(&mut *mode, next) {
+            Mode::Editing(found) if is_in_foreground() => set(&found),
+            Mode::Closed => *mode = Mode::Closed,
+            _ => {}
+        }
+    }
+}
+
+/// At once: waiting for what is still to be printed could take for ever on a stopped terminal. A terminal that refuses
+/// is gone.
+fn set(settings: &Termios) {
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, settings);
+}
+
+/// The settings with which a line can be edited: each key at once, no echo, and Ctrl-Z as a key, because the terminal
+/// has to be given back before we stop. Ctrl-C and Ctrl-\ stay signals, Ctrl-S and Ctrl-Q stop and start the output.
+fn editing(found: &Termios) -> Termios {
+    let mut settings = found.clone();
+    settings.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+    settings.special_codes[SpecialCodeIndex::VMIN] = 1;
+    settings.special_codes[SpecialCodeIndex::VTIME] = 0;
+    settings.special_codes[SpecialCodeIndex::VSUSP] = 0;
+    settings
+}
+
+/// Whether what is typed into our terminal is for us. What is no terminal is.
+pub(super) fn is_in_foreground() -> bool {
+    !io::stdin().is_terminal() || tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
+}
+
+/// A terminal that cannot be written to is gone, and the line with it.
+fn put(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// A thread that panics ends the program, so nothing is ever left half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

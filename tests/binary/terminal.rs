@@ -1,0 +1,215 @@
+//! The console at a terminal: editing, chat that comes meanwhile, and how the terminal is left.
+//!
+//! The terminal is a pseudo-terminal that Python makes, with a shell in it that looks at the settings before and after.
+
+use crate::harness::{PATIENCE, eventually, scratch};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Runs what it is told to in a terminal of its own, and copies.
+const TERMINAL: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
+
+/// Runs a node and writes the settings of the terminal down. The traps keep the shell alive when Ctrl-C is for both.
+const SHELL: &str = r#"trap : INT TERM; cd "$1" || exit; shift; stty -a > before; "$@"; code=$?
+    stty -a > after.new; mv after.new after; echo "ended with $code"; read -r rest; echo "then came [$rest]""#;
+
+/// A node at a terminal.
+struct Typist {
+    child: Child,
+    keys: ChildStdin,
+    printed: Arc<Mutex<Vec<u8>>>,
+    folder: PathBuf,
+    address: SocketAddr,
+    pid: i32,
+}
+
+impl Typist {
+    fn sit_down(folder: &Path, peers: &[SocketAddr], options: &[&str]) -> Typist {
+        let data = folder.join("data");
+        let mut command = Command::new("python3");
+        command.args(["-c", TERMINAL, "sh", "-c", SHELL, "sh"]).arg(folder).arg(env!("CARGO_BIN_EXE_cjp2p-node"));
+        command.args(["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1", "--data-dir"]).arg(&data);
+        command.args(peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()])).args(options);
+        command.env("TERM", "xterm").env_remove("RUST_LOG");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("this test needs python3");
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let (mut output, sink) = (child.stdout.take().unwrap(), printed.clone());
+        thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
+                sink.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        let file: serde_json::Value = eventually("a node that says where it is", || {
+            serde_json::from_slice(&fs::read(data.join("node.json")).ok()?).ok()
+        });
+        let keys = child.stdin.take().unwrap();
+        let address = file["udp"].as_str().unwrap().parse().unwrap();
+        let pid = i32::try_from(file["pid"].as_u64().unwrap()).unwrap();
+        let typist = Typist { child, keys, printed, folder: folder.to_owned(), address, pid };
+        typist.sees("> ");
+        typist
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn screen(&self) -> Vec<String> {
+        rows(&String::from_utf8_lossy(&self.printed.lock().unwrap()))
+    }
+
+    /// Waits until this is part of a row of the screen.
+    fn sees(&self, part: &str) {
+        let start = std::time::Instant::now();
+        while !self.screen().iter().any(|row| row.contains(part)) {
+            assert!(start.elapsed() < PATIENCE, "'{part}' is not on the screen: {:#?}", self.screen());
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(self.pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end of the node, and checks that the terminal is as it was. Returns the last screen.
+    fn leave(mut self) -> Vec<String> {
+        let after = eventually("the end", || fs::read_to_string(self.folder.join("after")).ok());
+        assert_eq!(after, fs::read_to_string(self.folder.join("before")).unwrap());
+        self.sees("ended with 0");
+        self.press("as usual\n");
+        self.sees("then came [as usual]");
+        self.screen()
+    }
+}
+
+impl Drop for Typist {
+    fn drop(&mut self) {
+        // Whoever is still there loses the terminal with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a terminal with endless rows shows after `text`: the few sequences that the console uses, and no others.
+fn rows(text: &str) -> Vec<String> {
+    let mut rows = vec![Vec::new()];
+    let mut column = 0;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let row: &mut Vec<char> = rows.last_mut().unwrap();
+        match letter {
+            '\r' => column = 0,
+            '\n' => rows.push(Vec::new()),
+            '\u{1b}' => {
+                assert_eq!(letters.next(), Some('['));
+                let parameter: String = letters.by_ref().take_while(char::is_ascii_digit).collect();
+                // The digits end with the letter of the command, which is gone with them.
+                if parameter.is_empty() { row.truncate(column) } else { column += parameter.parse::<usize>().unwrap() }
+            }
+            _ => {
+                row.resize(row.len().max(column + 1), ' ');
+                row[column] = letter;
+                column += 1;
+            }
+        }
+    }
+    rows.into_iter().map(|row| row.into_iter().collect()).collect()
+}
+
+#[test]
+fn what_comes_meanwhile_does_not_land_in_what_is_being_typed() {
+    let (first, second) = (scratch(), scratch());
+    let mut alice = Typist::sit_down(first.path(), &[], &[]);
+    let mut bob = Typist::sit_down(second.path(), &[alice.address], &[]);
+    bob.press("/peers\r");
+    eventually("two who know each other", || {
+        bob.press("/peers\r");
+        thread::sleep(std::time::Duration::from_millis(100));
+        bob.screen().iter().any(|row| row.starts_with(&alice.address.to_string())).then_some(())
+    });
+    alice.press("I was about to sy\u{1b}[Da");
+    alice.sees("> I was about to say");
+    bob.press("hello alice\r");
+    bob.sees("sent to everybody in reach");
+    eventually("the line of the other, whole", || {
+        let line = format!("[main] {}> hello alice", bob.address);
+        alice.screen().iter().any(|row| row.ends_with(&line)).then_some(())
+    });
+    assert_eq!(alice.screen().last().unwrap(), "> I was about to say");
+    alice.press(" something\r");
+    alice.sees("> I was about to sa somethingy");
+    alice.press("\u{1b}[A\u{1b}[F!\r");
+    alice.sees("> I was about to sa somethingy!");
+    eventually("both lines at the other's", || {
+        let heard = |text: &str| bob.screen().iter().any(|row| row.ends_with(text));
+        (heard("> I was about to sa somethingy") && heard("> I was about to sa somethingy!")).then_some(())
+    });
+    bob.press("/quit\r");
+    assert!(bob.leave().iter().any(|row| row == "stopping"));
+    alice.press("/quit\r");
+    alice.leave();
+}
+
+#[test]
+fn the_terminal_is_left_as_it_was_however_the_node_ends() {
+    use rustix::process::Signal;
+    for ending in ["\u{3}", "half a line\u{3}", "/quit\r", "\u{4}\u{3}", "TERM", "half a line TERM", "HUP"] {
+        let folder = scratch();
+        let mut node = Typist::sit_down(folder.path(), &[], &[]);
+        match ending {
+            "HUP" => node.signal(Signal::HUP),
+            _ if ending.ends_with("TERM") => {
+                node.press(ending.strip_suffix("TERM").unwrap());
+                node.signal(Signal::TERM);
+            }
+            "\u{4}\u{3}" => {
+                node.press("\u{4}");
+                node.sees("no more commands from here; the node goes on. Stop it with Ctrl-C");
+                node.press("\u{3}");
+            }
+            keys => node.press(keys),
+        }
+        let screen = node.leave();
+        assert!(screen.iter().any(|row| row.contains("stopped; 0 peers remembered")), "{ending:?}: {screen:#?}");
+        assert!(!screen.iter().any(|row| row.starts_with("> ended") || row.starts_with("> stopped")), "{screen:#?}");
+        let notices = screen.iter().filter(|row| row.contains("no more commands")).count();
+        assert_eq!(notices, usize::from(ending.starts_with('\u{4}')), "{ending:?}: {screen:#?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_stopped_stops_nobody() {
+    let folder = scratch();
+    let mut node = Typist::sit_down(folder.path(), &[], &[]);
+    // Ctrl-S, and answers that cannot be printed any more.
+    node.press("\u{13}/help\r/help\r/help\r");
+    thread::sleep(std::time::Duration::from_millis(300));
+    node.signal(rustix::process::Signal::TERM);
+    eventually("the end of the node", || (!folder.path().join("data/node.json").exists()).then_some(()));
+    eventually("the end of the process", || {
+        rustix::process::test_kill_process(rustix::process::Pid::from_raw(node.pid).unwrap()).is_err().then_some(())
+    });
+    node.press("\u{11}");
+    node.leave();
+}
+
+#[test]
+fn who_suspends_the_node_gets_the_terminal_and_the_line_back() {
+    let folder = scratch();
+    let mut node = Typist::sit_down(folder.path(), &[], &[]);
+    // Nobody can be stopped here, as no shell could let us go on; the line is there again all the same.
+    node.press("/hel\u{1a}");
+    node.press("p\r");
+    node.sees("  /quit");
+    assert!(node.screen().iter().any(|row| row == "> /help"), "{:#?}", node.screen());
+    node.press("/quit\r");
+    node.leave();
+}
