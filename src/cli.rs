@@ -3,10 +3,12 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
-//! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own.
+//! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
+//! - [`address`] looks up the names of hosts.
 //!
 //! Nothing here knows how a node works.
 
+mod address;
 mod ask;
 mod options;
 mod ping;

@@ -94,6 +94,8 @@ pub struct EventLoop {
     output: Output,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
+    /// Addresses that the user added and that are no peers yet, and when we stop waiting for that.
+    added: Vec<(SocketAddr, Time)>,
     /// Whether the user knows that we are not alone.
     has_met_anybody: bool,
     is_stopping: bool,
@@ -278,6 +280,7 @@ impl EventLoop {
     /// Looks at what nobody tells us about.
     fn look_around(&mut self) {
         self.next_upkeep = self.clock.now() + UPKEEP_PAUSE;
+        self.give_up_added();
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
         self.talk();

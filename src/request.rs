@@ -14,6 +14,12 @@ use std::net::{IpAddr, SocketAddr};
 /// How much of a mistake is shown, in characters.
 const MISTAKE_SHOWN_CHARS: usize = 60;
 
+/// The longest part of a host's name between dots (RFC 1035, section 2.3.4).
+const LABEL_MAX_BYTES: usize = 63;
+
+/// The longest name of a host: 255 bytes in the form that travels, two of which are no text (RFC 1035, section 2.3.4).
+const NAME_MAX_BYTES: usize = 253;
+
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -56,14 +62,14 @@ const SPECS: &[Spec] = &[
         name: "/add",
         arguments: "ADDR",
         help: "make contact with an address",
-        parse: |rest| peer_address(rest).map(Request::Add),
+        parse: |rest| typed_address(rest).map(Request::Add),
     },
     Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
     Spec {
         name: "/ping",
         arguments: "ADDR",
         help: "measure the round trip to a peer",
-        parse: |rest| peer_address(rest).map(Request::Ping),
+        parse: |rest| typed_address(rest).map(Request::Ping),
     },
     Spec {
         name: "/ignore",
@@ -120,9 +126,19 @@ fn mistake(text: &str) -> String {
 
 fn message(rest: &str) -> Result<Request, String> {
     let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let to = peer_address(to)?;
     let text = text.trim();
-    if text.is_empty() { Err("say what?".to_owned()) } else { Ok(Request::Message(to, text.to_owned())) }
+    if text.is_empty() {
+        return Err(format!("say what to whom, like /msg 192.0.2.1:{PORT} hello"));
+    }
+    Ok(Request::Message(typed_address(to)?, text.to_owned()))
+}
+
+/// An address that was typed into the running node, which looks up no names: it would have to wait for them.
+fn typed_address(text: &str) -> Result<SocketAddr, String> {
+    peer_address(text).map_err(|why| match host_name(text) {
+        Some(_) => format!("{why}; names of hosts are understood by 'cjp2p-node add', and not here"),
+        None => why,
+    })
 }
 
 /// The address of a peer: `ip:port`, `[ipv6]:port`, or an IP address alone, with the conventional port.
@@ -137,6 +153,24 @@ pub fn peer_address(text: &str) -> Result<SocketAddr, String> {
     ip.parse()
         .map(|ip: IpAddr| SocketAddr::new(ip, PORT))
         .map_err(|_| format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text)))
+}
+
+/// The name of a host and its port, in `name` or `name:port`; nothing, if it is no name (RFC 1123, section 2.1): labels
+/// of letters, digits and hyphens, of which the last is no number.
+pub fn host_name(text: &str) -> Option<(&str, u16)> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, port.parse().ok()?),
+        None => (text, PORT),
+    };
+    let is_label = |label: &str| {
+        (1..=LABEL_MAX_BYTES).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = name.len() <= NAME_MAX_BYTES
+        && name.split('.').all(is_label)
+        && name.rsplit('.').next().is_some_and(|last| !is_number(last));
+    is_name.then_some((name, port))
 }
 
 fn ip_address(text: &str) -> Result<IpAddr, String> {
@@ -181,7 +215,10 @@ mod tests {
             ("/peers now", "'now'"),
             ("/add", "''"),
             ("/add example.org", "'example.org'"),
-            ("/msg 192.0.2.1", "say what?"),
+            ("/add example.org:7", "'cjp2p-node add'"),
+            ("/msg", "/msg 192.0.2.1:24254 hello"),
+            ("/msg 192.0.2.1", "say what to whom"),
+            ("/msg nobody hello", "'nobody'"),
             ("/ignore everybody", "'everybody'"),
             ("/", "/help"),
         ] {
@@ -198,6 +235,23 @@ mod tests {
         assert_eq!(peer_address("[2001:db8::1]:5"), Ok(address("[2001:db8::1]:5")));
         for wrong in ["", "1.2.3.4:", "1.2.3.4:65536", "1.2.3", "[::1", ":1"] {
             assert!(peer_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_of_hosts_are_told_from_addresses_and_from_nonsense() {
+        for (text, found) in [
+            ("localhost", Some(("localhost", PORT))),
+            ("node-1.example.org:7000", Some(("node-1.example.org", 7_000))),
+            ("3com.example", Some(("3com.example", PORT))),
+        ] {
+            assert_eq!(host_name(text), found, "{text}");
+        }
+        let (label, name) = ("x".repeat(64), "x.".repeat(126) + "xx");
+        for wrong in
+            ["", ".", "a..b", "1.2.3", "1.2.3.4:5", "7", "a b", "a:b", "a:", "a:65536", "::1", "ü", &label, &name]
+        {
+            assert_eq!(host_name(wrong), None, "{wrong}");
         }
     }
 

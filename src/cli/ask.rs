@@ -1,18 +1,27 @@
 //! Asking the node that runs on a data directory, over its control socket.
 
+use super::address::resolve;
 use super::options::Arguments;
+use super::probe::now;
 use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
 use cjp2p_node::data_dir::control_socket;
-use cjp2p_node::request::{Answer, peer_address};
+use cjp2p_node::request::{Answer, PeerLine};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long the node may take for an answer, or for stopping; saving takes at most 5 s of it.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long `add` waits for the outcome, unless the user says otherwise: three tries of the node.
+const ADD_WAIT: Duration = Duration::from_secs(5);
+
+/// The pause between two looks at what has become of it; no person sees the difference.
+const ADD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks the running node what `command` would on its console, and prints the answer.
 pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
@@ -24,10 +33,48 @@ pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
     }
 }
 
-/// Lets the running node make contact with the node at `address`.
+/// Lets the running node make contact with the node at `address`, and waits for the outcome. Of a name with several
+/// addresses one that answers is enough.
 pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
-    let address = peer_address(address).map_err(Failure::Mistake)?;
-    ask(arguments, &format!("/add {address}"))
+    let addresses = resolve(address)?;
+    let wait = arguments.wait.unwrap_or(ADD_WAIT);
+    if let Some(peer) = find_peer(arguments, &addresses)? {
+        return say(&format!("{} is a peer already, heard {:.0} s ago", peer.address, peer.heard_ago_s));
+    }
+    let mut refused = None;
+    let mut tried = Vec::new();
+    for address in addresses {
+        match converse(arguments, &format!("/add {address}"))?.0 {
+            Answer::Refused(why) => refused = Some(why),
+            _ => tried.push(address),
+        }
+    }
+    if let (Some(why), true) = (refused, tried.is_empty()) {
+        return Err(Failure::Impossible(why));
+    }
+    let deadline = now() + wait;
+    loop {
+        if let Some(peer) = find_peer(arguments, &tried)? {
+            return say(&format!("{} is a peer now", peer.address));
+        }
+        if now() >= deadline {
+            let names: Vec<String> = tried.iter().map(ToString::to_string).collect();
+            let (names, seconds) = (names.join(" and "), wait.as_secs_f64());
+            return Err(Failure::Impossible(format!(
+                "no answer from {names} within {seconds} s; the node will try again now and then"
+            )));
+        }
+        #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
+        std::thread::sleep(ADD_PAUSE.min(deadline.saturating_duration_since(now())));
+    }
+}
+
+/// The one of these addresses that is a verified peer of the running node.
+fn find_peer(arguments: &Arguments, addresses: &[SocketAddr]) -> Result<Option<PeerLine>, Failure> {
+    match converse(arguments, "/peers")?.0 {
+        Answer::Peers(peers) => Ok(peers.into_iter().find(|peer| addresses.contains(&peer.address))),
+        _ => Ok(None),
+    }
 }
 
 /// Stops the running node and waits until it has saved.

@@ -12,7 +12,7 @@ pub(crate) use table::Command;
 
 use super::Failure;
 use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     pub(crate) words: Vec<String>,
     pub(crate) port: Option<u16>,
     pub(crate) bind: Option<IpAddr>,
-    pub(crate) peers: Vec<SocketAddr>,
+    /// Addresses, or names of hosts that are still to be looked up.
+    pub(crate) peers: Vec<String>,
     pub(crate) no_bootstrap: bool,
     pub(crate) no_lan: bool,
     pub(crate) data_dir: Option<PathBuf>,
@@ -135,8 +136,8 @@ mod tests {
 
     #[test]
     fn several_peers_are_taken_with_or_without_port() {
-        let arguments = read("--peer 192.0.2.1 --peer=[2001:db8::1]:7000").unwrap();
-        assert_eq!(arguments.peers, ["192.0.2.1:24254".parse().unwrap(), "[2001:db8::1]:7000".parse().unwrap()]);
+        let arguments = read("--peer 192.0.2.1 --peer=[2001:db8::1]:7000 --peer example.org").unwrap();
+        assert_eq!(arguments.peers, ["192.0.2.1", "[2001:db8::1]:7000", "example.org"]);
     }
 
     #[test]
@@ -152,7 +153,7 @@ mod tests {
             ("--bind 192.0.2.1:7", "--bind 192.0.2.1 --port 7"),
             ("--bind [::1]:7", "--bind ::1 --port 7"),
             ("--bind localhost", "'localhost'"),
-            ("--peer nobody", "'nobody'"),
+            ("--peer no..body", "'no..body'"),
             ("--no-lan --no-lan", "--no-lan"),
             ("--no-lan ping 192.0.2.1", "--no-lan"),
             ("--count 1", "--count"),
@@ -165,6 +166,7 @@ mod tests {
             ("send a", "JSON"),
             ("send a b --wait nan", "'nan'"),
             ("send a b --wait -1", "'-1'"),
+            ("send a b --wait 0", "more than 0"),
             ("send a b --wait 1e300", "'1e300'"),
             ("status now", "'now'"),
             ("add", "ADDR"),

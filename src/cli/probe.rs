@@ -3,14 +3,15 @@
 //! It speaks with one address and hears no other. It is no node: it keeps nothing and answers nobody.
 
 use super::Failure;
+use super::address::resolve;
 use super::options::Arguments;
 use cjp2p_node::event_loop::{bind, native};
 use cjp2p_node::peers::address::plain;
-use cjp2p_node::request::peer_address;
-use cjp2p_node::wire::{DATAGRAM_MAX_BYTES, Message, PORT, decode};
+use cjp2p_node::terminal::printable;
+use cjp2p_node::wire::{DATAGRAM_MAX_BYTES, Message, decode};
 use serde_json::value::RawValue;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// The shortest wait that the system understands.
@@ -28,11 +29,16 @@ pub(super) struct Probe {
 impl Probe {
     /// Opens a socket for speaking with the node at `address`, which may be a name.
     pub(super) fn open(arguments: &Arguments, address: &str) -> Result<Probe, Failure> {
-        let peer = plain(resolve(address)?);
+        let addresses = resolve(address)?;
+        if addresses.iter().any(|address| address.port() == 0) {
+            return Err(Failure::Mistake("nobody can listen on port 0, so nothing can be sent there".to_owned()));
+        }
         let (socket, family) = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
         socket.set_nonblocking(false).map_err(Failure::impossible)?;
-        let native = native(peer, family)
-            .ok_or_else(|| Failure::Impossible(format!("there is no way to {peer} from here (see --bind)")))?;
+        let reachable = addresses.iter().find_map(|peer| Some((*peer, native(*peer, family)?)));
+        let (peer, native) = reachable.ok_or_else(|| {
+            Failure::Impossible(format!("there is no way to {} from here (see --bind)", printable(address, usize::MAX)))
+        })?;
         Ok(Probe { socket, native, peer, buffer: vec![0; DATAGRAM_MAX_BYTES] })
     }
 
@@ -71,16 +77,6 @@ pub(super) fn token(datagram: &[u8]) -> Option<Box<RawValue>> {
     decoded.messages.iter().find_map(|message| match message {
         Message::PleaseAlwaysReturnThisMessage(token) => Some(token.0.to_owned()),
         _ => None,
-    })
-}
-
-/// An address, or the first address of a name.
-fn resolve(text: &str) -> Result<SocketAddr, Failure> {
-    peer_address(text).or_else(|why| {
-        let with_port = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-        let without_port = || (text, PORT).to_socket_addrs().ok().and_then(|mut found| found.next());
-        let unknown = || Failure::Mistake(format!("{why}, nor the name of a host that can be found"));
-        with_port.or_else(without_port).ok_or_else(unknown)
     })
 }
 

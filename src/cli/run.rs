@@ -1,6 +1,7 @@
 //! Starting the node: settings from the command line, the log, a few lines of welcome.
 
 use super::Failure;
+use super::address::resolve;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, default_path};
@@ -32,17 +33,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
-    if let Some(address) = arguments.peers.iter().find(|address| !is_possible(**address)) {
-        return Err(Failure::Mistake(format!(
-            "--peer {address} cannot be the address of a peer: one host, and a port from 1024 on, are needed"
-        )));
-    }
+    let peers = peers(arguments)?;
     let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
     let port = arguments.port.unwrap_or(PORT);
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
     let remembered = data_dir.load_peers();
     let path = data_dir.path().display().to_string();
-    let config = config(arguments, remembered);
+    let config = config(arguments, peers, remembered);
     let remembered = config.remembered.len();
     let settings = Settings { socket, config, data_dir, output: output.clone() };
     let event_loop = EventLoop::start(settings)
@@ -71,10 +68,24 @@ pub(super) fn data_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
     })
 }
 
-fn config(arguments: &Arguments, remembered: Vec<SocketAddr>) -> Config {
+/// The addresses of all `--peer`, with the names looked up.
+fn peers(arguments: &Arguments) -> Result<Vec<SocketAddr>, Failure> {
+    let mut peers = Vec::new();
+    for text in &arguments.peers {
+        peers.extend(resolve(text)?);
+    }
+    match peers.iter().find(|address| !is_possible(**address)) {
+        Some(address) => Err(Failure::Mistake(format!(
+            "--peer {address} cannot be the address of a peer: one host, and a port from 1024 on, are needed"
+        ))),
+        None => Ok(peers),
+    }
+}
+
+fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketAddr>) -> Config {
     let bootstrap = BOOTSTRAP.iter().filter(|_| !arguments.no_bootstrap).filter_map(|text| text.parse().ok());
     Config {
-        contacts: arguments.peers.iter().copied().chain(bootstrap).collect(),
+        contacts: peers.into_iter().chain(bootstrap).collect(),
         remembered,
         // From a loopback address there is no way into any network.
         lan: !arguments.no_lan && !arguments.bind.is_some_and(|ip| ip.is_loopback()),
@@ -132,13 +143,13 @@ mod tests {
     #[test]
     fn every_bootstrap_address_can_be_read() {
         assert!(BOOTSTRAP.iter().all(|text| text.parse::<SocketAddr>().is_ok()));
-        assert_eq!(config(&Arguments::default(), Vec::new()).contacts.len(), BOOTSTRAP.len());
+        assert_eq!(config(&Arguments::default(), Vec::new(), Vec::new()).contacts.len(), BOOTSTRAP.len());
     }
 
     #[test]
     fn the_options_of_silence_are_heard() {
         let arguments = Arguments { no_bootstrap: true, no_lan: true, ..Arguments::default() };
-        let config = config(&arguments, Vec::new());
+        let config = config(&arguments, Vec::new(), Vec::new());
         assert!(config.contacts.is_empty() && !config.lan);
     }
 

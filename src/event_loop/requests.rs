@@ -6,9 +6,11 @@ use super::EventLoop;
 use super::clock::unix_seconds;
 use crate::console::describe;
 use crate::node::{Command, Event};
+use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Peers listed at most; who wants to know more looks at the file.
 const PEERS_SHOWN_MAX: usize = 1_000;
@@ -19,6 +21,13 @@ const FILES_SHOWN_MAX: usize = 1_000;
 /// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
 pub(super) const PINGS_MAX: usize = 16;
 
+/// Addresses that the user added and waits for; the oldest is forgotten first. Nobody types faster.
+pub(super) const ADDED_MAX: usize = 16;
+
+/// How long the user is told nothing about an address that does not answer: a node tries one 5 times, 2, 4, 8 and 16
+/// seconds apart, and gives the last try 16 seconds.
+const ADDED_PATIENCE: Duration = Duration::from_secs(46);
+
 impl EventLoop {
     /// Carries out a request.
     pub(super) fn carry_out(&mut self, request: Request) -> Answer {
@@ -27,7 +36,7 @@ impl EventLoop {
             Request::Peers => Answer::Peers(self.peer_lines()),
             Request::Files => Answer::Files(self.file_lines()),
             Request::Status => Answer::Status(Box::new(self.status())),
-            Request::Add(address) => self.command(Command::AddPeer(address), format!("trying {address}")),
+            Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
@@ -51,6 +60,33 @@ impl EventLoop {
         let unix_ms = self.clock.next_unix_ms();
         let group = "main".to_owned();
         self.command(Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
+    }
+
+    fn add(&mut self, address: SocketAddr) -> Answer {
+        let now = self.clock.now();
+        let is_peer = self.node.peers(now, usize::MAX).iter().any(|peer| peer.address == address);
+        let done = if is_peer { format!("{address} is a peer already") } else { format!("trying {address}") };
+        let answer = self.command(Command::AddPeer(address), done);
+        if matches!(answer, Answer::Done(_)) && !is_peer {
+            self.added.retain(|(waiting, _)| *waiting != address);
+            if self.added.len() >= ADDED_MAX {
+                self.added.remove(0);
+            }
+            self.added.push((address, now + ADDED_PATIENCE));
+        }
+        answer
+    }
+
+    /// Tells the user about what was added and does not answer.
+    pub(super) fn give_up_added(&mut self) {
+        let now = self.clock.now();
+        let (output, added) = (&self.output, &mut self.added);
+        added.retain(|(address, deadline)| {
+            if *deadline <= now {
+                output.print(format!("no answer from {address}; it will be tried again now and then"));
+            }
+            *deadline > now
+        });
     }
 
     fn ping(&mut self, address: SocketAddr) -> Answer {
@@ -85,8 +121,14 @@ impl EventLoop {
         }
     }
 
-    /// Somebody is there. The user is told about the first one; the others can be counted.
+    /// Somebody is there. The user is told about the first one, and about those that were waited for; the others can be
+    /// counted.
     pub(super) fn meet(&mut self, address: SocketAddr) {
+        let waiting = self.added.len();
+        self.added.retain(|(added, _)| *added != address);
+        if self.added.len() < waiting {
+            self.output.print(format!("{address} is a peer now"));
+        }
         log::debug!("verified {address}");
         if !std::mem::replace(&mut self.has_met_anybody, true) {
             log::info!("found a first peer: {address}");

@@ -5,7 +5,7 @@
 use super::clock::{Clock, seed};
 use super::control_socket::ControlSocket;
 use super::lan::Lan;
-use super::requests::PINGS_MAX;
+use super::requests::{ADDED_MAX, PINGS_MAX};
 use super::socket::Socket;
 use super::{
     BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, reachable, signals,
@@ -72,6 +72,7 @@ impl EventLoop {
             data_dir,
             output,
             pings: Vec::with_capacity(PINGS_MAX),
+            added: Vec::with_capacity(ADDED_MAX),
             has_met_anybody: false,
             is_stopping: false,
         })

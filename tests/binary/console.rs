@@ -85,6 +85,31 @@ fn a_line_that_was_sent_was_heard_however_fast_it_was_typed() {
 }
 
 #[test]
+fn who_was_added_is_reported_as_a_peer_or_as_silent() {
+    let (first, second) = (scratch(), scratch());
+    let other = Node::start(second.path(), &[]);
+    let mut node = start(first.path(), &[]);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    type_line(&mut node, &format!("/add {silent}"));
+    type_line(&mut node, &format!("/add {}", other.address));
+    node.wait_for_peer(other.address);
+    type_line(&mut node, &format!("/add {}", other.address));
+    std::thread::sleep(std::time::Duration::from_secs(58));
+    type_line(&mut node, "/quit");
+    let said = node.finish();
+    for line in [
+        format!("trying {silent}"),
+        format!("trying {}", other.address),
+        format!("{} is a peer now", other.address),
+        format!("{} is a peer already", other.address),
+        format!("no answer from {silent}; it will be tried again now and then"),
+    ] {
+        assert_eq!(said.success().lines().filter(|said| **said == line).count(), 1, "{line}: {said:?}");
+    }
+}
+
+#[test]
 fn output_that_nobody_reads_makes_nobody_wait() {
     let directory = scratch();
     let mut node = start(directory.path(), &[]);

@@ -3,6 +3,7 @@
 use crate::harness::{Node, eventually, scratch};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::UdpSocket;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -28,8 +29,9 @@ fn status_and_peers_are_shown_to_people_and_to_scripts() {
     let known = Node::start(first.path(), &[]);
     let node = Node::start(second.path(), &[]);
     let added = node.ask(["add", &known.address.to_string()]);
-    assert!(added.success().contains(&known.address.to_string()), "{added:?}");
-    node.wait_for_peer(known.address);
+    assert_eq!(added.success(), format!("{} is a peer now", known.address));
+    let again = node.ask(["add", &known.address.to_string()]);
+    assert!(again.success().contains("is a peer already"), "{again:?}");
     assert!(node.ask(["status"]).success().contains("1 verified"));
     assert!(node.ask(["peers"]).success().contains(&known.address.to_string()));
     let status = node.ask(["status", "--json"]).json().remove(0);
@@ -39,10 +41,28 @@ fn status_and_peers_are_shown_to_people_and_to_scripts() {
 }
 
 #[test]
+fn who_is_added_by_name_is_found_and_who_does_not_answer_is_told() {
+    let (first, second, third) = (scratch(), scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let node = Node::start(second.path(), &[]);
+    let added = node.ask(["add", &format!("localhost:{}", known.address.port())]);
+    assert_eq!(added.success(), format!("{} is a peer now", known.address));
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let said = node.ask(["add", &address, "--wait", "0.5"]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.complaint().contains(&format!("no answer from {address} within 0.5 s")), "{said:?}");
+    let told = Node::start_with(third.path(), &[], |command| {
+        command.arg("--peer").arg(format!("localhost:{}", known.address.port()));
+    });
+    told.wait_for_peer(known.address);
+}
+
+#[test]
 fn what_cannot_be_added_is_refused_in_one_line() {
     let directory = scratch();
     let node = Node::start(directory.path(), &[]);
-    for address in ["127.0.0.1:9", "nobody", "255.255.255.255:24254", ""] {
+    for address in ["127.0.0.1:9", "no..body", "255.255.255.255:24254", ""] {
         assert!(!node.ask(["add", address]).complaint().is_empty(), "{address}");
     }
 }

@@ -30,10 +30,9 @@ fn remarks(command: Command) -> String {
     if COMMANDS.iter().any(|spec| spec.arguments.contains(&"ADDR") && spec.command == command)
         || command == Command::Run
     {
-        text.push_str("An ADDR is like 192.0.2.1 or [2001:db8::1]:24254; the port is 24254 if none is named.\n");
-    }
-    if matches!(command, Command::Send | Command::Ping) {
-        text.push_str("The name of a host does as well.\n");
+        text.push_str(
+            "An ADDR is like 192.0.2.1, [2001:db8::1]:24254 or example.org; the port is 24254 if none is named.\n",
+        );
     }
     if command == Command::Send {
         text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");

@@ -1,8 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, data_dir, parse, shown, wait};
-use cjp2p_node::request::peer_address;
+use super::values::{bind, count, data_dir, parse, peer, shown, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -88,7 +87,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "--peer",
         short: None,
-        set: Set::Value("ADDR", |to, text| peer_address(&shown(text)).map(|peer| to.peers.push(peer))),
+        set: Set::Value("ADDR", |to, text| peer(text).map(|peer| to.peers.push(peer))),
         is_repeatable: true,
         commands: &[Run],
         help: "a node to make contact with; may be repeated",
@@ -122,8 +121,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
-        commands: &[Send],
-        help: "how long to wait for answers (default: 2)",
+        commands: &[Send, Add],
+        help: "how long to wait for an answer (default: 2, add: 5)",
     },
     OptionSpec {
         long: "--count",

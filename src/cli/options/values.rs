@@ -1,5 +1,6 @@
 //! The values that options take: each is understood whole or refused in one sentence.
 
+use crate::cli::address;
 use cjp2p_node::terminal::printable;
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,11 @@ pub(super) fn bind(text: &OsStr) -> Result<IpAddr, String> {
     parse(text, "an IP address like 192.0.2.1 or 2001:db8::1")
 }
 
+pub(super) fn peer(text: &OsStr) -> Result<String, String> {
+    let text = text.to_str().ok_or_else(|| format!("'{}' is not valid UTF-8", shown(text)))?;
+    address::check(text).map(|()| text.to_owned())
+}
+
 pub(super) fn data_dir(text: &OsStr) -> Result<PathBuf, String> {
     if text.is_empty() { Err("the name is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
@@ -36,7 +42,7 @@ pub(super) fn data_dir(text: &OsStr) -> Result<PathBuf, String> {
 pub(super) fn wait(text: &OsStr) -> Result<Duration, String> {
     let seconds: f64 = parse(text, "a number of seconds")?;
     if !(seconds > 0.0 && seconds <= WAIT_MAX_SECONDS) {
-        return Err(format!("'{}' is not between 0 and {WAIT_MAX_SECONDS} seconds", shown(text)));
+        return Err(format!("'{}' is not more than 0 and at most {WAIT_MAX_SECONDS} seconds", shown(text)));
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

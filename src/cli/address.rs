@@ -1,0 +1,79 @@
+//! Where a command is to go: an address, or the name of a host, which is looked up here and nowhere else.
+//!
+//! Looking up may take as long as the resolver likes, so it is done before there is a node to be kept waiting, on a
+//! thread that is left behind when it takes too long.
+
+use super::Failure;
+use cjp2p_node::peers::address::plain;
+use cjp2p_node::request::{host_name, peer_address};
+use cjp2p_node::terminal::printable;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a name may take: a resolver that has lost one datagram asks again after 5 seconds at most.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How many addresses of one name are tried: two families, and a spare of each.
+const ADDRESSES_MAX: usize = 4;
+
+/// Finds out whether `text` can be an address or a name at all, without looking it up.
+///
+/// # Errors
+/// One sentence for the user.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    match (peer_address(text), host_name(text)) {
+        (Err(why), None) => Err(format!("{why}, nor the name of a host")),
+        _ => Ok(()),
+    }
+}
+
+/// The address that `text` is, or those of the host whose name it is; at least one.
+pub(super) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    check(text).map_err(Failure::Mistake)?;
+    let Some((name, port)) = host_name(text) else {
+        return peer_address(text).map(|address| vec![plain(address)]).map_err(Failure::Mistake);
+    };
+    let (found, is_found) = mpsc::channel();
+    let host = name.to_owned();
+    // If nobody waits for the answer any more, it is not needed any more.
+    let look_up = move || _ = found.send((host.as_str(), port).to_socket_addrs());
+    thread::Builder::new().name("lookup".to_owned()).spawn(look_up).map_err(Failure::impossible)?;
+    let shown = printable(name, usize::MAX);
+    let mut addresses: Vec<SocketAddr> = match is_found.recv_timeout(LOOKUP_PATIENCE) {
+        Ok(Ok(found)) => found.map(plain).collect(),
+        Ok(Err(_)) => Vec::new(),
+        Err(_) => return Err(Failure::Impossible(format!("looking up the host '{shown}' takes too long"))),
+    };
+    addresses.dedup();
+    addresses.truncate(ADDRESSES_MAX);
+    if addresses.is_empty() {
+        return Err(Failure::Impossible(format!("no host of the name '{shown}' can be found")));
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_no_looking_up_and_nonsense_is_not_looked_up() {
+        assert_eq!(resolve("192.0.2.1").unwrap(), ["192.0.2.1:24254".parse().unwrap()]);
+        assert_eq!(resolve("[::ffff:192.0.2.1]:7000").unwrap(), ["192.0.2.1:7000".parse().unwrap()]);
+        for wrong in ["", "no body", "1.2.3", "192.0.2.1:65536", "x..y", ":1", "\u{1b}[2J"] {
+            assert!(check(wrong).is_err_and(|why| !why.contains('\u{1b}')), "{wrong}");
+            assert!(matches!(resolve(wrong), Err(Failure::Mistake(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_this_host_is_found_with_and_without_port() {
+        for (name, port) in [("localhost", 24_254), ("localhost:7000", 7_000)] {
+            let found = resolve(name).unwrap();
+            assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback()), "{found:?}");
+            assert!(found.iter().all(|address| address.port() == port), "{found:?}");
+        }
+    }
+}
