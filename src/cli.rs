@@ -62,6 +62,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     }
     let argument = |index: usize| arguments.words.get(index).map_or("", String::as_str);
     match arguments.command {
+        // It has been turned into --help.
+        Command::Help => say(options::help(Command::Run).trim_end()),
         Command::Run => run::run(arguments),
         Command::Status => ask::ask(arguments, "/status"),
         Command::Peers => ask::ask(arguments, "/peers"),

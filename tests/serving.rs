@@ -114,6 +114,18 @@ fn ids_that_are_paths_or_monsters_find_nothing_and_break_nothing() {
 }
 
 #[test]
+fn a_stranger_is_never_told_that_nothing_is_shared_when_something_is() {
+    let ask = r#"[{"PleaseListContent":{}}]"#;
+    let answer = sharing(10).0.answer(STRANGER, ask);
+    assert!(field(&answer, "ContentList").is_none() && answer.contains("PleaseAlwaysReturnThisMessage"), "{answer}");
+    let answer = Play::new().answer(STRANGER, ask);
+    assert_eq!(field(&answer, "ContentList").unwrap()["results"], json!([]));
+    let longer = format!(r#"[{{"PleaseListContent":{{}}}},{{"Padding":"{}"}}]"#, "x".repeat(100));
+    let (mut play, id) = sharing(10);
+    assert_eq!(field(&play.answer(STRANGER, &longer), "ContentList").unwrap()["results"], json!([[id, 10]]));
+}
+
+#[test]
 fn the_list_names_what_is_shared_and_nothing_else() {
     let (mut play, id) = sharing(50_000);
     let list = field(&play.answer_verified(PEER, r#"{"PleaseListContent":{}}"#), "ContentList").unwrap();

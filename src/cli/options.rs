@@ -60,7 +60,13 @@ impl Arguments {
             }
             used.extend((times > 0).then_some(spec));
         }
-        let command = arguments.take_words(rest.finish())?;
+        let mut command = arguments.take_words(rest.finish())?;
+        if arguments.command == Command::Help && !arguments.version {
+            command.check(&arguments.words)?;
+            // What is left is the command that is asked about.
+            command = arguments.take_words(Vec::new())?;
+            arguments.help = true;
+        }
         if arguments.help || arguments.version {
             return Ok(arguments);
         }
@@ -73,6 +79,7 @@ impl Arguments {
 
     /// Takes what is left when the options are gone: a command and what it is to be done with.
     fn take_words(&mut self, rest: Vec<OsString>) -> Result<&'static CommandSpec, String> {
+        self.command = Command::default();
         for word in rest {
             let text = word.to_str().ok_or_else(|| format!("'{}' is not valid UTF-8", shown(&word)))?;
             if text.starts_with('-') && text.len() > 1 {
@@ -169,6 +176,8 @@ mod tests {
             ("send a b --wait 0", "more than 0"),
             ("send a b --wait 1e300", "'1e300'"),
             ("status now", "'now'"),
+            ("help nonsense", "'nonsense'"),
+            ("help ping now", "'now'"),
             ("add", "ADDR"),
             ("\u{1b}[2J", "[2J"),
         ] {
@@ -184,6 +193,11 @@ mod tests {
         assert!(OPTIONS.iter().all(|spec| text.contains(&spec.usage())));
         // The path of the data directory is as long as it is.
         assert!(text.lines().all(|line| line.len() <= 100 || line.contains("--data-dir the data is in")), "{text}");
+        for (line, command) in [("help", Run), ("help ping", Ping), ("ping --help", Ping), ("help help", Command::Help)]
+        {
+            let arguments = read(line).unwrap();
+            assert!(arguments.help && arguments.command == command, "{line}");
+        }
         assert!(!help(Ping).contains("--peer") && help(Ping).contains("--count"));
         assert!(!help(Ping).contains("--verbose") && !help(Ping).contains("--data-dir"));
     }

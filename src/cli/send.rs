@@ -71,17 +71,26 @@ fn describe(from: SocketAddr, elapsed: Duration, datagram: &[u8], is_json: bool)
 
 /// Finds out whether `text` is something that a node would read.
 fn check(text: &str) -> Result<(), String> {
+    if let Err(error) = serde_json::from_str::<&RawValue>(text) {
+        let what = if error.is_eof() { "it ends too soon" } else { "it is no JSON" };
+        return Err(format!("'{}': {what}, see line {} column {}", shown(text), error.line(), error.column()));
+    }
     let elements: Result<Vec<BTreeMap<String, &RawValue>>, _> = serde_json::from_str(text);
     if !elements.is_ok_and(|elements| elements.iter().all(|element| element.len() == 1)) {
         return Err(format!(
-            "'{}' is not a JSON array of one-key objects like [{{\"PleaseSendPeers\":{{}}}}]",
-            printable(text, 60)
+            "'{}' is not an array of one-key objects like [{{\"PleaseSendPeers\":{{}}}}]",
+            shown(text)
         ));
     }
     if text.len() > DATAGRAM_MAX_BYTES {
         return Err(format!("the array has {} bytes, a datagram has at most {DATAGRAM_MAX_BYTES}", text.len()));
     }
     Ok(())
+}
+
+/// As much of what was typed as a mistake needs.
+fn shown(text: &str) -> String {
+    printable(text, 60)
 }
 
 /// The same array with the token added: what was typed stays as it was typed.
@@ -102,6 +111,11 @@ mod tests {
         }
         for bad in ["", "x", "{}", "[1]", "[{}]", "[{\"A\":1,\"B\":2}]", "[{\"A\":1}", "[{\"A\":1}]]", "[\u{1b}]"] {
             assert!(check(bad).is_err_and(|why| !why.contains(['\n', '\u{1b}'])), "{bad}");
+        }
+        for (bad, place) in
+            [("[{\"A\":1}\n,]", "line 2 column 2"), ("[{\"A\":{}", "ends too soon"), ("[{A:{}}]", "column 3")]
+        {
+            assert!(check(bad).is_err_and(|why| why.contains(place)), "{bad}: {:?}", check(bad));
         }
         assert!(check(&format!("[{{\"A\":\"{}\"}}]", "x".repeat(65_507))).is_err());
     }

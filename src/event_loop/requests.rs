@@ -34,7 +34,10 @@ impl EventLoop {
         match request {
             Request::Help => Answer::Done(request::help()),
             Request::Peers => Answer::Peers(self.peer_lines()),
-            Request::Files => Answer::Files(self.file_lines()),
+            Request::Files => Answer::Files {
+                folder: self.data_dir.public().to_string_lossy().into_owned(),
+                files: self.file_lines(),
+            },
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),

@@ -1,5 +1,6 @@
 //! What goes into the [`Node`](super::Node) and what comes out, besides datagrams.
 
+use super::chat::CHAT_MAX_BYTES;
 use crate::content::SharedFile;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -144,7 +145,7 @@ impl fmt::Display for CommandError {
             Self::NotVerified(address) => write!(f, "{address} is not a verified peer (yet); /add it first"),
             Self::NotAnAddress(address) => write!(f, "{address} cannot be the address of a peer"),
             Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
-            Self::BadText => f.write_str("the text is empty or too long for one datagram"),
+            Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
             Self::Full => f.write_str("the table for that is full"),
         }

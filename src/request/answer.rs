@@ -25,7 +25,12 @@ pub enum Answer {
     /// The verified peers.
     Peers(Vec<PeerLine>),
     /// The shared files.
-    Files(Vec<FileLine>),
+    Files {
+        /// The folder they are in.
+        folder: String,
+        /// The files.
+        files: Vec<FileLine>,
+    },
 }
 
 /// How the node is doing.
@@ -83,7 +88,7 @@ impl Answer {
             Self::Refused(text) => serde_json::to_string(&BTreeMap::from([("refused", text)])),
             Self::Status(status) => serde_json::to_string(status),
             Self::Peers(peers) => serde_json::to_string(peers),
-            Self::Files(files) => serde_json::to_string(files),
+            Self::Files { files, .. } => serde_json::to_string(files),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -97,8 +102,10 @@ impl fmt::Display for Answer {
             Self::Status(status) => status.fmt(f),
             Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
             Self::Peers(peers) => write_lines(f, peers),
-            Self::Files(files) if files.is_empty() => f.write_str("nothing is shared; files in the public folder are"),
-            Self::Files(files) => write_lines(f, files),
+            Self::Files { folder, files } if files.is_empty() => {
+                write!(f, "nothing is shared; put files into {}", printable(folder, usize::MAX))
+            }
+            Self::Files { files, .. } => write_lines(f, files),
         }
     }
 }
@@ -167,7 +174,8 @@ mod tests {
             is_neighbour: true,
         };
         let file = FileLine { name: "a\nb".to_owned(), size: 7, sha256: "00".to_owned() };
-        for answer in [Answer::Done("yes".to_owned()), Answer::Peers(vec![peer]), Answer::Files(vec![file])] {
+        let files = Answer::Files { folder: "/x".to_owned(), files: vec![file] };
+        for answer in [Answer::Done("yes".to_owned()), Answer::Peers(vec![peer]), files] {
             let json = serde_json::to_string(&answer).unwrap();
             assert!(!json.contains('\n'));
             assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), answer);
@@ -176,8 +184,11 @@ mod tests {
 
     #[test]
     fn a_file_name_cannot_reach_the_terminal() {
-        let file = FileLine { name: "\u{1b}[2J\nx".to_owned(), size: 7, sha256: "00".to_owned() };
-        assert!(!Answer::Files(vec![file]).to_string().contains(['\u{1b}', '\n']));
+        let nasty = "\u{1b}[2J\nx".to_owned();
+        let file = FileLine { name: nasty.clone(), size: 7, sha256: "00".to_owned() };
+        for files in [vec![file], Vec::new()] {
+            assert!(!Answer::Files { folder: nasty.clone(), files }.to_string().contains(['\u{1b}', '\n']));
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ fn help_and_version_are_printed_and_succeed() {
     }
     assert_eq!(run(&["--version"]).success(), concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")));
     assert!(run(&["ping", "--help"]).success().contains("--count"));
+    assert_eq!(run(&["help", "ping"]).success(), run(&["ping", "--help"]).success());
+    assert_eq!(run(&["help"]).success(), run(&["--help"]).success());
 }
 
 #[test]
@@ -38,6 +40,8 @@ fn a_mistake_gets_one_line_that_names_it() {
         (&["send", "127.0.0.1:9"], "JSON"),
         (&["send", "127.0.0.1:9", "{}"], "array"),
         (&["send", "127.0.0.1:9", "[1]"], "array"),
+        (&["send", "127.0.0.1:9", "[{\"A\":1},]"], "line 1 column 10"),
+        (&["send", "127.0.0.1:9", "[]", "--wait", "0"], "more than 0"),
         (&["send", "127.0.0.1:9", "[{}]", "--wait", "x"], "--wait"),
         (&["status", "--data-dir", "DIR"], "no node is running"),
         (&["peers", "--data-dir", "DIR"], "no node is running"),

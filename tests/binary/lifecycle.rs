@@ -40,8 +40,32 @@ fn every_signal_to_stop_ends_it_in_order() {
         node.signal(signal);
         let said = node.finish();
         assert_eq!(said.status.code(), Some(0), "{said:?}");
+        assert!(said.stdout.ends_with("\nstopped; 0 peers remembered\n"), "{said:?}");
         assert_eq!(saved(directory.path()), Some(vec![]));
         assert!(!directory.path().join("node.json").exists());
+    }
+}
+
+#[test]
+fn who_wants_no_words_gets_none_at_the_end_either() {
+    let directory = scratch();
+    let node = Node::start_with(directory.path(), &[], |command| _ = command.arg("-q"));
+    let said = node.terminate();
+    assert_eq!((said.success(), said.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn the_log_is_our_own_unless_rust_log_asks_for_others() {
+    for (options, filters, has_others) in [(&["-vv"][..], None, false), (&[], Some("trace"), true)] {
+        let (first, second) = (scratch(), scratch());
+        let other = Node::start(second.path(), &[]);
+        let node = Node::start_with(first.path(), &[other.address], |command| {
+            command.args(options).envs(filters.map(|filters| ("RUST_LOG", filters)));
+        });
+        node.wait_for_peer(other.address);
+        let said = node.terminate();
+        assert!(said.stderr.contains("verified 127.0.0.1"), "{said:?}");
+        assert_eq!(said.stderr.contains("registering event source"), has_others, "{said:?}");
     }
 }
 

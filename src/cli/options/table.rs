@@ -16,9 +16,10 @@ pub(crate) enum Command {
     Peers,
     Add,
     Stop,
+    Help,
 }
 
-use Command::{Add, Peers, Ping, Run, Send, Status, Stop};
+use Command::{Add, Help, Peers, Ping, Run, Send, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -45,6 +46,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         help: "let the running node make contact with a node",
     },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
+    CommandSpec {
+        command: Help,
+        name: "help",
+        arguments: &["[COMMAND]"],
+        help: "say what a command does, like --help",
+    },
 ];
 
 /// How an option is written down in [`Arguments`].
@@ -62,7 +69,7 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Send, Ping, Status, Peers, Add, Stop];
+const ALL: &[Command] = &[Run, Send, Ping, Status, Peers, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Send, Ping];
 const WITH_DATA: &[Command] = &[Run, Status, Peers, Add, Stop];
 const WITH_JSON: &[Command] = &[Send, Ping, Status, Peers];
@@ -185,7 +192,7 @@ impl CommandSpec {
     }
 
     pub(super) fn check(&self, words: &[String]) -> Result<(), String> {
-        if let Some(missing) = self.arguments.get(words.len()) {
+        if let Some(missing) = self.arguments.get(words.len()).filter(|argument| !argument.starts_with('[')) {
             return Err(format!("{missing} is missing: {}", self.usage()));
         }
         match words.get(self.arguments.len()) {
