@@ -26,6 +26,7 @@ mod serve;
 mod upkeep;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
+pub use peering::{PEERS_LOW, PEERS_WANTED};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};

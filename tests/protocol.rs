@@ -6,7 +6,7 @@
 mod play;
 
 use cjp2p_node::content::{HOLDERS_MAX, RUMOURS_MAX};
-use cjp2p_node::node::Command;
+use cjp2p_node::node::{self, Command};
 use cjp2p_node::peers::links::LINKS_MAX;
 use cjp2p_node::peers::{address, contacts, heard, links};
 use cjp2p_node::wire::messages::{NAMES, SCHEMA};
@@ -334,6 +334,11 @@ fn the_numbers_on_the_page_are_those_of_the_program() {
         ("(up to #) are used", wire::LIST_MAX_ENTRIES),
         ("nests brackets deeper than #.", wire::DEPTH_MAX),
         ("within # bytes**", wire::DATAGRAM_SEND_MAX_BYTES),
+        ("**Accept up to # bytes**", wire::DATAGRAM_MAX_BYTES),
+        ("asks for a block of # bytes", wire::BLOCK_MAX_BYTES),
+        ("being probed by # others", links::LINKS_HIGH),
+        ("until it knows #,", node::PEERS_WANTED),
+        ("knows fewer than #.", node::PEERS_LOW),
         ("count # bytes of IP and UDP header", wire::HEADER_BYTES),
         ("a string of at most # bytes", wire::ID_MAX_BYTES),
         ("in bytes; at most # are sent", wire::BLOCK_MAX_BYTES),

@@ -114,6 +114,13 @@ fn ids_that_are_paths_or_monsters_find_nothing_and_break_nothing() {
 }
 
 #[test]
+fn the_largest_block_is_one_datagram_of_about_54_kb() {
+    let (mut play, id) = sharing(50_000);
+    let length = play.answer_verified(PEER, &request(&id, 0, 40_960)).len();
+    assert!((54_600..55_000).contains(&length), "{length}");
+}
+
+#[test]
 fn a_stranger_is_never_told_that_nothing_is_shared_when_something_is() {
     let ask = r#"[{"PleaseListContent":{}}]"#;
     let answer = sharing(10).0.answer(STRANGER, ask);

@@ -1,7 +1,8 @@
 //! What is printed, by a thread that may wait for a stopped terminal or a full pipe so that the event loop need not.
 //!
 //! A bounded queue: when nobody takes the lines they are dropped, and counted, and the count is printed when somebody
-//! does. At a terminal the line that is being typed makes way, see [`Screen`]. Errors of the other end are nobody's business here; a closed pipe just makes everything quiet.
+//! does. At a terminal the line that is being typed makes way, see [`Screen`]. Errors of the other end are nobody's
+//! business here; a closed pipe just makes everything quiet.
 
 use super::screen::Screen;
 use std::io::{self, IsTerminal, Write};
