@@ -115,6 +115,28 @@ fn the_ten_lines_of_python_print_the_peers() {
 }
 
 #[test]
+fn the_example_of_send_is_answered_as_shown() {
+    let data = scratch();
+    std::fs::create_dir(data.path().join("public")).unwrap();
+    std::fs::write(data.path().join("public/hello.txt"), "Hello, swarm!\n").unwrap();
+    let node = Node::start(data.path(), &[]);
+    eventually("a shared file", || node.ask(["status"]).success().contains("1 shared").then_some(()));
+    let (_, example) = README.split_once("$ cjp2p-node send 127.0.0.1 '").unwrap();
+    let (array, rest) = example.split_once('\'').unwrap();
+    let shown: Vec<&str> = rest.lines().skip(1).take_while(|line| !line.starts_with('$')).collect();
+    let said = run(&["send", &node.address.to_string(), array, "--wait", "0.5"]);
+    let names = |line: &str| -> Vec<String> {
+        let (_, array) = line.split_once(": ").unwrap();
+        let elements: Vec<serde_json::Map<String, Value>> = serde_json::from_str(array).unwrap();
+        elements.iter().flat_map(|element| element.keys().cloned()).collect()
+    };
+    let seen: Vec<_> = said.success().lines().map(names).collect();
+    assert_eq!(seen, shown.into_iter().map(names).collect::<Vec<_>>());
+    let list = "[[\"758797dcb0ed4f75b3b8e74696b0779a4d4ea802ac9e2817bc38d16801de3101\",14]]";
+    assert!(said.stdout.contains(list) && rest.contains(list));
+}
+
+#[test]
 fn the_limits_are_those_of_the_program() {
     let page = README.split_whitespace().collect::<Vec<_>>().join(" ");
     let thousands = |number: usize| format!("{},{:03}", number / 1_000, number % 1_000);
