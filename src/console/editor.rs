@@ -93,6 +93,11 @@ impl Editor {
         (text, column)
     }
 
+    /// The whole line, safe to print.
+    pub(super) fn whole(&self) -> String {
+        printable(&self.line, usize::MAX)
+    }
+
     fn control(&mut self, byte: u8) -> Key {
         match byte {
             b'\r' | b'\n' => return self.enter(),
@@ -305,6 +310,7 @@ mod tests {
         }
         let editor = Editor { line: "hello".to_owned(), cursor: 2, ..Editor::default() };
         assert_eq!(editor.view(80), ("hello".to_owned(), 2));
+        assert_eq!(editor.whole(), "hello");
     }
 
     #[test]

@@ -62,13 +62,13 @@ impl Screen {
         self.draw_line(&mut line);
     }
 
-    /// Takes a key. A line that is complete stays where it is on the terminal.
+    /// Takes a key. A line that is complete stays on the terminal.
     pub(super) fn feed(&self, byte: u8) -> Key {
         let mut line = lock(&self.line);
-        let is_enter = matches!(byte, b'\r' | b'\n');
-        if is_enter {
-            self.draw_line(&mut line);
-            self.leave_line(&mut line);
+        if matches!(byte, b'\r' | b'\n') && self.is_editing() {
+            // The whole of it, on as many rows as it takes.
+            put(&format!("\r\u{1b}[K{PROMPT}{}\r\n", line.editor.whole()));
+            line.is_drawn = false;
         }
         line.editor.feed(byte)
     }

@@ -152,6 +152,12 @@ fn what_comes_meanwhile_does_not_land_in_what_is_being_typed() {
         let heard = |text: &str| bob.screen().iter().any(|row| row.ends_with(text));
         (heard("> I was about to sa somethingy") && heard("> I was about to sa somethingy!")).then_some(())
     });
+    let long = "a long line ".repeat(20);
+    alice.press(&format!("{long}end"));
+    alice.sees("a long line end");
+    assert!(alice.screen().last().unwrap().chars().count() <= 80, "{:?}", alice.screen().last());
+    alice.press("\r");
+    alice.sees(&format!("> {long}end"));
     bob.press("/quit\r");
     assert!(bob.leave().iter().any(|row| row == "stopping"));
     alice.press("/quit\r");
