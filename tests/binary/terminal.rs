@@ -173,7 +173,10 @@ fn the_terminal_is_left_as_it_was_however_the_node_ends() {
         match ending {
             "HUP" => node.signal(Signal::HUP),
             _ if ending.ends_with("TERM") => {
-                node.press(ending.strip_suffix("TERM").unwrap());
+                // Keys that arrive after the end would be the shell's.
+                let keys = ending.strip_suffix("TERM").unwrap();
+                node.press(keys);
+                node.sees(&format!("> {keys}"));
                 node.signal(Signal::TERM);
             }
             "\u{4}\u{3}" => {
@@ -195,8 +198,10 @@ fn the_terminal_is_left_as_it_was_however_the_node_ends() {
 fn a_terminal_that_is_stopped_stops_nobody() {
     let folder = scratch();
     let mut node = Typist::sit_down(folder.path(), &[], &[]);
-    // Ctrl-S, and answers that cannot be printed any more.
-    node.press("\u{13}/help\r/help\r/help\r");
+    node.press("half");
+    node.sees("> half");
+    // Ctrl-S: from now on nothing can be printed, not even the last line.
+    node.press("\u{13}");
     thread::sleep(std::time::Duration::from_millis(300));
     node.signal(rustix::process::Signal::TERM);
     eventually("the end of the node", || (!folder.path().join("data/node.json").exists()).then_some(()));
