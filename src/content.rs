@@ -25,6 +25,9 @@ pub struct Stamp {
     pub size: u64,
     /// Modification time, in nanoseconds since 1970 (negative before).
     pub modified_ns: i128,
+    /// When the system last saw it change, in the same unit. Whoever writes into a file can set the time above back to
+    /// what it was, but not this one; it also moves with permissions and links, and then the file is hashed again.
+    pub changed_ns: i128,
     /// Inode number, 0 where there is none.
     pub inode: u64,
 }

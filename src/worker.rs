@@ -126,9 +126,10 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::SharedFile;
-    use crate::data_dir::render_peers;
+    use crate::content::{SharedFile, stamp};
+    use crate::data_dir::{render_hashes, render_peers};
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
     /// A worker over a scratch directory, and what it reports.
@@ -175,11 +176,14 @@ mod tests {
         assert!(worker.stop(None));
     }
 
-    /// A file that was last changed long ago, always at the same moment.
-    fn write_old(path: &Path, content: &str) {
-        fs::write(path, content).unwrap();
-        let old = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    /// The hash that is remembered of files whose real one nobody has taken: it shows who reads a file.
+    const REMEMBERED: [u8; 32] = [7; 32];
+
+    /// Lets an earlier run have remembered this file, as it is now.
+    fn remember(scratch: &Path, name: &str) {
+        let stamp = stamp(&fs::metadata(scratch.join("public").join(name)).unwrap());
+        let file = SharedFile { name: name.to_owned(), stamp, sha256: REMEMBERED };
+        fs::write(scratch.join("hashes.json"), render_hashes([file])).unwrap();
     }
 
     #[test]
@@ -187,39 +191,56 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let public = scratch.path().join("public");
         fs::create_dir(&public).unwrap();
-        write_old(&public.join("old"), "once");
-        let (worker, reports) = start(scratch.path());
-        let first = shared(next(&reports));
-        assert!(worker.stop(None));
-        // Nobody can change a file so that it looks the same, except by lying about the time; it shows who reads it.
-        write_old(&public.join("old"), "more");
+        fs::write(public.join("old"), "once").unwrap();
+        remember(scratch.path(), "old");
         fs::write(public.join("young"), "more").unwrap();
         let (worker, reports) = start(scratch.path());
-        let (second, young) = (shared(next(&reports)), shared(next(&reports)));
-        assert_eq!(second, first);
-        assert_ne!(young.sha256, first.sha256);
+        let (old, young) = (shared(next(&reports)), shared(next(&reports)));
+        assert_eq!((old.name.as_str(), old.sha256), ("old", REMEMBERED));
+        assert_ne!(young.sha256, REMEMBERED);
         assert!(worker.stop(None));
         let text = fs::read_to_string(scratch.path().join("hashes.json")).unwrap();
         assert!(text.contains("\"old\"") && !text.contains("\"young\""), "{text}");
-        write_old(&public.join("old"), "longer");
+        fs::write(public.join("old"), "longer").unwrap();
         let (worker, reports) = start(scratch.path());
-        assert_ne!(shared(next(&reports)).sha256, first.sha256);
+        let hashes = [(); 2].map(|()| shared(next(&reports)).sha256);
+        assert!(!hashes.contains(&REMEMBERED));
+        assert!(worker.stop(None));
+    }
+
+    #[test]
+    fn a_file_rewritten_in_place_and_dated_back_is_read_again_after_a_restart() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("public/a");
+        fs::create_dir(scratch.path().join("public")).unwrap();
+        fs::write(&file, "once").unwrap();
+        let before = fs::metadata(&file).unwrap();
+        remember(scratch.path(), "a");
+        // The clock of the file system may have to tick first.
+        while fs::metadata(&file).unwrap().ctime_nsec() == before.ctime_nsec() {
+            fs::write(&file, "more").unwrap();
+            fs::File::options().write(true).open(&file).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        }
+        let after = fs::metadata(&file).unwrap();
+        assert_eq!((after.len(), after.modified().unwrap()), (before.len(), before.modified().unwrap()));
+        let (worker, reports) = start(scratch.path());
+        assert_ne!(shared(next(&reports)).sha256, REMEMBERED);
         assert!(worker.stop(None));
     }
 
     #[test]
     fn a_file_that_the_node_found_changed_is_read_again_whatever_was_remembered() {
         let scratch = tempfile::tempdir().unwrap();
-        let file = scratch.path().join("public/a");
         fs::create_dir(scratch.path().join("public")).unwrap();
-        write_old(&file, "once");
+        fs::write(scratch.path().join("public/a"), "once").unwrap();
+        remember(scratch.path(), "a");
         let (worker, reports) = start(scratch.path());
         let first = shared(next(&reports));
-        write_old(&file, "more");
+        assert_eq!(first.sha256, REMEMBERED);
         worker.look_again("a".to_owned());
         let second = shared(next(&reports));
         assert_eq!(second.stamp, first.stamp);
-        assert_ne!(second.sha256, first.sha256);
+        assert_ne!(second.sha256, REMEMBERED);
         assert!(worker.stop(None));
     }
 
@@ -242,10 +263,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let public = scratch.path().join("public");
         fs::create_dir(&public).unwrap();
-        write_old(&public.join("remembered"), &"x".repeat(1_000));
-        let (worker, reports) = start(scratch.path());
-        shared(next(&reports));
-        assert!(worker.stop(None));
+        fs::write(public.join("remembered"), "x".repeat(1_000)).unwrap();
+        remember(scratch.path(), "remembered");
         fs::File::create(public.join("huge")).unwrap().set_len(1 << 40).unwrap();
         fs::write(public.join("small"), "x").unwrap();
         let (worker, reports) = start(scratch.path());

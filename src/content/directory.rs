@@ -28,12 +28,23 @@ impl DirectoryStore {
 
 impl Store for DirectoryStore {
     fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-        let (opened, stamp) = open_shared(&self.folder, &file.name).map_err(reason)?;
-        if stamp != file.stamp {
-            return Err(ReadError::Changed);
-        }
-        opened.read_exact_at(buffer, offset).map_err(reason)
+        read_unchanged(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
     }
+}
+
+/// Lets `read` read a file that is in its state before and after: what it finds belongs to that state.
+fn read_unchanged(
+    folder: &Path,
+    file: &SharedFile,
+    read: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), ReadError> {
+    let (opened, before) = open_shared(folder, &file.name).map_err(reason)?;
+    if before != file.stamp {
+        return Err(ReadError::Changed);
+    }
+    read(&opened).map_err(reason)?;
+    let after = opened.metadata().map_err(reason)?;
+    if stamp(&after) == file.stamp { Ok(()) } else { Err(ReadError::Changed) }
 }
 
 /// Opens the file called `name` in `folder` for reading, and says in which state it is.
@@ -61,10 +72,11 @@ pub fn is_shareable(name: &str) -> bool {
 
 /// The state of a file, from what the system knows about it.
 pub fn stamp(metadata: &Metadata) -> Stamp {
-    const NS_PER_S: i128 = 1_000_000_000;
+    let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
     Stamp {
         size: metadata.size(),
-        modified_ns: i128::from(metadata.mtime()) * NS_PER_S + i128::from(metadata.mtime_nsec()),
+        modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+        changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
         inode: metadata.ino(),
     }
 }
@@ -119,6 +131,39 @@ mod tests {
         assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
         fs::remove_file(folder.path().join("a")).unwrap();
         assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
+    }
+
+    #[test]
+    fn a_file_that_was_rewritten_in_place_and_dated_back_is_not_served() {
+        let (folder, mut store) = folder_with("a", b"first");
+        let file = shared(&store, "a");
+        let path = folder.path().join("a");
+        let before = fs::metadata(&path).unwrap();
+        // The clock of the file system may have to tick first.
+        while fs::metadata(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
+            fs::write(&path, b"other").unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        }
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before.modified().unwrap());
+        assert_eq!(store.read(&file, 0, &mut [0; 5]), Err(ReadError::Changed));
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_not_served() {
+        let (folder, store) = folder_with("a", b"first");
+        let file = shared(&store, "a");
+        let read = |meanwhile: &str| {
+            read_unchanged(folder.path(), &file, |opened| {
+                let mut buffer = [0; 5];
+                opened.read_exact_at(&mut buffer[..2], 0)?;
+                if !meanwhile.is_empty() {
+                    fs::write(folder.path().join("a"), meanwhile)?;
+                }
+                opened.read_exact_at(&mut buffer[2..], 2)
+            })
+        };
+        assert_eq!(read(""), Ok(()));
+        assert_eq!(read("first and more"), Err(ReadError::Changed));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The text of `hashes.json`: `{"files":[{"name":…,"size":…,"modified_ns":…,"inode":…,"sha256":…},…]}`.
+//! The text of `hashes.json`: `{"files":[{"name":…,"size":…,"modified_ns":…,"changed_ns":…,"inode":…,"sha256":…},…]}`.
 //!
 //! Pure functions; reading and writing the file is the business of others. Nobody but the node writes this file, so a
 //! single entry that makes no sense means that the file is damaged as a whole. Whether an entry still holds is not
@@ -8,9 +8,9 @@ use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp, hash_from_hex};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The longest file we read: [`SHARED_FILES_MAX`] entries of at most 1,722 bytes (a name of 255 control characters,
-/// each escaped with 6, and 192 for the rest). Ordinary names make it a tenth of that.
-pub(super) const FILE_MAX_BYTES: u64 = SHARED_FILES_MAX as u64 * 1_722 + 1_024;
+/// The longest file we read: [`SHARED_FILES_MAX`] entries of at most 1,765 bytes (a name of 255 control characters,
+/// each escaped with 6, and 235 for the rest). Ordinary names make it a tenth of that.
+pub(super) const FILE_MAX_BYTES: u64 = SHARED_FILES_MAX as u64 * 1_765 + 1_024;
 
 #[derive(Deserialize)]
 struct HashesFile<'a> {
@@ -24,6 +24,7 @@ struct Entry<'a> {
     name: Cow<'a, str>,
     size: u64,
     modified_ns: i128,
+    changed_ns: i128,
     inode: u64,
     sha256: Cow<'a, str>,
 }
@@ -35,16 +36,17 @@ pub fn parse_hashes(bytes: &[u8]) -> Option<Vec<SharedFile>> {
 }
 
 fn parse_entry(entry: Entry<'_>) -> Option<SharedFile> {
-    let Entry { name, size, modified_ns, inode, sha256 } = entry;
-    let stamp = Stamp { size, modified_ns, inode };
+    let Entry { name, size, modified_ns, changed_ns, inode, sha256 } = entry;
+    let stamp = Stamp { size, modified_ns, changed_ns, inode };
     Some(SharedFile { name: name.into_owned(), stamp, sha256: hash_from_hex(&sha256)? })
 }
 
 /// The text of the file for these hashed files, one line for each, at most [`SHARED_FILES_MAX`] of them.
 pub fn render_hashes(files: impl IntoIterator<Item = SharedFile>) -> String {
     let lines = files.into_iter().take(SHARED_FILES_MAX).map(|file| {
-        let Stamp { size, modified_ns, inode } = file.stamp;
-        let entry = Entry { name: file.name.as_str().into(), size, modified_ns, inode, sha256: file.id().into() };
+        let Stamp { size, modified_ns, changed_ns, inode } = file.stamp;
+        let sha256 = file.id().into();
+        let entry = Entry { name: file.name.as_str().into(), size, modified_ns, changed_ns, inode, sha256 };
         // Strings and numbers always have a JSON form.
         format!("\n  {}", serde_json::to_string(&entry).unwrap_or_default())
     });
@@ -62,12 +64,14 @@ mod tests {
 
     /// The stamp with the longest text.
     fn longest() -> Stamp {
-        Stamp { size: u64::MAX, modified_ns: i128::from(i64::MIN) * 1_000_000_000, inode: u64::MAX }
+        let ns = i128::from(i64::MIN) * 1_000_000_000;
+        Stamp { size: u64::MAX, modified_ns: ns, changed_ns: ns, inode: u64::MAX }
     }
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let now = Stamp { size: 7, modified_ns: 1_700_000_000_123_456_789, inode: 42 };
+        let (modified_ns, changed_ns) = (1_700_000_000_123_456_789, 1_700_000_000_987_654_321);
+        let now = Stamp { size: 7, modified_ns, changed_ns, inode: 42 };
         let some = vec![file("a \"b\"\n\u{1b}ü.txt", now), file("old", longest())];
         for files in [vec![], some] {
             assert_eq!(parse_hashes(render_hashes(files.clone()).as_bytes()), Some(files));
@@ -95,6 +99,7 @@ mod tests {
             ("files", "file"),
             ("\"size\":0", "\"size\":-1"),
             ("\"inode\":0,", ""),
+            ("\"changed_ns\":0,", ""),
             ("00081018", "x0081018"),
             ("00081018", "081018"),
             ("f8\"", "F8\""),

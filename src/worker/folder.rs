@@ -13,8 +13,8 @@ use std::{fs, io, mem};
 /// Entries of the folder that are looked at; what is no file to share costs time too.
 const ENTRIES_MAX: usize = 100_000;
 
-/// Looks before a file that could not be read is tried again: somebody may have changed its permissions, which does not
-/// show in its state.
+/// Looks before a file that could not be read is tried again: not every reason shows in its state (a disk that is slow
+/// to wake up, a limit on open files), and a reason that stays is worth one try a minute.
 const LOOKS_BEFORE_RETRY: u32 = 30;
 
 /// What became of a file.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The least time between two writes: with files coming all the time, 2,880 a day.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// How far the time of a file's last change must be from the time of hashing, in nanoseconds. The coarsest clock of a
+/// How far the times of a file's last change must be from the time of hashing, in nanoseconds. The coarsest clock of a
 /// file system (FAT) ticks every 2 seconds. A time far in the future was set by somebody and does as well.
 const TICK_MAX_NS: u128 = 2_000_000_000;
 
@@ -50,7 +50,8 @@ impl Index {
     /// Remembers a hash that was begun to be taken at `begun_ns`, unless the file may have changed since without
     /// showing it.
     pub(super) fn add(&mut self, file: SharedFile, begun_ns: i128) {
-        if begun_ns.abs_diff(file.stamp.modified_ns) >= TICK_MAX_NS {
+        let Stamp { modified_ns, changed_ns, .. } = file.stamp;
+        if [modified_ns, changed_ns].into_iter().all(|ns| begun_ns.abs_diff(ns) >= TICK_MAX_NS) {
             self.known.insert(file.name, (file.stamp, file.sha256));
             self.is_changed = true;
         }
@@ -116,7 +117,8 @@ mod tests {
     const SECOND: i128 = 1_000_000_000;
 
     fn file(name: &str, modified_ns: i128) -> SharedFile {
-        SharedFile { name: name.to_owned(), stamp: Stamp { size: 1, modified_ns, inode: 2 }, sha256: [7; 32] }
+        let stamp = Stamp { size: 1, modified_ns, changed_ns: 0, inode: 2 };
+        SharedFile { name: name.to_owned(), stamp, sha256: [7; 32] }
     }
 
     /// An index with some files in it, and the directory where it is kept.
@@ -155,9 +157,13 @@ mod tests {
             (-2 * SECOND, true),
             (i128::from(i64::MAX), true),
         ] {
-            let (_scratch, mut index) = index(&[]);
-            index.add(file("a", 1_000 * SECOND), 1_000 * SECOND + age);
-            assert_eq!(index.get("a", file("a", 1_000 * SECOND).stamp).is_some(), is_remembered, "{age}");
+            for (modified_ns, changed_ns) in [(1_000 * SECOND, 0), (0, 1_000 * SECOND)] {
+                let (_scratch, mut index) = index(&[]);
+                let stamp = Stamp { size: 1, modified_ns, changed_ns, inode: 2 };
+                let file = SharedFile { name: "a".to_owned(), stamp, sha256: [7; 32] };
+                index.add(file, 1_000 * SECOND + age);
+                assert_eq!(index.get("a", stamp).is_some(), is_remembered, "{age}");
+            }
         }
     }
 
