@@ -9,19 +9,23 @@
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
 //!
-//! Files are replaced as a whole or not at all, so a kill or a full disk leaves the old or the new one. This module
-//! keeps no state besides the lock and decides nothing about peers.
+//! Files are replaced as a whole or not at all, so a kill or a full disk leaves the old or the new one. Whether a node
+//! runs is what the lock says: `node.json` may have been left by one that was killed, and is removed by the next. This
+//! module keeps no state besides the lock and decides nothing about peers.
 
+mod files;
 mod hashes_file;
 mod peers_file;
 
+pub use files::write_atomically;
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{PEERS_MAX, parse_peers, render_peers};
 
 use crate::content::SharedFile;
+use files::{load, open_regular};
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -34,6 +38,8 @@ const DEFAULT_NAME: &str = "cjp2p-node";
 pub enum DataDirError {
     /// It could not be created, or not be written to.
     Unusable(PathBuf, io::Error),
+    /// The file with the lock cannot be opened, or is no file.
+    NoLock(PathBuf, io::Error),
     /// Another node holds the lock.
     InUse(PathBuf),
 }
@@ -44,6 +50,7 @@ impl fmt::Display for DataDirError {
             Self::Unusable(path, error) => {
                 write!(f, "cannot use the data directory {}: {error} (choose another with --data-dir)", path.display())
             }
+            Self::NoLock(path, error) => write!(f, "cannot lock the data directory with {}: {error}", path.display()),
             Self::InUse(path) => write!(
                 f,
                 "the data directory {} is already used by another running node (choose another with --data-dir)",
@@ -74,7 +81,8 @@ pub fn control_socket(path: &Path) -> PathBuf {
 }
 
 impl DataDir {
-    /// Creates what is missing, for the owner's eyes only, and takes the lock.
+    /// Creates what is missing, for the owner's eyes only, takes the lock, and takes away what an earlier node that was
+    /// killed said of itself.
     ///
     /// # Errors
     /// [`DataDirError`].
@@ -82,20 +90,22 @@ impl DataDir {
         let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let path = std::path::absolute(path).map_err(unusable)?;
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path.join("lock"))
-            .map_err(unusable)?;
+        let lock_file = path.join("lock");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = match open_regular(&lock_file, &mut options) {
+            Ok(lock) => lock,
+            Err(error) => return Err(DataDirError::NoLock(lock_file, error)),
+        };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         DirBuilder::new().recursive(true).mode(0o700).create(path.join("public")).map_err(unusable)?;
-        Ok(DataDir { path, _lock: lock })
+        let data_dir = DataDir { path, _lock: lock };
+        data_dir.remove_node_file();
+        Ok(data_dir)
     }
 
     /// The directory itself, as an absolute path.
@@ -131,12 +141,10 @@ impl DataDir {
         write_atomically(&self.node_file(), text.as_bytes())
     }
 
-    /// Takes the file for scripts and the socket for commands away again, at an orderly stop.
+    /// Takes the file for scripts and the socket for commands away again, at an orderly stop or after another end.
     pub fn remove_node_file(&self) {
         for path in [self.node_file(), control_socket(&self.path)] {
-            if let Err(error) = fs::remove_file(&path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
+            if let Err(error) = files::remove(&path) {
                 log::warn!("cannot remove {}: {error}", path.display());
             }
         }
@@ -153,70 +161,10 @@ pub fn load_hashes(path: &Path) -> Vec<SharedFile> {
     load(path, hashes_file::FILE_MAX_BYTES, parse_hashes)
 }
 
-/// What `parse` makes of a file of at most `max_bytes`; nothing if there is none, or none that can be understood.
-fn load<T>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<Vec<T>>) -> Vec<T> {
-    let found = match read_bounded(path, max_bytes) {
-        Ok(bytes) => parse(&bytes).ok_or_else(|| "it is damaged".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
-    };
-    found.unwrap_or_else(|reason| {
-        set_aside(path, &reason);
-        Vec::new()
-    })
-}
-
-/// Renames a file that is of no use, so that a new one can take its place and somebody can look at the old one.
-fn set_aside(path: &Path, reason: &str) {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".damaged");
-    let aside = PathBuf::from(aside);
-    match fs::rename(path, &aside) {
-        Ok(()) => log::warn!("cannot read {}: {reason}; it is now {}", path.display(), aside.display()),
-        Err(error) => log::warn!("cannot read {}: {reason}; cannot rename it either: {error}", path.display()),
-    }
-}
-
-/// The content of a regular file, if it is no longer than `max_bytes`.
-fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(io::Error::other("it is too long"));
-    }
-    Ok(bytes)
-}
-
-/// Replaces the file at `path`: afterwards, and after a kill or a power cut at any moment, it is either what it was or
-/// what it should be. The new file is on the disk before it takes the name.
-///
-/// # Errors
-/// Whatever the system says; the file is then what it was.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("json.tmp");
-    let written = write_and_sync(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The error that matters is the first one; a leftover is overwritten next time.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -235,6 +183,87 @@ mod tests {
         assert!(matches!(DataDir::open(scratch.path()), Err(DataDirError::InUse(_))));
         drop(first);
         assert!(DataDir::open(scratch.path()).is_ok());
+    }
+
+    /// Everything that can stand where a file should, each called `name` in a directory of its own.
+    fn impostors(name: &str) -> Vec<tempfile::TempDir> {
+        use rustix::fs::{CWD, FileType, mknodat};
+        let make: [fn(&Path); 4] = [
+            |path| mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap(),
+            |path| mknodat(CWD, path, FileType::Socket, 0o600.into(), 0).unwrap(),
+            |path| fs::create_dir(path).unwrap(),
+            |path| std::os::unix::fs::symlink("victim", path).unwrap(),
+        ];
+        let places = make.map(|make| {
+            let scratch = tempfile::tempdir().unwrap();
+            fs::write(scratch.path().join("victim"), "{}").unwrap();
+            make(&scratch.path().join(name));
+            scratch
+        });
+        places.into()
+    }
+
+    #[test]
+    fn a_lock_that_is_no_regular_file_is_refused_in_one_sentence_without_waiting() {
+        for scratch in impostors("lock") {
+            let why = DataDir::open(scratch.path()).unwrap_err().to_string();
+            assert!(why.contains("/lock: it is no regular file"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_somebody_reads_is_no_lock_either() {
+        let scratch = impostors("lock").remove(0);
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let _reader = OpenOptions::new().read(true).custom_flags(nonblock).open(scratch.path().join("lock")).unwrap();
+        assert!(DataDir::open(scratch.path()).is_err());
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_file_is_set_aside_unread() {
+        for scratch in impostors("peers.json") {
+            let data_dir = DataDir::open(scratch.path()).unwrap();
+            assert_eq!(data_dir.load_peers(), []);
+            assert!(fs::symlink_metadata(scratch.path().join("peers.json.damaged")).is_ok());
+            assert!(fs::symlink_metadata(data_dir.peers_file()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_into_a_new_one_of_its_own_whatever_has_its_name() {
+        for name in ["peers.json", "peers.json.tmp"] {
+            for scratch in impostors(name) {
+                let path = scratch.path().join("peers.json");
+                let is_in_the_way = scratch.path().join(name).is_dir();
+                assert_eq!(write_atomically(&path, b"new").is_err(), is_in_the_way);
+                assert_eq!(fs::read(scratch.path().join("victim")).unwrap(), b"{}");
+                if !is_in_the_way {
+                    let written = fs::symlink_metadata(&path).unwrap();
+                    assert!(written.is_file() && fs::read(&path).unwrap() == b"new");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_leftover_of_a_write_gives_nobody_the_right_to_read_the_next() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (path, leftover) = (scratch.path().join("peers.json"), scratch.path().join("peers.json.tmp"));
+        fs::write(&leftover, "left").unwrap();
+        fs::set_permissions(&leftover, fs::Permissions::from_mode(0o666)).unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_node_said_of_itself_is_gone_when_the_lock_is_ours() {
+        let scratch = tempfile::tempdir().unwrap();
+        let killed = DataDir::open(scratch.path()).unwrap();
+        killed.write_node_file("127.0.0.1:1".parse().unwrap()).unwrap();
+        assert!(DataDir::open(scratch.path()).is_err() && killed.node_file().exists());
+        drop(killed);
+        let next = DataDir::open(scratch.path()).unwrap();
+        assert!(!next.node_file().exists());
     }
 
     #[test]

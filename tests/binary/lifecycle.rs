@@ -33,6 +33,21 @@ fn node_json_names_the_process_and_an_address_and_goes_away_with_it() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_no_word_of_a_node_that_was_killed() {
+    let directory = scratch();
+    Node::start(directory.path(), &[]).kill();
+    let path = directory.path().join("node.json");
+    assert!(path.exists());
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut command = crate::harness::binary();
+    command.args(["--no-bootstrap", "--no-lan", "--bind", "127.0.0.1", "--port", &port, "--data-dir"]);
+    let said = finish(command.arg(directory.path()).spawn().unwrap());
+    assert!(said.complaint().contains("already in use"), "{said:?}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn every_signal_to_stop_ends_it_in_order() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let directory = scratch();

@@ -1,0 +1,97 @@
+//! Files of the data directory as wholes: read up to a limit, replaced at once, set aside if they are of no use.
+//!
+//! What has the name of a file need not be one: somebody may have put a pipe, a device, a folder or a link there. It is
+//! never waited for, followed, or written through.
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// What `parse` makes of a file of at most `max_bytes`; nothing if there is none, or none that can be understood.
+pub(super) fn load<T>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<Vec<T>>) -> Vec<T> {
+    let found = match read_bounded(path, max_bytes) {
+        Ok(bytes) => parse(&bytes).ok_or_else(|| "it is damaged".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    };
+    found.unwrap_or_else(|reason| {
+        set_aside(path, &reason);
+        Vec::new()
+    })
+}
+
+/// Renames a file that is of no use, so that a new one can take its place and somebody can look at the old one.
+fn set_aside(path: &Path, reason: &str) {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".damaged");
+    let aside = PathBuf::from(aside);
+    match fs::rename(path, &aside) {
+        Ok(()) => log::warn!("cannot read {}: {reason}; it is now {}", path.display(), aside.display()),
+        Err(error) => log::warn!("cannot read {}: {reason}; cannot rename it either: {error}", path.display()),
+    }
+}
+
+/// The content of a regular file, if it is no longer than `max_bytes`.
+fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path, OpenOptions::new().read(true))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(io::Error::other("it is too long"));
+    }
+    Ok(bytes)
+}
+
+/// Opens what has this name, if it is a regular file. Nothing else is waited for.
+///
+/// # Errors
+/// Whatever the system says, or that it is no regular file.
+pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let is_something_else = |error: &io::Error| {
+        matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV))
+    };
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+    match options.custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Err(error) if !is_something_else(&error) => Err(error),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// Whatever else the system says.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the file at `path`: afterwards, and after a kill or a power cut at any moment, it is either what it was or
+/// what it should be. The new file is on the disk before it takes the name.
+///
+/// # Errors
+/// Whatever the system says; the file is then what it was.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("json.tmp");
+    let written = write_and_sync(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The error that matters is the first one; a leftover is removed next time.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// Writes into a file that nobody else has made or opened.
+fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    remove(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
