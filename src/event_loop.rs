@@ -21,7 +21,7 @@ use crate::data_dir::DataDir;
 use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
-use crate::worker::Worker;
+use crate::worker::{Ended, Worker};
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
@@ -300,18 +300,20 @@ impl EventLoop {
         let remembered = peers.len();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
-        let is_saved = self.worker.stop(Some(peers));
-        if !is_saved {
-            log::warn!("the disk is too slow: the newest peers may not have been saved");
+        let ended = self.worker.stop(Some(peers));
+        match ended {
+            Ended::Saved => {}
+            Ended::Unsaved => log::warn!("the newest peers have not been saved"),
+            Ended::Stuck => log::warn!("the disk is too slow: the newest peers may not have been saved"),
         }
         self.data_dir.remove_node_file();
         self.output.flush();
         drop(self.socket);
-        if is_saved {
-            drop(self.data_dir);
-        } else {
+        if ended == Ended::Stuck {
             // A thread may still be writing. The system releases the lock when that has ended with the process.
             std::mem::forget(self.data_dir);
+        } else {
+            drop(self.data_dir);
         }
         drop(self.control);
         remembered

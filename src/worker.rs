@@ -3,11 +3,13 @@
 //! It looks through the public folder, hashes what is new, and writes the peers file and the index of hashes. What it
 //! finds out comes back to the node as commands; it never touches the node, a socket, or the files it reads. Orders
 //! wait in one place in which a newer one replaces an older, so nothing can pile up, and they are looked at between any
-//! two chunks of a file, so neither saving nor stopping waits for a large one.
+//! two chunks of a file, so neither saving nor stopping nor a small file waits for a large one.
 
 mod folder;
 mod hash;
 mod index;
+mod queue;
+mod saver;
 mod work;
 
 use crate::content::SHARED_FILES_MAX;
@@ -15,6 +17,7 @@ use crate::data_dir::DataDir;
 use crate::node::Command;
 use folder::Folder;
 use index::Index;
+use saver::Saver;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -72,8 +75,19 @@ impl Inbox {
 /// The owner's end of the worker.
 pub struct Worker {
     inbox: Arc<Inbox>,
-    /// Hangs up when the thread has ended.
-    done: mpsc::Receiver<()>,
+    /// Says whether everything is saved when the thread ends in order, and hangs up without a word otherwise.
+    done: mpsc::Receiver<bool>,
+}
+
+/// How the worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything is saved.
+    Saved,
+    /// The thread has ended, but the newest peers are not saved, which the user has been told, or it broke down.
+    Unsaved,
+    /// The thread is still busy and may yet write.
+    Stuck,
 }
 
 impl Worker {
@@ -87,15 +101,11 @@ impl Worker {
         report: impl FnMut(Command) -> ControlFlow<()> + Send + 'static,
     ) -> io::Result<Worker> {
         let inbox = Arc::new(Inbox::default());
-        let (is_alive, done) = mpsc::channel();
+        let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
-        let mut work = Work { inbox: inbox.clone(), folder, index, peers_file: data_dir.peers_file(), report };
-        thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            work.index.load();
-            work.run();
-            work.index.save();
-            drop(is_alive);
-        })?;
+        let mut work = Work::new(inbox.clone(), folder, index, Saver::new(data_dir.peers_file()), report);
+        // Whoever does not listen to the end does not care how it was.
+        thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
         Ok(Worker { inbox, done })
     }
 
@@ -113,13 +123,17 @@ impl Worker {
         });
     }
 
-    /// Writes these peers, and waits until the thread has ended; not for ever. False if it has not.
-    pub fn stop(self, peers: Option<Vec<SocketAddr>>) -> bool {
+    /// Writes these peers, and waits until the thread has ended; not for ever.
+    pub fn stop(self, peers: Option<Vec<SocketAddr>>) -> Ended {
         self.inbox.change(|orders| {
             orders.save = peers.or(orders.save.take());
             orders.is_stopping = true;
         });
-        matches!(self.done.recv_timeout(STOP_PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected))
+        match self.done.recv_timeout(STOP_PATIENCE) {
+            Ok(true) => Ended::Saved,
+            Ok(false) | Err(mpsc::RecvTimeoutError::Disconnected) => Ended::Unsaved,
+            Err(mpsc::RecvTimeoutError::Timeout) => Ended::Stuck,
+        }
     }
 }
 
@@ -130,7 +144,7 @@ mod tests {
     use crate::data_dir::{render_hashes, render_peers};
     use std::fs;
     use std::os::unix::fs::MetadataExt;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     /// A worker over a scratch directory, and what it reports.
     fn start(scratch: &Path) -> (Worker, mpsc::Receiver<Command>) {
@@ -173,7 +187,7 @@ mod tests {
         assert_eq!(shared(next(&reports)), second);
         fs::remove_file(&file).unwrap();
         assert!(matches!(next(&reports), Command::Unshare(name) if name == "abc"));
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 
     /// The hash that is remembered of files whose real one nobody has taken: it shows who reads a file.
@@ -198,14 +212,14 @@ mod tests {
         let (old, young) = (shared(next(&reports)), shared(next(&reports)));
         assert_eq!((old.name.as_str(), old.sha256), ("old", REMEMBERED));
         assert_ne!(young.sha256, REMEMBERED);
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
         let text = fs::read_to_string(scratch.path().join("hashes.json")).unwrap();
         assert!(text.contains("\"old\"") && !text.contains("\"young\""), "{text}");
         fs::write(public.join("old"), "longer").unwrap();
         let (worker, reports) = start(scratch.path());
         let hashes = [(); 2].map(|()| shared(next(&reports)).sha256);
         assert!(!hashes.contains(&REMEMBERED));
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 
     #[test]
@@ -225,7 +239,7 @@ mod tests {
         assert_eq!((after.len(), after.modified().unwrap()), (before.len(), before.modified().unwrap()));
         let (worker, reports) = start(scratch.path());
         assert_ne!(shared(next(&reports)).sha256, REMEMBERED);
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 
     #[test]
@@ -241,7 +255,7 @@ mod tests {
         let second = shared(next(&reports));
         assert_eq!(second.stamp, first.stamp);
         assert_ne!(second.sha256, REMEMBERED);
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 
     #[test]
@@ -254,7 +268,7 @@ mod tests {
         while !scratch.path().join("peers.json").exists() {
             thread::yield_now();
         }
-        assert!(worker.stop(Some(Vec::new())));
+        assert_eq!(worker.stop(Some(Vec::new())), Ended::Saved);
         assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
     }
 
@@ -269,7 +283,78 @@ mod tests {
         fs::write(public.join("small"), "x").unwrap();
         let (worker, reports) = start(scratch.path());
         assert_eq!([(); 2].map(|()| shared(next(&reports)).name), ["remembered", "small"]);
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    #[test]
+    fn what_comes_and_goes_while_a_huge_file_is_hashed_is_noticed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        fs::File::create(public.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        fs::write(public.join("first"), "x").unwrap();
+        let (worker, reports) = start(scratch.path());
+        assert_eq!(shared(next(&reports)).name, "first");
+        fs::write(public.join("second"), "x").unwrap();
+        assert_eq!(shared(next(&reports)).name, "second");
+        fs::remove_file(public.join("first")).unwrap();
+        assert!(matches!(next(&reports), Command::Unshare(name) if name == "first"));
+        assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    #[test]
+    fn a_huge_file_that_is_gone_is_no_longer_hashed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        let huge = public.join("huge");
+        fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        let (worker, reports) = start(scratch.path());
+        let is_open = || {
+            let mut files = fs::read_dir("/proc/self/fd").unwrap();
+            let is_huge = |path: PathBuf| path.to_string_lossy().starts_with(&*huge.to_string_lossy());
+            files.any(|entry| fs::read_link(entry.unwrap().path()).is_ok_and(is_huge))
+        };
+        while !is_open() {
+            thread::yield_now();
+        }
+        fs::remove_file(&huge).unwrap();
+        fs::write(public.join("small"), "x").unwrap();
+        assert_eq!(shared(next(&reports)).name, "small");
+        assert!(!is_open());
+        assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    #[test]
+    fn a_worker_that_broke_down_has_not_saved() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir_all(scratch.path().join("public")).unwrap();
+        fs::write(scratch.path().join("public/a"), "a").unwrap();
+        let (sender, called) = mpsc::sync_channel(1);
+        let worker = Worker::start(&DataDir::open(scratch.path()).unwrap(), move |_| {
+            sender.send(()).unwrap();
+            panic!("as a bug would");
+        });
+        called.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(worker.unwrap().stop(Some(Vec::new())), Ended::Unsaved);
+    }
+
+    #[test]
+    fn a_worker_that_cannot_save_says_so_and_one_that_could_not_before_tries_again_at_the_end() {
+        let scratch = tempfile::tempdir().unwrap();
+        let obstacle = scratch.path().join("peers.json.tmp");
+        fs::create_dir(&obstacle).unwrap();
+        let (worker, _reports) = start(scratch.path());
+        assert_eq!(worker.stop(Some(Vec::new())), Ended::Unsaved);
+        let (worker, _reports) = start(scratch.path());
+        worker.save_peers(Vec::new());
+        // The order has been taken when the next one is seen to be missing.
+        while worker.inbox.lock().save.is_some() {
+            thread::yield_now();
+        }
+        fs::remove_dir(&obstacle).unwrap();
+        assert_eq!(worker.stop(None), Ended::Saved);
+        assert!(scratch.path().join("peers.json").exists());
     }
 
     #[test]
@@ -282,6 +367,6 @@ mod tests {
         let (worker, reports) = start(scratch.path());
         let _first = next(&reports);
         drop(reports);
-        assert!(worker.stop(None));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 }

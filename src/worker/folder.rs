@@ -22,6 +22,8 @@ const LOOKS_BEFORE_RETRY: u32 = 30;
 enum State {
     /// Seen once in this state; perhaps still being written.
     Settling,
+    /// Handed out to be hashed.
+    Queued,
     /// Hashed and reported.
     Shared,
     /// Could not be read; counts the looks until the next try.
@@ -33,7 +35,7 @@ enum State {
 pub(super) struct Changes {
     /// Files that were shared and are gone or being changed.
     pub(super) gone: Vec<String>,
-    /// Files that want to be hashed.
+    /// Files that want to be hashed; each is handed out once, until it is said what came of it.
     pub(super) settled: Vec<(String, Stamp)>,
 }
 
@@ -64,19 +66,39 @@ impl Folder {
         self.known.get(name).is_some_and(|(known, _)| *known == stamp)
     }
 
-    /// The node has nothing under this name any more: whatever the next look finds there is new.
+    /// The node has nothing under this name any more: whatever the next look finds there is new. What is going to be
+    /// hashed is so anyway.
     pub(super) fn forget(&mut self, name: &str) {
-        if let Some((_, state)) = self.known.get_mut(name) {
+        if let Some((_, state)) = self.known.get_mut(name)
+            && !matches!(state, State::Queued)
+        {
             *state = State::Settling;
         }
     }
 
+    /// A file that was handed out was shared.
     pub(super) fn set_shared(&mut self, name: &str, stamp: Stamp) {
+        // If it has been replaced since, the next look finds it different from what the node was told.
         self.known.insert(name.to_owned(), (stamp, State::Shared));
     }
 
+    /// A file that was handed out could not be read.
     pub(super) fn set_unreadable(&mut self, name: &str, stamp: Stamp) {
-        self.known.insert(name.to_owned(), (stamp, State::Unreadable(LOOKS_BEFORE_RETRY)));
+        self.settle(name, stamp, State::Unreadable(LOOKS_BEFORE_RETRY));
+    }
+
+    /// A file that was handed out was not as it had been.
+    pub(super) fn set_settling(&mut self, name: &str, stamp: Stamp) {
+        self.settle(name, stamp, State::Settling);
+    }
+
+    /// What came of a file that was handed out, unless another one has taken its place.
+    fn settle(&mut self, name: &str, stamp: Stamp, new: State) {
+        if let Some((known, state)) = self.known.get_mut(name)
+            && *known == stamp
+        {
+            *state = new;
+        }
     }
 
     /// True until the folder has been looked through once.
@@ -126,7 +148,7 @@ impl Folder {
             if let Next::Hash = state {
                 changes.settled.push((name.clone(), stamp));
             }
-            self.known.insert(name, (stamp, if let Next::Keep(state) = state { state } else { State::Settling }));
+            self.known.insert(name, (stamp, if let Next::Keep(state) = state { state } else { State::Queued }));
         }
         let gone = before.into_iter().filter(|(_, (_, state))| matches!(state, State::Shared));
         changes.gone.extend(gone.map(|(name, _)| name));
@@ -145,7 +167,7 @@ fn again(state: State) -> Next {
     match state {
         State::Settling | State::Unreadable(0) => Next::Hash,
         State::Unreadable(looks) => Next::Keep(State::Unreadable(looks - 1)),
-        State::Shared => Next::Keep(State::Shared),
+        State::Queued | State::Shared => Next::Keep(state),
     }
 }
 

@@ -97,8 +97,9 @@ impl Index {
     }
 }
 
+/// The time by which pauses are measured.
 #[expect(clippy::disallowed_methods, reason = "the worker spares the disk, and has nobody to tell it the time")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 

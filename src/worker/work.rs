@@ -1,21 +1,22 @@
-//! What the worker's thread does: carry out orders, look, hash, report, wait, and all over again.
+//! What the worker's thread does: carry out orders, look, hash a chunk, report, and all over again.
 //!
-//! It alone reads whole files. It keeps no order back: between any two chunks of a file it does what has been ordered.
+//! It alone reads whole files. Nothing waits for a large file: between any two chunks it does what has been ordered,
+//! and looks at the folder when that is due.
 
 use super::Inbox;
 use super::folder::Folder;
-use super::hash::{confirm, hash};
+use super::hash::{Hashing, Progress, confirm};
 use super::index::{self, Index};
-use crate::content::{SharedFile, Stamp};
-use crate::data_dir::{render_peers, write_atomically};
+use super::queue::{Begun, Job, Queue, Turn};
+use super::saver::Saver;
+use crate::content::SharedFile;
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The pause between two looks at the folder. What looks the same twice in a row is taken as finished; after this pause
 /// it is also old enough for its hash to be remembered (see [`index`]).
@@ -29,98 +30,142 @@ const NAME_SHOWN_CHARS: usize = 100;
 
 /// The thread's end of the worker.
 pub(super) struct Work<R> {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) folder: Folder,
-    pub(super) index: Index,
-    pub(super) peers_file: PathBuf,
-    pub(super) report: R,
+    inbox: Arc<Inbox>,
+    folder: Folder,
+    index: Index,
+    saver: Saver,
+    queue: Queue,
+    /// When the folder is to be looked at.
+    next_look: Instant,
+    report: R,
 }
 
 impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
-    /// Works until told to stop, or until nobody listens any more.
-    pub(super) fn run(&mut self) {
-        loop {
-            if self.obey().is_break() || self.look().is_break() {
-                return;
-            }
-            let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
-            self.inbox.wait(PAUSE + PAUSE_PER_FILE * files);
+    /// The work on this folder, of which nothing is done yet.
+    pub(super) fn new(inbox: Arc<Inbox>, folder: Folder, index: Index, saver: Saver, report: R) -> Work<R> {
+        Work { inbox, folder, index, saver, queue: Queue::default(), next_look: index::now(), report }
+    }
+
+    /// Works until told to stop, or until nobody listens any more, and saves. True if all is saved.
+    pub(super) fn run(&mut self) -> bool {
+        self.index.load();
+        while self.round().is_continue() {}
+        self.index.save();
+        self.saver.flush()
+    }
+
+    /// One round; [`ControlFlow::Break`] if it was the last.
+    fn round(&mut self) -> ControlFlow<()> {
+        self.obey()?;
+        if self.next_look <= index::now() {
+            self.look()?;
         }
+        let is_idle = self.step()?;
+        self.index.save_sometimes();
+        if is_idle {
+            self.inbox.wait(self.next_look.saturating_duration_since(index::now()));
+        }
+        ControlFlow::Continue(())
     }
 
     /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
-        if let Some(peers) = orders.save
-            && let Err(error) = write_atomically(&self.peers_file, render_peers(&peers).as_bytes())
-        {
-            log::warn!("cannot save the peers to {}: {error}", self.peers_file.display());
+        match orders.save {
+            Some(peers) => self.saver.save(peers),
+            None => self.saver.retry(),
         }
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);
+            self.next_look = index::now();
         }
         if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Looks through the folder once and reports what is gone and what is new.
+    /// Looks through the folder once, reports what is gone, and notes what is to be hashed.
     fn look(&mut self) -> ControlFlow<()> {
+        // At the start there may be thousands, so they are named to those only who want to know everything.
         let level = if self.folder.is_new() { Level::Debug } else { Level::Info };
-        let mut changes = self.folder.look();
+        let changes = self.folder.look();
         if !self.folder.is_new() {
             self.index.keep(|name, stamp| self.folder.has(name, stamp));
+            self.queue.keep(|name, stamp| self.folder.has(name, stamp));
         }
         for name in changes.gone {
             log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
             (self.report)(Command::Unshare(name))?;
         }
-        let count = changes.settled.len();
-        // What takes long to hash does not keep the rest waiting.
-        changes.settled.sort_by_key(|(name, stamp)| (self.index.get(name, *stamp).is_none(), stamp.size));
+        if level == Level::Debug && !changes.settled.is_empty() {
+            log::info!("files to share from {}: {}", self.folder.path().display(), changes.settled.len());
+        }
         for (name, stamp) in changes.settled {
-            self.share(name, stamp, level)?;
+            let is_remembered = self.index.get(&name, stamp).is_some();
+            self.queue.add(Job { name, stamp, level }, is_remembered);
         }
-        // At the start there may be thousands, so they are named to those only who want to know everything.
-        if level == Level::Debug && count > 0 {
-            log::info!("files shared from {}: {count}", self.folder.path().display());
-        }
-        self.index.save_sometimes();
+        let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
+        self.next_look = index::now() + PAUSE + PAUSE_PER_FILE * files;
         ControlFlow::Continue(())
     }
 
-    fn share(&mut self, name: String, stamp: Stamp, level: Level) -> ControlFlow<()> {
-        let mut is_stopping = false;
-        match self.sha256(&name, stamp, &mut is_stopping) {
-            Ok(Some(sha256)) => {
-                log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
-                self.folder.set_shared(&name, stamp);
-                (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))?;
+    /// Goes one step further with the file whose turn it is; true if there is none.
+    fn step(&mut self) -> ControlFlow<(), bool> {
+        let progress = match self.queue.next() {
+            None => return ControlFlow::Continue(true),
+            Some(Turn::Begin(job)) => {
+                self.begin(job)?;
+                return ControlFlow::Continue(false);
             }
-            Ok(None) => {}
-            Err(error) => {
-                log::warn!("cannot share {}: {error}", printable(&name, NAME_SHOWN_CHARS));
-                self.folder.set_unreadable(&name, stamp);
-            }
+            Some(Turn::Advance(begun)) => begun.hashing.advance(),
+        };
+        if !matches!(progress, Ok(Progress::More))
+            && let Some(Begun { job, since_ns, .. }) = self.queue.finish()
+        {
+            self.conclude(job, since_ns, progress)?;
         }
-        if is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        ControlFlow::Continue(false)
     }
 
-    /// The hash of a file that is in the state `stamp`: remembered, or taken, during which orders are carried out.
-    fn sha256(&mut self, name: &str, stamp: Stamp, is_stopping: &mut bool) -> io::Result<Option<[u8; 32]>> {
-        let path = self.folder.path().to_owned();
-        if let Some(sha256) = self.index.get(name, stamp) {
-            return confirm(&path, name, stamp).map(|is_same| is_same.then_some(sha256));
+    /// Begins with a file: shares it under the hash that is remembered, or begins to take it.
+    fn begin(&mut self, job: Job) -> ControlFlow<()> {
+        let since_ns = index::now_ns();
+        if let Some(sha256) = self.index.get(&job.name, job.stamp) {
+            let confirmed = confirm(self.folder.path(), &job.name, job.stamp);
+            return match confirmed {
+                Ok(true) => self.share(job, sha256),
+                Ok(false) => self.conclude(job, since_ns, Ok(Progress::Changed)),
+                Err(error) => self.conclude(job, since_ns, Err(error)),
+            };
         }
-        log::debug!("hashing {} ({} bytes)", printable(name, NAME_SHOWN_CHARS), stamp.size);
-        let begun_ns = index::now_ns();
-        let hashed = hash(&path, name, stamp, || {
-            *is_stopping |= self.obey().is_break();
-            self.index.save_sometimes();
-            *is_stopping
-        })?;
-        if let Some(sha256) = hashed {
-            self.index.add(SharedFile { name: name.to_owned(), stamp, sha256 }, begun_ns);
+        log::debug!("hashing {} ({} bytes)", printable(&job.name, NAME_SHOWN_CHARS), job.stamp.size);
+        match Hashing::begin(self.folder.path(), &job.name, job.stamp) {
+            Ok(Some(hashing)) => self.queue.begin(Begun { job, since_ns, hashing }),
+            Ok(None) => self.conclude(job, since_ns, Ok(Progress::Changed))?,
+            Err(error) => self.conclude(job, since_ns, Err(error))?,
         }
-        Ok(hashed)
+        ControlFlow::Continue(())
+    }
+
+    /// Shares a file that has got its hash, and sees to it that another one is tried again.
+    fn conclude(&mut self, job: Job, since_ns: i128, progress: io::Result<Progress>) -> ControlFlow<()> {
+        match progress {
+            Ok(Progress::Done(sha256)) => {
+                self.index.add(SharedFile { name: job.name.clone(), stamp: job.stamp, sha256 }, since_ns);
+                return self.share(job, sha256);
+            }
+            Ok(_) => self.folder.set_settling(&job.name, job.stamp),
+            Err(error) => {
+                log::warn!("cannot share {}: {error}", printable(&job.name, NAME_SHOWN_CHARS));
+                self.folder.set_unreadable(&job.name, job.stamp);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn share(&mut self, job: Job, sha256: [u8; 32]) -> ControlFlow<()> {
+        let Job { name, stamp, level } = job;
+        log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
+        self.folder.set_shared(&name, stamp);
+        (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))
     }
 }
