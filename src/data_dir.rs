@@ -19,10 +19,11 @@ mod peers_file;
 
 pub use files::write_atomically;
 pub use hashes_file::{parse_hashes, render_hashes};
-pub use peers_file::{PEERS_MAX, parse_peers, render_peers};
+pub use peers_file::{parse_peers, render_peers};
 
 use crate::content::SharedFile;
 use files::{load, open_regular};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -32,6 +33,16 @@ use std::path::{Path, PathBuf};
 
 /// The name of the folder that a data directory has by default, below the place where the platform keeps data.
 const DEFAULT_NAME: &str = "cjp2p-node";
+
+/// The longest `node.json` we read. What we write has at most 100 bytes.
+const NODE_FILE_MAX_BYTES: u64 = 1_024;
+
+/// What `node.json` says.
+#[derive(Serialize, Deserialize)]
+struct NodeFile {
+    pid: u32,
+    udp: SocketAddr,
+}
 
 /// Why a data directory cannot be used. Each reads as one sentence.
 #[derive(Debug)]
@@ -78,6 +89,13 @@ pub fn default_path() -> Option<PathBuf> {
 /// Where the socket for commands lies in the data directory at `path`.
 pub fn control_socket(path: &Path) -> PathBuf {
     path.join("control.sock")
+}
+
+/// The process that says in the data directory at `path` that it is the running node. It may have been killed since.
+pub fn said_pid(path: &Path) -> Option<u32> {
+    let text = files::read_bounded(&path.join("node.json"), NODE_FILE_MAX_BYTES).ok()?;
+    let file: NodeFile = serde_json::from_slice(&text).ok()?;
+    Some(file.pid)
 }
 
 impl DataDir {
@@ -137,7 +155,8 @@ impl DataDir {
     /// # Errors
     /// Whatever the system says; an older file is then left as it was.
     pub fn write_node_file(&self, udp: SocketAddr) -> io::Result<()> {
-        let text = format!("{{\"pid\":{},\"udp\":\"{udp}\"}}\n", std::process::id());
+        let mut text = serde_json::to_string(&NodeFile { pid: std::process::id(), udp })?;
+        text.push('\n');
         write_atomically(&self.node_file(), text.as_bytes())
     }
 

@@ -27,7 +27,7 @@ use control_socket::ControlSocket;
 use lan::Lan;
 use mio::{Events, Poll, Token};
 use signal_hook_mio::v1_0::Signals;
-use socket::Socket;
+use socket::{Patience, Socket};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
@@ -41,9 +41,6 @@ const CONTROL: Token = Token(3);
 
 /// Datagrams, or things from other threads, taken in a row before everything else gets its turn.
 const BATCH_MAX: usize = 64;
-
-/// Errors in a row from the socket before we wait for it to say that it is readable again.
-const ERRORS_IN_A_ROW_MAX: usize = 8;
 
 /// Things from other threads that may wait; more make those threads wait.
 const INBOX_MAX: usize = 64;
@@ -176,28 +173,17 @@ impl EventLoop {
     /// Takes datagrams until there are none, or enough for one turn.
     fn receive(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut errors = 0;
+        let mut patience = Patience::default();
         for _ in 0..BATCH_MAX {
-            match self.socket.receive(&mut buffer) {
-                Ok((length, from)) => {
-                    // Each has its own time: an answer may come while others are being handled.
-                    self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
-                    self.drain();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_socket_readable = false;
-                    break;
-                }
-                Err(error) => {
-                    self.socket.receive_errors += 1;
-                    log::debug!("cannot receive: {error}");
-                    errors += 1;
-                    if errors == ERRORS_IN_A_ROW_MAX {
-                        self.is_socket_readable = false;
-                        break;
-                    }
-                }
+            let received = self.socket.receive(&mut buffer);
+            if !patience.goes_on(&received) {
+                self.is_socket_readable = false;
+                break;
+            }
+            if let Ok((length, from)) = received {
+                // Each has its own time: an answer may come while others are being handled.
+                self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
+                self.drain();
             }
         }
         self.buffer = buffer;
@@ -268,8 +254,7 @@ impl EventLoop {
     fn talk(&mut self) {
         let Some(mut control) = self.control.take() else { return };
         let now = self.clock.now();
-        control.accept(self.poll.registry(), now);
-        control.talk(now, |request| {
+        control.serve(now, |request| {
             let answer = self.carry_out(request);
             self.drain();
             answer

@@ -26,7 +26,7 @@ mod serve;
 mod upkeep;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
-pub use peering::{PEERS_LOW, PEERS_WANTED};
+pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};

@@ -6,16 +6,22 @@ use super::probe::now;
 use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
-use cjp2p_node::data_dir::control_socket;
+use cjp2p_node::data_dir::{control_socket, said_pid};
 use cjp2p_node::request::{Answer, PeerLine};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long the node may take for an answer, or for stopping; saving takes at most 5 s of it.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the node may take to let us in, to listen, and to answer. It does so between two batches of datagrams, in
+/// milliseconds; a node that does not is stopped, or its machine is stuck.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the node may take for stopping; saving takes at most 5 s of it.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long `add` waits for the outcome, unless the user says otherwise: three tries of the node.
 const ADD_WAIT: Duration = Duration::from_secs(5);
@@ -81,6 +87,7 @@ fn find_peer(arguments: &Arguments, addresses: &[SocketAddr]) -> Result<Option<P
 pub(super) fn stop(arguments: &Arguments) -> Result<(), Failure> {
     let (_, mut reader) = converse(arguments, "/quit")?;
     // The node hangs up last of all.
+    reader.get_ref().get_ref().set_read_timeout(Some(STOP_PATIENCE)).map_err(Failure::impossible)?;
     let mut rest = Vec::new();
     reader
         .read_to_end(&mut rest)
@@ -94,9 +101,7 @@ type Reader = BufReader<io::Take<UnixStream>>;
 fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Failure> {
     let path = data_path(arguments)?;
     let failed = |error: io::Error| Failure::Impossible(no_answer(&path, &error));
-    let mut stream = UnixStream::connect(control_socket(&path)).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+    let mut stream = connect(&control_socket(&path)).map_err(failed)?;
     stream.write_all(request_line(command).as_bytes()).map_err(failed)?;
     let mut reader = BufReader::new(stream.take(ANSWER_MAX_BYTES));
     let mut line = String::new();
@@ -107,13 +112,24 @@ fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Fa
     })
 }
 
+/// Connects without waiting for longer than [`PATIENCE`], now or later.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // This holds for connecting too, which waits if many others do already.
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.connect(&SockAddr::unix(socket)?)?;
+    Ok(OwnedFd::from(stream).into())
+}
+
 fn no_answer(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             format!("no node is running on {} (see --data-dir)", path.display())
         }
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("the node on {} does not answer", path.display())
+            let process = said_pid(path).map_or(String::new(), |pid| format!(" (process {pid})"));
+            format!("the node on {}{process} does not answer; is it stopped?", path.display())
         }
         _ => format!("cannot speak with the node on {}: {error}", path.display()),
     }

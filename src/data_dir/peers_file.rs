@@ -3,17 +3,14 @@
 //! Pure functions; reading and writing the file is the business of others. An entry that is no address is stepped
 //! over, so that a person may edit the file; anything that is not this shape is damaged as a whole.
 
+use crate::node::PEERS_SAVED_MAX;
 use crate::wire::Text;
 use serde::Deserialize;
 use std::net::SocketAddr;
 
-/// Addresses kept in the file; the best ones, if there are more. Trying them all costs a few hundred kilobytes, and
-/// one of so many still answers after a long absence.
-pub const PEERS_MAX: usize = 4_096;
-
-/// The longest file we read: [`PEERS_MAX`] addresses of at most 47 characters with quotes, comma and indentation (54),
-/// doubled for those who edit it.
-pub(super) const FILE_MAX_BYTES: u64 = 448 * 1024;
+/// The longest file we read: [`PEERS_SAVED_MAX`] addresses of at most 54 bytes (47 characters, quotes, comma, and
+/// indentation), 16 times, for those who edit it: a list that is too long is no damage, only its first part counts.
+pub(super) const FILE_MAX_BYTES: u64 = PEERS_SAVED_MAX as u64 * 54 * 16;
 
 /// An address list that is as long as the file may be, unlike those of the wire.
 #[derive(Deserialize)]
@@ -22,7 +19,7 @@ struct PeersFile<'a> {
     peers: Vec<&'a serde_json::value::RawValue>,
 }
 
-/// The addresses in the text of the file, without doubles; `None` if it is damaged.
+/// The addresses in the text of the file, without doubles, the first [`PEERS_SAVED_MAX`]; `None` if it is damaged.
 pub fn parse_peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
     let file: PeersFile<'_> = serde_json::from_slice(bytes).ok()?;
     let mut seen = std::collections::BTreeSet::new();
@@ -30,12 +27,12 @@ pub fn parse_peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
         let text: Text<'_> = serde_json::from_str(raw.get()).ok()?;
         text.parse().ok().filter(|address| seen.insert(*address))
     });
-    Some(addresses.take(PEERS_MAX).collect())
+    Some(addresses.take(PEERS_SAVED_MAX).collect())
 }
 
-/// The text of the file for these addresses, at most [`PEERS_MAX`] of them.
+/// The text of the file for these addresses, at most [`PEERS_SAVED_MAX`] of them.
 pub fn render_peers(peers: &[SocketAddr]) -> String {
-    let lines: Vec<String> = peers.iter().take(PEERS_MAX).map(|peer| format!("\n  \"{peer}\"")).collect();
+    let lines: Vec<String> = peers.iter().take(PEERS_SAVED_MAX).map(|peer| format!("\n  \"{peer}\"")).collect();
     format!("{{\"peers\":[{}\n]}}\n", lines.join(","))
 }
 
@@ -49,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let most: Vec<SocketAddr> = (0..PEERS_MAX)
+        let most: Vec<SocketAddr> = (0..PEERS_SAVED_MAX)
             .map(|n| format!("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:{n:x}]:65535").parse().unwrap())
             .collect();
         for peers in [addresses(&[]), addresses(&["192.0.2.1:24254", "[2001:db8::1]:1"]), most] {
@@ -62,8 +59,13 @@ mod tests {
     #[test]
     fn more_than_the_limit_is_cut_on_both_sides() {
         let many: Vec<SocketAddr> =
-            (0..=PEERS_MAX).map(|n| SocketAddr::from(([10, 0, 0, 1], 1_024 + n as u16))).collect();
-        assert_eq!(parse_peers(render_peers(&many).as_bytes()).unwrap(), many[..PEERS_MAX]);
+            (0..8 * PEERS_SAVED_MAX).map(|n| SocketAddr::from(([10, 0, 0, 1], 1_024 + n as u16))).collect();
+        let line = |peer: &SocketAddr| format!("\n  \"{peer}\"");
+        let edited = format!("{{\"peers\":[{}]}}", many.iter().map(line).collect::<Vec<_>>().join(","));
+        assert!((edited.len() as u64) < FILE_MAX_BYTES);
+        for text in [edited, render_peers(&many)] {
+            assert_eq!(parse_peers(text.as_bytes()).unwrap(), many[..PEERS_SAVED_MAX]);
+        }
     }
 
     #[test]

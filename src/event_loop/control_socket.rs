@@ -1,8 +1,9 @@
 //! The Unix socket over which its owner's commands reach the node.
 //!
 //! It lies in the data directory, which nobody else can enter, and is nobody else's to open either. A fixed number of
-//! conversations at a time, each short: who says nothing is cut off, who comes when all places are taken is sent away.
-//! What is said is [`control`](crate::control)'s business; nothing here is carried out.
+//! conversations at a time, each short: who says nothing is cut off, at once if somebody else wants to come in. Who
+//! comes when all places are taken by guests who wait for an answer is sent away. What is said is
+//! [`control`](crate::control)'s business; nothing here is carried out.
 
 use crate::control::Session;
 use crate::request::{Answer, Request};
@@ -35,6 +36,7 @@ struct Conversation {
 /// The socket and who is talking.
 pub(super) struct ControlSocket {
     listener: UnixListener,
+    registry: Registry,
     token: usize,
     places: [Option<Conversation>; CONVERSATIONS_MAX],
 }
@@ -56,16 +58,21 @@ impl ControlSocket {
         rustix::process::umask(before);
         let mut listener = listener?;
         registry.register(&mut listener, Token(token), Interest::READABLE)?;
-        Ok(ControlSocket { listener, token, places: Default::default() })
+        Ok(ControlSocket { listener, registry: registry.try_clone()?, token, places: Default::default() })
     }
 
-    /// Lets in who is waiting, as far as there is room.
-    pub(super) fn accept(&mut self, registry: &Registry, now: Time) {
+    /// Lets in who is waiting, reads and writes what can be read and written, and puts every request that is complete
+    /// through `carry_out`.
+    pub(super) fn serve(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> Answer) {
         // Whoever cannot be let in is sent away by dropping the stream; errors end it until the next try.
         while let Ok((mut stream, _)) = self.listener.accept() {
-            let Some(place) = self.places.iter().position(Option::is_none) else { continue };
+            if self.places.iter().all(Option::is_some) {
+                // Those who have said what they want are no silent guests, and many are done afterwards.
+                self.talk(now, &mut carry_out);
+            }
+            let Some(place) = self.make_room() else { continue };
             let token = Token(self.token + 1 + place);
-            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+            if self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
                 let deadline = now + PATIENCE;
                 self.places[place] = Some(Conversation {
                     stream,
@@ -76,14 +83,27 @@ impl ControlSocket {
                 });
             }
         }
+        self.talk(now, &mut carry_out);
     }
 
-    /// Reads and writes what can be read and written; every request that is complete goes through `carry_out`.
-    pub(super) fn talk(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> Answer) {
+    /// A free place; if there is none, that of the guest who has been silent for longest.
+    fn make_room(&mut self) -> Option<usize> {
+        if let Some(free) = self.places.iter().position(Option::is_none) {
+            return Some(free);
+        }
+        let silent = self.places.iter().enumerate().filter_map(|(place, guest)| Some((place, guest.as_ref()?)));
+        let silent = silent.filter(|(_, guest)| !guest.has_asked).min_by_key(|(_, guest)| guest.deadline);
+        let place = silent.map(|(place, _)| place)?;
+        self.places[place] = None;
+        Some(place)
+    }
+
+    /// Reads and writes what can be read and written.
+    fn talk(&mut self, now: Time, carry_out: &mut impl FnMut(Request) -> Answer) {
         for place in &mut self.places {
             let is_over = place
                 .as_mut()
-                .is_some_and(|conversation| conversation.deadline <= now || conversation.talk(&mut carry_out).is_err());
+                .is_some_and(|conversation| conversation.deadline <= now || conversation.talk(carry_out).is_err());
             if is_over {
                 *place = None;
             }

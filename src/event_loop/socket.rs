@@ -14,6 +14,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// a flood. The system may give less.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
+/// Errors in a row from the socket before we wait for it to say that it is readable again.
+const ERRORS_IN_A_ROW_MAX: usize = 8;
+
 /// Which addresses the socket can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -137,8 +140,14 @@ impl Socket {
 
     /// The next datagram that is there, with its length and sender.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let (length, from) = self.udp.recv_from(buffer)?;
-        Ok((length, plain(from)))
+        let received = self.udp.recv_from(buffer);
+        if let Err(error) = &received
+            && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        {
+            self.receive_errors += 1;
+            log::debug!("cannot receive: {error}");
+        }
+        received.map(|(length, from)| (length, plain(from)))
     }
 
     /// Sends a datagram; false if it did not even leave this machine.
@@ -155,9 +164,43 @@ impl Socket {
     }
 }
 
+/// Whether it is worth asking the socket for the next datagram at once.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    errors: usize,
+}
+
+impl Patience {
+    /// Takes note of what came instead of or as a datagram; false if we should wait for the socket.
+    pub(super) fn goes_on<T>(&mut self, received: &io::Result<T>) -> bool {
+        match received {
+            Ok(_) => self.errors = 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => self.errors += 1,
+        }
+        self.errors < ERRORS_IN_A_ROW_MAX
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_errors_in_a_row_make_us_wait_for_the_socket() {
+        let error = |kind: io::ErrorKind| Err::<(), _>(kind.into());
+        let mut patience = Patience::default();
+        for _ in 0..ERRORS_IN_A_ROW_MAX {
+            assert!(patience.goes_on(&error(io::ErrorKind::ConnectionRefused)) && patience.goes_on(&Ok(())));
+        }
+        for _ in 1..ERRORS_IN_A_ROW_MAX {
+            assert!(patience.goes_on(&error(io::ErrorKind::ConnectionRefused)));
+            assert!(patience.goes_on(&error(io::ErrorKind::Interrupted)));
+        }
+        assert!(!patience.goes_on(&error(io::ErrorKind::ConnectionRefused)));
+        assert!(!Patience::default().goes_on(&error(io::ErrorKind::WouldBlock)));
+    }
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()

@@ -1,13 +1,14 @@
 //! Commands to the running node, over its socket.
 
 use crate::harness::{Node, eventually, scratch};
+use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn connect(data_dir: &Path) -> UnixStream {
     let stream = UnixStream::connect(data_dir.join("control.sock")).unwrap();
@@ -98,10 +99,63 @@ fn nonsense_on_the_socket_gets_one_line_and_harms_nobody() {
 fn silent_guests_are_cut_off_and_do_not_lock_others_out() {
     let directory = scratch();
     let node = Node::start(directory.path(), &[]);
-    let mut guests: Vec<UnixStream> = (0..8).map(|_| connect(directory.path())).collect();
-    // All places are taken; whoever comes now is sent away and may come again.
-    eventually("a free place", || node.ask(["status"]).status.success().then_some(()));
-    assert_eq!(guests[0].read(&mut [0; 10]).unwrap(), 0);
+    let mut guests: Vec<UnixStream> = (0..30).map(|_| connect(directory.path())).collect();
+    // Whoever comes takes the place of the one that has been silent for longest.
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    for guest in &mut guests {
+        assert_eq!(guest.read(&mut [0; 10]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn many_who_ask_at_once_are_all_answered() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    // They wait together until the node looks.
+    node.signal(Signal::STOP);
+    let mut guests: Vec<UnixStream> = (0..50).map(|_| connect(directory.path())).collect();
+    for guest in &mut guests {
+        guest.write_all(b"{\"command\":\"/peers\"}\n").unwrap();
+    }
+    node.signal(Signal::CONT);
+    for mut guest in guests {
+        let mut answer = String::new();
+        guest.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with('\n'), "{answer}");
+    }
+}
+
+#[test]
+fn a_node_that_is_stopped_is_named_soon_and_goes_on_as_if_nothing_had_been() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    node.signal(Signal::STOP);
+    let pid = node.child().id();
+    // So many that the node's queue of guests is full, after which connecting waits too.
+    let crowd: Vec<_> = (0..5_000).map_while(|_| connect_now(directory.path())).collect();
+    for crowd in [crowd, Vec::new()] {
+        let start = Instant::now();
+        let said = node.ask(["status"]);
+        assert!(start.elapsed() < Duration::from_secs(8), "{said:?}");
+        let complaint = said.complaint();
+        for part in [format!("(process {pid}) does not answer; is it stopped?"), directory.path().display().to_string()]
+        {
+            assert!(complaint.contains(&part), "{complaint}");
+        }
+        drop(crowd);
+        node.signal(Signal::CONT);
+        node.ask(["status"]).success();
+        node.signal(Signal::STOP);
+    }
+}
+
+/// A connection, if it takes no waiting.
+fn connect_now(data_dir: &Path) -> Option<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.connect(&socket2::SockAddr::unix(data_dir.join("control.sock")).unwrap()).ok().map(|()| socket)
 }
 
 #[test]
