@@ -8,6 +8,7 @@
 mod clock;
 mod control_socket;
 mod lan;
+mod news;
 mod requests;
 mod signals;
 mod socket;
@@ -26,6 +27,7 @@ use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
 use mio::{Events, Poll, Token};
+use news::News;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
 use std::io;
@@ -36,8 +38,10 @@ use std::time::Duration;
 const UDP: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const INBOX: Token = Token(2);
+const INTERFACES: Token = Token(3);
+const ALARM: Token = Token(4);
 /// The conversations of the control socket have the tokens after this one.
-const CONTROL: Token = Token(3);
+const CONTROL: Token = Token(5);
 
 /// Datagrams, or things from other threads, taken in a row before everything else gets its turn.
 const BATCH_MAX: usize = 64;
@@ -45,10 +49,17 @@ const BATCH_MAX: usize = 64;
 /// Things from other threads that may wait; more make those threads wait.
 const INBOX_MAX: usize = 64;
 
-/// The pause between two looks at what nobody tells us about: interfaces, and whether the machine has slept. A new
-/// address, or a jump of the wall clock, is noticed up to this much later: no longer than a person needs to see that
-/// the network is back, and seldom enough to cost an idle node nothing that could be measured.
+/// The pause between two looks at what nobody may tell us about: interfaces, and whether the machine has slept. Where
+/// the system does not tell (see [`news`]), a new address is noticed up to this much later: no longer than a person
+/// needs to see that the network is back, and seldom enough to cost an idle node nothing that could be measured. The end
+/// of a sleep of at least this length is told too.
 const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long after news of the interfaces we look at them: news seldom comes alone (interface, address, route).
+const NEWS_PAUSE: Duration = Duration::from_millis(300);
+
+/// The least time between two looks: an interface that flaps makes us doubt our neighbours once a second at most.
+const LOOKS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the event loop is started with.
 pub struct Settings {
@@ -85,6 +96,8 @@ pub struct EventLoop {
     node: Node<DirectoryStore>,
     clock: Clock,
     lan: Lan,
+    news: News,
+    last_upkeep: Time,
     next_upkeep: Time,
     worker: Worker,
     data_dir: DataDir,
@@ -140,11 +153,18 @@ impl EventLoop {
     fn turn(&mut self) {
         let now = self.clock.now();
         let (mut is_signalled, mut is_inbox_ready, mut is_control_ready) = (false, self.is_inbox_full, false);
+        let mut is_alarmed = false;
         for event in &self.events {
             match event.token() {
                 UDP => self.is_socket_readable = true,
                 SIGNALS => is_signalled = true,
                 INBOX => is_inbox_ready = true,
+                INTERFACES => {
+                    self.news.take();
+                    let due = (now + NEWS_PAUSE).max(self.last_upkeep + LOOKS_PAUSE);
+                    self.next_upkeep = self.next_upkeep.min(due);
+                }
+                ALARM => is_alarmed = true,
                 _ => is_control_ready = true,
             }
         }
@@ -165,7 +185,7 @@ impl EventLoop {
         if is_signalled && self.signals.pending().next().is_some() {
             self.is_stopping = true;
         }
-        if self.next_upkeep <= now {
+        if is_alarmed || self.next_upkeep <= now {
             self.look_around();
         }
     }
@@ -262,9 +282,11 @@ impl EventLoop {
         self.control = Some(control);
     }
 
-    /// Looks at what nobody tells us about.
+    /// Looks at what nobody may have told us about.
     fn look_around(&mut self) {
-        self.next_upkeep = self.clock.now() + UPKEEP_PAUSE;
+        self.last_upkeep = self.clock.now();
+        self.next_upkeep = self.last_upkeep + UPKEEP_PAUSE;
+        self.news.set_alarm(UPKEEP_PAUSE);
         self.give_up_added();
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;

@@ -5,10 +5,12 @@
 use super::clock::{Clock, seed};
 use super::control_socket::ControlSocket;
 use super::lan::Lan;
+use super::news::News;
 use super::requests::{ADDED_MAX, PINGS_MAX};
 use super::socket::Socket;
 use super::{
-    BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE, reachable, signals,
+    ALARM, BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, INTERFACES, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE,
+    reachable, signals,
 };
 use crate::console::start_input;
 use crate::content::DirectoryStore;
@@ -51,6 +53,9 @@ impl EventLoop {
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
         }
+        // From here on changes are told, so that none is lost between this look and the first news.
+        let news = News::open(poll.registry(), INTERFACES, ALARM);
+        news.set_alarm(UPKEEP_PAUSE);
         let mut lan = Lan::default();
         lan.refresh();
         Ok(EventLoop {
@@ -65,9 +70,11 @@ impl EventLoop {
             is_inbox_full: false,
             control,
             node,
+            last_upkeep: clock.now(),
             next_upkeep: clock.now() + UPKEEP_PAUSE,
             clock,
             lan,
+            news,
             worker,
             data_dir,
             output,

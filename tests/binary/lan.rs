@@ -46,6 +46,34 @@ fn two_nodes_on_a_local_network_find_each_other_untold() {
 }
 
 #[test]
+fn a_new_address_is_noticed_at_once() {
+    // Three times, since a node that only looks now and then would notice one or the other in time by chance.
+    let said = in_own_network(
+        r#"
+        ip link add lan type veth peer name far
+        ip link set far up
+        ip link set lan up
+        trap 'kill $! 2>/dev/null || :; wait' EXIT
+        "$0" -v --no-bootstrap --no-lan --port 0 --data-dir "$1/a" >/dev/null 2>"$1/log" &
+        for _ in $(seq 100); do
+            sleep 0.1
+            ! "$0" status --data-dir "$1/a" >/dev/null 2>&1 || break
+        done
+        for n in 1 2 3; do
+            ip addr add "10.9.$n.1/24" dev lan
+            for _ in $(seq 15); do
+                sleep 0.1
+                test "$(grep -c 'the network has changed' "$1/log")" -lt "$n" || break
+            done
+            grep -c 'the network has changed' "$1/log" || :
+        done
+        "#,
+    );
+    let Some(said) = said else { return };
+    assert_eq!(said.success(), "1\n2\n3", "{said:?}");
+}
+
+#[test]
 fn no_network_at_all_is_no_reason_to_stop() {
     let said = in_own_network(
         r#"
