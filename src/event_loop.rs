@@ -51,8 +51,8 @@ const INBOX_MAX: usize = 64;
 
 /// The pause between two looks at what nobody may tell us about: interfaces, and whether the machine has slept. Where
 /// the system does not tell (see [`news`]), a new address is noticed up to this much later: no longer than a person
-/// needs to see that the network is back, and seldom enough to cost an idle node nothing that could be measured. The end
-/// of a sleep of at least this length is told too.
+/// needs to see that the network is back, and seldom enough to cost an idle node nothing that could be measured. Where
+/// it does, the end of a sleep of at least this length is noticed at once.
 const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long after news of the interfaces we look at them: news seldom comes alone (interface, address, route).
