@@ -61,7 +61,11 @@ impl fmt::Display for DataDirError {
             Self::Unusable(path, error) => {
                 write!(f, "cannot use the data directory {}: {error} (choose another with --data-dir)", path.display())
             }
-            Self::NoLock(path, error) => write!(f, "cannot lock the data directory with {}: {error}", path.display()),
+            Self::NoLock(path, error) => write!(
+                f,
+                "cannot lock the data directory with {}: {error} (choose another with --data-dir)",
+                path.display()
+            ),
             Self::InUse(path) => write!(
                 f,
                 "the data directory {} is already used by another running node (choose another with --data-dir)",
