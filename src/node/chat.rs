@@ -2,8 +2,8 @@
 //!
 //! Only verified peers are heard, none more often than [`CHAT_RATE`], all together no more often than [`ROOM_RATE`],
 //! and whoever is ignored not at all. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. What we
-//! say is held to [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only cut:
-//! making them safe for a terminal is up to whoever prints them.
+//! say is held to [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only
+//! cut: making them safe for a terminal is up to whoever prints them.
 
 use super::dispatch::Sender;
 use super::notes::Note;
