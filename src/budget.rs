@@ -22,6 +22,7 @@
 //! shared debt is paid back by nobody, because one source's small answers must not make room for another's large ones.
 
 use crate::hash::Key;
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::wire::HEADER_BYTES;
 use std::net::SocketAddr;
@@ -83,6 +84,13 @@ impl ReplyBudget {
     /// All accounts empty.
     pub fn new(key: Key) -> ReplyBudget {
         ReplyBudget { key, accounts: vec![[0; 2]; ACCOUNTS] }
+    }
+
+    /// How large the fixed table is.
+    pub fn sizes(&self) -> [Size; 1] {
+        let ReplyBudget { key, accounts } = self;
+        no_table(key);
+        [Size::new("accounts of strangers", accounts.len(), ACCOUNTS)]
     }
 
     /// What a request of `payload_len` bytes from `source` may be answered with.

@@ -92,7 +92,7 @@
 //! - [`time`]: a number that the caller calls time; `rate`: limits in one number each; `hash`: keyed hashes,
 //! - [`tokens`]: proof that somebody reads an address; [`budget`]: how much a stranger may be told,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
-//! - [`counters`]: what happened, counted,
+//! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are,
 //! - [`node`]: the state machine made of all these.
 //!
 //! Around it, what the command `cjp2p-node` is made of. These are public for the command's sake and promise nothing:
@@ -113,6 +113,7 @@ pub mod node;
 pub mod peers;
 mod rate;
 pub mod request;
+pub mod sizes;
 pub mod terminal;
 pub mod time;
 pub mod tokens;

@@ -10,6 +10,7 @@
 //! - `notes`: writing to a peer unasked,
 //! - `provoked`: how much of that others can make us do,
 //! - `upkeep`: what the passing of time brings,
+//! - `sizes`: how full every table is,
 //! - `chat` and `serve`: the two services built on top.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
@@ -23,6 +24,7 @@ mod peering;
 mod provoked;
 mod reply;
 mod serve;
+mod sizes;
 mod upkeep;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};

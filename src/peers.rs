@@ -26,6 +26,7 @@ mod text;
 pub use text::AddressText;
 
 use crate::hash::Key;
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::tokens::{Cookie, Owed};
 use address::{Network, Scope, network, scope};
@@ -168,6 +169,17 @@ impl PeerTable {
     /// How many peers are verified, those of a crowded network counted as few: a crowd is no substitute for a swarm.
     pub fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// How full the table is.
+    pub fn sizes(&self) -> [Size; 3] {
+        let PeerTable { entries, places, shares, counted } = self;
+        no_table(counted);
+        [
+            Size::new("peers", entries.len(), VERIFIED_MAX),
+            Size::new("places of peers", places.len(), VERIFIED_MAX),
+            Size::new("networks of peers", shares.len(), VERIFIED_MAX),
+        ]
     }
 
     /// True if nobody is verified.

@@ -210,6 +210,7 @@ impl Script {
 
     /// Takes everything out of the node, as its contract demands, and has it checked.
     fn drain(&mut self, cause: &Cause) {
+        oracle::check_tables(&self.node);
         while let Some(transmit) = self.node.poll_transmit() {
             if let Destination::Address(to) = transmit.to
                 && self.unreachable.contains(&to)
@@ -227,7 +228,6 @@ impl Script {
                 assert!(self.node.shared_files().all(|file| file.name != name), "a changed file is still shared");
             }
         }
-        oracle::check_tables(&self.node);
     }
 }
 

@@ -6,6 +6,8 @@
 //! forgotten. So it takes sixteen networks to make us forget what another one told us; then the oldest of all goes.
 
 use crate::peers::address::{self, Network};
+use crate::sizes::{Size, no_table};
+use crate::wire::ID_MAX_BYTES;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -80,6 +82,22 @@ impl Rumours {
                 self.shares.insert(network, share - 1);
             }
         }
+    }
+
+    /// How full the tables are.
+    pub fn sizes(&self) -> [Size; 6] {
+        let Rumours { holders, named, order, shares, namings } = self;
+        no_table(namings);
+        let most = holders.values().map(VecDeque::len).max().unwrap_or(0);
+        let longest = holders.keys().map(String::len).max().unwrap_or(0);
+        [
+            Size::new("contents heard of", holders.len(), RUMOURS_MAX),
+            Size::new("contents by who named them", named.len(), RUMOURS_MAX),
+            Size::new("order of contents heard of", order.len(), RUMOURS_MAX),
+            Size::new("networks that named contents", shares.len(), RUMOURS_MAX),
+            Size::new("holders of one content", most, HOLDERS_MAX),
+            Size::new("bytes of an id", longest, ID_MAX_BYTES),
+        ]
     }
 
     /// The possible holders of a content, the latest first.

@@ -5,6 +5,7 @@
 
 use super::SharedFile;
 use crate::node::CommandError;
+use crate::sizes::Size;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -63,6 +64,15 @@ impl Shelf {
             self.turned_at = name.clone();
         }
         page.into_iter().map(|(_, listing)| listing).collect()
+    }
+
+    /// How full the index is.
+    pub fn sizes(&self) -> [Size; 2] {
+        let Shelf { by_name, by_hash, turned_at: _ } = self; // the last is one name
+        [
+            Size::new("shared files", by_name.len(), SHARED_FILES_MAX),
+            Size::new("hashes of shared files", by_hash.len(), SHARED_FILES_MAX),
+        ]
     }
 
     /// All files, by name.

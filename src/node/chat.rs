@@ -13,6 +13,7 @@ use crate::content::Store;
 use crate::hash::Key;
 use crate::peers::address::{host, plain};
 use crate::rate::{Limiter, Rate};
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::wire::messages::{ChatMessage, GroupChatMessage};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
@@ -74,6 +75,17 @@ impl ChatRoom {
             said: Limiter::default(),
             seen: VecDeque::new(),
         }
+    }
+
+    pub(super) fn sizes(&self) -> [Size; 3] {
+        let ChatRoom { key, ignored, limiters, seen, room } = self;
+        no_table(key);
+        no_table(room);
+        [
+            Size::new("ignored addresses", ignored.len(), IGNORED_MAX),
+            Size::new("limits of chat", limiters.len(), LIMITERS),
+            Size::new("group messages seen", seen.len(), SEEN_MAX),
+        ]
     }
 
     pub(super) fn ignore(&mut self, ip: IpAddr) -> Result<(), CommandError> {

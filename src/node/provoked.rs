@@ -23,6 +23,7 @@
 use crate::hash::Key;
 use crate::peers::contacts::Contacts;
 use crate::rate::{Limiter, Rate};
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -139,6 +140,15 @@ impl Provoked {
     /// Nothing yet.
     pub(super) fn new(key: Key, contacts: Contacts) -> Provoked {
         Provoked { key, all: Default::default(), recipients: vec![Limiter::default(); RECIPIENTS], contacts }
+    }
+
+    /// How large the fixed tables are.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = Size> {
+        let Provoked { key, all, recipients, contacts } = self;
+        no_table(key);
+        no_table(all);
+        let own = [Size::new("limits of recipients", recipients.len(), RECIPIENTS)];
+        own.into_iter().chain(contacts.sizes())
     }
 
     /// Whether something of this kind may be sent to a recipient now; if so, it is counted. A refused one counts

@@ -1,6 +1,7 @@
 //! Addresses that a node returns to whenever it knows too few peers: given by the user, built in, or remembered.
 
 use super::address::{is_possible, plain};
+use crate::sizes::Size;
 use std::net::SocketAddr;
 
 /// The most addresses that are tried forever: built in, given by the user, or remembered.
@@ -29,6 +30,12 @@ impl Anchors {
             self.entries.push(Anchor { address, is_remembered });
         }
         is_known || has_room
+    }
+
+    /// How full the list is.
+    pub fn sizes(&self) -> [Size; 1] {
+        let Anchors { entries } = self;
+        [Size::new("anchors", entries.len(), ANCHORS_MAX)]
     }
 
     /// All of them, each with whether it is from an earlier run.

@@ -11,6 +11,7 @@
 use super::address::{Scope, host, scope};
 use crate::hash::Key;
 use crate::rate::{Limiter, Rate};
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -60,6 +61,16 @@ impl Contacts {
     /// All accounts empty.
     pub fn new(key: Key) -> Contacts {
         Contacts { key, accounts: vec![[0; 2]; ACCOUNTS], hosts: vec![Limiter::default(); HOSTS] }
+    }
+
+    /// How large the fixed tables are.
+    pub fn sizes(&self) -> [Size; 2] {
+        let Contacts { key, accounts, hosts } = self;
+        no_table(key);
+        [
+            Size::new("accounts of first contacts", accounts.len(), ACCOUNTS),
+            Size::new("limits of hosts", hosts.len(), HOSTS),
+        ]
     }
 
     /// Whether `address` may be sent a first contact now.

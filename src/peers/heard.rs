@@ -7,6 +7,7 @@
 
 use super::address::Network;
 use crate::hash::Key;
+use crate::sizes::Size;
 use crate::time::Time;
 use crate::tokens::{Cookie, Owed};
 use std::collections::HashMap;
@@ -180,6 +181,16 @@ impl HeardTable {
             self.remove(*address);
         }
         spent
+    }
+
+    /// How full the table is.
+    pub fn sizes(&self) -> [Size; 3] {
+        let HeardTable { entries, places, shares } = self;
+        [
+            Size::new("addresses heard of", entries.len(), HEARD_MAX),
+            Size::new("places of addresses heard of", places.len(), HEARD_MAX),
+            Size::new("sources of addresses heard of", shares.len(), HEARD_MAX),
+        ]
     }
 
     /// All entries.

@@ -11,6 +11,7 @@
 //! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
 use super::address::{Network, network};
+use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
@@ -158,6 +159,13 @@ impl Links {
     /// How many links are watched, trials included.
     pub fn watched(&self) -> usize {
         self.links.len()
+    }
+
+    /// How full the list is.
+    pub fn sizes(&self) -> [Size; 1] {
+        let Links { links, released } = self;
+        no_table(released);
+        [Size::new("links", links.len(), LINKS_MAX)]
     }
 
     /// All links.

@@ -1,12 +1,13 @@
 //! The invariants of the design as checks on one node's life, from birth to restart, after every event.
 //!
 //! The checks see only what crosses the node's border, as an outsider would: datagrams, events, deadlines. They refuse
-//! to look into its tables, so the node cannot satisfy them by believing in itself. They change nothing and draw
-//! nothing, so a run with them is the run without.
+//! to look into its tables, except for how long those are, so the node cannot satisfy them by believing in itself. They
+//! change nothing and draw nothing, so a run with them is the run without.
 
 mod budget;
 mod contacts;
 mod hearing;
+mod tables;
 
 pub use hearing::Heard;
 

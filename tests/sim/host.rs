@@ -11,9 +11,6 @@ use cjp2p_node::{Node, Time};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// More datagrams than any single input may cause: beyond this the node is in a loop.
-const TRANSMITS_MAX: usize = 10_000;
-
 /// Events kept for plays to look at; under a flood all are forgotten when there are more.
 const EVENTS_KEPT_MAX: usize = 20_000;
 
@@ -135,6 +132,7 @@ impl Ours {
 
     /// Everything that comes out, checked.
     pub fn drain(&mut self, now: Time, cause: &Cause) -> Result<Vec<Transmit>, String> {
+        Checks::tables(&self.node)?;
         if self.events.len() > EVENTS_KEPT_MAX {
             self.events.clear();
             self.events_seen = 0;
@@ -142,9 +140,7 @@ impl Ours {
         let mut sent = Vec::new();
         while let Some(transmit) = self.node.poll_transmit() {
             sent.push(transmit);
-            if sent.len() > TRANSMITS_MAX {
-                return Err("endless datagrams out of one input".to_owned());
-            }
+            Checks::queue(sent.len())?;
         }
         let mut events = Vec::new();
         while let Some(event) = self.node.poll_event() {

@@ -5,10 +5,7 @@
 
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::node::{Destination, Event, OUTBOX_MAX, Transmit};
-use cjp2p_node::peers::VERIFIED_MAX;
 use cjp2p_node::peers::address::{is_possible, makes_sense_to};
-use cjp2p_node::peers::heard::HEARD_MAX;
-use cjp2p_node::peers::links::LINKS_MAX;
 use cjp2p_node::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, HEADER_BYTES, Message, decode};
 use cjp2p_node::{Node, Time};
 use serde_json::value::RawValue;
@@ -270,9 +267,9 @@ pub fn check_event(cause: &Cause, event: &Event) {
 
 /// Invariant 5: every table stays under its limit.
 pub fn check_tables(node: &Node<MemoryStore>) {
-    assert!(node.peer_count() <= VERIFIED_MAX);
-    assert!(node.link_count() <= LINKS_MAX);
-    assert!(node.heard_count() <= HEARD_MAX);
+    for size in node.sizes() {
+        assert!(size.len <= size.max, "{size:?}");
+    }
 }
 
 fn is_probe(name: &str) -> bool {
