@@ -8,6 +8,7 @@ mod budget;
 mod contacts;
 mod hearing;
 mod tables;
+mod unasked;
 
 pub use hearing::Heard;
 
@@ -17,11 +18,12 @@ use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
 use cjp2p_node::wire::DATAGRAM_SEND_MAX_BYTES;
 use cjp2p_node::{Time, node::Config};
-use contacts::Contacts;
+use contacts::{ADDRESS, Contacts, HOST, host};
 use hearing::unknown_came_out;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use unasked::Unasked;
 
 /// The smallest request there is; it must always earn a token.
 pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
@@ -33,6 +35,10 @@ pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
 /// What it may send within a minute to addresses that never answered, all together, however many are named: ten a
 /// second, and a first burst.
 pub const TRIES_PER_MINUTE_MAX: usize = 616;
+
+/// What it may send within a minute to peers because other peers wanted it, all together: no more than to those who
+/// never answered.
+pub const MEDDLED_PER_MINUTE_MAX: usize = TRIES_PER_MINUTE_MAX;
 
 /// How often a node may ask to be woken within a minute: one timer of a second, and as often again for deadlines.
 pub const WAKES_PER_MINUTE_MAX: usize = 400;
@@ -77,8 +83,12 @@ struct Acquaintance {
     is_proven: bool,
     /// Whether it was heard, configured, or named by somebody of no wider scope.
     is_legitimate: bool,
+    /// Whether the user named it.
+    is_given: bool,
     contacts: Contacts,
-    /// Questions that datagrams without token provoked after it was proven.
+    /// What it was sent after it was proven and did not ask for.
+    unasked: Unasked,
+    /// That part of it which datagrams without token in its name provoked.
     provoked: Vec<Time>,
 }
 
@@ -88,7 +98,10 @@ pub struct Checks {
     known: HashMap<SocketAddr, Acquaintance, Spread>,
     accounts: HashMap<SocketAddr, Account, Spread>,
     accounts_swept: Time,
+    hosts: HashMap<IpAddr, Contacts, Spread>,
+    woken: Time,
     unprompted: Vec<Time>,
+    meddled: Vec<Time>,
     tries: Vec<Time>,
     wakes: Vec<Time>,
 }
@@ -99,7 +112,10 @@ impl Checks {
             known: HashMap::default(),
             accounts: HashMap::default(),
             accounts_swept: now,
+            hosts: HashMap::default(),
+            woken: now,
             unprompted: Vec::new(),
+            meddled: Vec::new(),
             tries: Vec::new(),
             wakes: Vec::new(),
         };
@@ -111,12 +127,14 @@ impl Checks {
 
     /// The user named this address.
     pub fn allow(&mut self, address: SocketAddr) {
-        self.known.entry(address).or_default().is_legitimate = true;
+        let known = self.known.entry(address).or_default();
+        (known.is_legitimate, known.is_given) = (true, true);
     }
 
     /// The node is told to verify its neighbours at once: what it sent before was asked for by an earlier wake.
-    pub fn woken(&mut self) {
+    pub fn woken(&mut self, now: Time) {
         self.unprompted.clear();
+        self.woken = now;
     }
 
     /// The last datagram to this address never left.
@@ -124,11 +142,19 @@ impl Checks {
         if let Some(known) = self.known.get_mut(&address) {
             known.contacts.take_back();
         }
+        if let Some(host) = self.hosts.get_mut(&host(address.ip())) {
+            host.take_back();
+        }
     }
 
     /// Whether this address returned a token or a probe.
     pub fn is_proven(&self, address: SocketAddr) -> bool {
         self.known.get(&address).is_some_and(|known| known.is_proven)
+    }
+
+    /// The most that this peer was sent within any minute without asking for it.
+    pub fn unasked(&self, address: SocketAddr) -> usize {
+        self.known.get(&address).map_or(0, |known| known.unasked.most)
     }
 
     /// Checks what the node did in answer to a cause.
@@ -155,8 +181,8 @@ impl Checks {
                     }
                     replies.push(transmit.payload.len());
                 }
-                Cause::Datagram(heard) if heard.from == Some(to) && !heard.is_verified => self.provoked(now, to)?,
-                _ => self.contact(now, cause, to)?,
+                _ if self.is_proven(to) => self.initiative(now, cause, to, &elements)?,
+                _ => self.contact(now, to)?,
             }
         }
         if let Cause::Datagram(heard) = cause {
@@ -230,13 +256,14 @@ impl Checks {
         Ok(())
     }
 
-    /// Invariants 2 and 8: what the node sends by its own initiative.
-    fn contact(&mut self, now: Time, cause: &Cause, to: SocketAddr) -> Result<(), String> {
+    /// Invariant 8: what the node sends to those who never answered.
+    fn contact(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
         let known = self.known.entry(to).or_default();
-        if known.is_proven {
-            return self.unprompted(now, cause);
+        known.contacts.add(now, ADDRESS).map_err(|why| format!("{to}: {why}"))?;
+        if !known.is_given && scope(to.ip()) == Scope::Global {
+            let host = self.hosts.entry(host(to.ip())).or_default();
+            host.add(now, HOST).map_err(|why| format!("the host of {to}: {why}"))?;
         }
-        known.contacts.add(now).map_err(|why| format!("{to}: {why}"))?;
         let count = within_a_minute(&mut self.tries, now);
         if count > TRIES_PER_MINUTE_MAX {
             return Err(format!("{count} datagrams within a minute to addresses that never answered"));
@@ -244,15 +271,35 @@ impl Checks {
         Ok(())
     }
 
-    /// The same, provoked by a datagram without token: somebody may have forged it in the name of a peer.
-    fn provoked(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
+    /// Invariant 2, and no less for peers: what the node sends to those who answered once, whoever makes it do so.
+    fn initiative(&mut self, now: Time, cause: &Cause, to: SocketAddr, elements: &[Element<'_>]) -> Result<(), String> {
         let known = self.known.entry(to).or_default();
-        if !known.is_proven {
-            return known.contacts.add(now).map_err(|why| format!("{to}: {why}"));
+        // The user may write to a peer as often as he likes, and who chats gets a probe beside each answer.
+        let is_chat = elements.iter().any(|element| element.name == "ChatMessage");
+        let is_own = matches!(cause, Cause::Datagram(heard) if heard.from == Some(to) && heard.is_verified);
+        if matches!(cause, Cause::Command) || is_own && is_chat {
+            return Ok(());
         }
-        let count = within_a_minute(&mut known.provoked, now);
-        if count > PROVOKED_PER_MINUTE_MAX {
-            return Err(format!("{count} questions within a minute to the peer {to}, provoked without a token"));
+        known.unasked.add(now, self.woken, elements).map_err(|why| format!("{to}: {why}"))?;
+        match cause {
+            Cause::Datagram(heard) if heard.from == Some(to) && heard.is_verified => Ok(()),
+            Cause::Datagram(heard) if heard.from == Some(to) => {
+                let count = within_a_minute(&mut known.provoked, now);
+                if count > PROVOKED_PER_MINUTE_MAX {
+                    return Err(format!("{count} questions within a minute to {to}, provoked without a token"));
+                }
+                Ok(())
+            }
+            Cause::Datagram(_) => self.third_party(now),
+            _ => self.unprompted(now, cause),
+        }
+    }
+
+    /// What datagrams of some make the node send to others, all of them together.
+    fn third_party(&mut self, now: Time) -> Result<(), String> {
+        let count = within_a_minute(&mut self.meddled, now);
+        if count > MEDDLED_PER_MINUTE_MAX {
+            return Err(format!("{count} datagrams within a minute to peers because others wanted it"));
         }
         Ok(())
     }

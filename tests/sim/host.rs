@@ -123,7 +123,7 @@ impl Ours {
     ) -> (Result<(), CommandError>, Result<Vec<Transmit>, String>) {
         match &command {
             Command::AddPeer(address) => self.checks.allow(*address),
-            Command::NetworkChanged => self.checks.woken(),
+            Command::NetworkChanged => self.checks.woken(now),
             _ => {}
         }
         let outcome = self.node.handle_command(self.clock(now), command);

@@ -3,9 +3,11 @@
 //! A model is as simple as its behaviour allows. It refuses to be a second implementation: what ours does not depend
 //! on, a model does not do.
 
+mod polite;
 mod ruby;
 mod wild;
 
+pub use polite::Polite;
 pub use ruby::Ruby;
 pub use wild::Wild;
 

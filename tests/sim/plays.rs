@@ -2,5 +2,6 @@
 
 mod attacked;
 mod chat;
+mod meddled;
 mod meeting;
 mod others;

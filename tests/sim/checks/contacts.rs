@@ -1,18 +1,28 @@
-//! The second half of invariant 8: how often an address is written to that never answered, by our own initiative.
+//! The second half of invariant 8: how often an address is written to that never answered, by our own initiative; and
+//! the same for a host, however many of its ports are named.
 
 use cjp2p_node::Time;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// What an address that never answered is sent at most within a minute of the first datagram.
-pub const FIRST_MINUTE_MAX: usize = 5;
+/// So many datagrams within any minute and within any hour.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    pub minute: usize,
+    pub hour: usize,
+}
 
-/// What it is sent at most within any hour.
-pub const HOUR_MAX: usize = 12;
+/// For an address that never answered.
+pub const ADDRESS: Bound = Bound { minute: 5, hour: 12 };
+
+/// For all addresses of a host in the global internet that never answered and that no user named: a dozen nodes behind
+/// one router may be met at once, and then one each minute.
+pub const HOST: Bound = Bound { minute: 17, hour: 76 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The datagrams sent to one address that never answered.
+/// The datagrams of the last hour to one address or host.
 #[derive(Debug, Default)]
 pub struct Contacts {
     times: Vec<Time>,
@@ -25,17 +35,24 @@ impl Contacts {
     }
 
     /// One more was sent.
-    pub fn add(&mut self, now: Time) -> Result<(), String> {
+    pub fn add(&mut self, now: Time, bound: Bound) -> Result<(), String> {
+        self.times.retain(|time| now.since(*time) < HOUR);
         self.times.push(now);
-        let Some(first) = self.times.first().copied() else { return Ok(()) };
-        let in_minute = self.times.iter().filter(|time| time.since(first) < MINUTE).count();
-        if in_minute > FIRST_MINUTE_MAX {
-            return Err(format!("{in_minute} datagrams within a minute to an address that never answered"));
+        let in_minute = self.times.iter().filter(|time| now.since(**time) < MINUTE).count();
+        if in_minute > bound.minute {
+            return Err(format!("{in_minute} datagrams within a minute to somebody who never answered"));
         }
-        let in_hour = self.times.iter().rev().take_while(|time| now.since(**time) < HOUR).count();
-        if in_hour > HOUR_MAX {
-            return Err(format!("{in_hour} datagrams within an hour to an address that never answered"));
+        if self.times.len() > bound.hour {
+            return Err(format!("{} datagrams within an hour to somebody who never answered", self.times.len()));
         }
         Ok(())
+    }
+}
+
+/// What one machine or one home can have: an IPv4 address, an IPv6 /64.
+pub fn host(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
