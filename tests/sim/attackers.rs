@@ -1,13 +1,15 @@
-//! Those who mean harm: the spoofer, the sender of garbage, the liar, the meddler, the flooder. (The echo is in
-//! `models.rs`.)
+//! Those who mean harm: the spoofer, the sender of garbage, the liar, the meddler, the crowd, the flooder. (The
+//! echo is in `models.rs`.)
 //!
 //! They send from where they like and say what they like, but they cannot read what is sent to others.
 
+mod crowd;
 mod garbage;
 mod liar;
 mod meddler;
 mod spoofer;
 
+pub use crowd::Crowd;
 pub use garbage::{Garbage, deaths};
 pub use liar::{Liar, Network};
 pub use meddler::Meddler;

@@ -32,8 +32,8 @@ pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
 /// of 10 MB a day (7 KB a minute, sent and received, about 100 bytes each), since a restart and a wake are busier.
 pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
 
-/// What it may send within a minute to addresses that never answered, all together, however many are named: ten a
-/// second, and a first burst.
+/// What it may send within a minute to addresses that never answered, or not for a minute, all together, however many
+/// are named: ten a second, and a first burst.
 pub const TRIES_PER_MINUTE_MAX: usize = 616;
 
 /// What it may send within a minute to peers because other peers wanted it, all together: no more than to those who
@@ -83,6 +83,8 @@ struct Acquaintance {
     is_proven: bool,
     /// Whether it was heard, configured, or named by somebody of no wider scope.
     is_legitimate: bool,
+    /// When it was last heard, token or not.
+    heard: Time,
     /// Whether the user named it.
     is_given: bool,
     contacts: Contacts,
@@ -264,9 +266,13 @@ impl Checks {
             let host = self.hosts.entry(host(to.ip())).or_default();
             host.add(now, HOST).map_err(|why| format!("the host of {to}: {why}"))?;
         }
+        self.tried(now)
+    }
+
+    fn tried(&mut self, now: Time) -> Result<(), String> {
         let count = within_a_minute(&mut self.tries, now);
         if count > TRIES_PER_MINUTE_MAX {
-            return Err(format!("{count} datagrams within a minute to addresses that never answered"));
+            return Err(format!("{count} datagrams within a minute to addresses that do not answer"));
         }
         Ok(())
     }
@@ -291,6 +297,8 @@ impl Checks {
                 Ok(())
             }
             Cause::Datagram(_) => self.third_party(now),
+            // Whoever fell silent is looked for like an address that never answered.
+            _ if now.since(known.heard) >= MINUTE => self.tried(now),
             _ => self.unprompted(now, cause),
         }
     }

@@ -1,7 +1,9 @@
 //! Chosen scenes, each a claim about what happens between a few nodes.
 
+mod aimed;
 mod attacked;
 mod chat;
+mod crowded;
 mod meddled;
 mod meeting;
 mod others;

@@ -33,6 +33,7 @@ impl Checks {
         let known = self.known.entry(from).or_default();
         known.is_legitimate = true;
         known.is_proven |= heard.is_verified;
+        known.heard = now;
         if !heard.is_verified {
             self.accounts.entry(from).or_default().hear(now, bytes.len());
         }
