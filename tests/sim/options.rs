@@ -16,6 +16,7 @@ pub enum Stranger {
     Wild,
     Ruby,
     Network,
+    Meddler,
 }
 
 const STRANGERS: &[Stranger] = &[
@@ -29,6 +30,7 @@ const STRANGERS: &[Stranger] = &[
     Stranger::Wild,
     Stranger::Ruby,
     Stranger::Network,
+    Stranger::Meddler,
 ];
 
 /// How the nodes first hear of each other.

@@ -1,6 +1,6 @@
 //! One seed played out: a swarm with its strangers, a time of faults, then peace, and progress demanded.
 
-use crate::attackers::{Flooder, Garbage, Liar, Network, Spoofer};
+use crate::attackers::{Flooder, Garbage, Liar, Meddler, Network, Spoofer};
 use crate::map::Place;
 use crate::models::{Echo, Mute, Ruby, Wild};
 use crate::net::Faults;
@@ -141,8 +141,18 @@ fn invite(world: &mut World, options: &Options, rng: &mut Rng) {
             Stranger::Wild => world.add_model(place, Wild::new(one)),
             Stranger::Ruby => world.add_model(place, Ruby::new(&one)),
             Stranger::Network => add_network(world, place, one[0]),
+            Stranger::Meddler => add_meddler(world, place, &targets, &masks, pace),
         };
     }
+}
+
+/// One owner of some addresses in networks of their own, who meddles with all nodes in the name of all others.
+fn add_meddler(world: &mut World, place: Place, targets: &[SocketAddr], masks: &[SocketAddr], pace: Duration) -> usize {
+    let owned: Vec<_> = (0..10).map(|n| SocketAddr::from(([120, n, 1, 1], PORT))).collect();
+    let victims = if masks.is_empty() { targets } else { masks }.to_vec();
+    let host = world.add_model(place, Meddler::new(owned.clone(), targets.to_vec(), victims, pace));
+    owned.into_iter().for_each(|address| world.map.own(host, address));
+    host
 }
 
 /// One owner of a whole /20, all of whose addresses behave.

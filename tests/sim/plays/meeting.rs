@@ -197,3 +197,44 @@ fn two_halves_that_were_cut_apart_for_an_hour_are_one_swarm_again() {
         assert!(world.knows(node).len() >= 8, "node {node} knows {:?}", world.knows(node));
     }
 }
+
+/// How soon a router's new port is believed although its old ones fill its network's share of the table: 5 minutes
+/// until silence makes a peer doubtful, and one for the trial and the next attempt.
+const GIVE_WAY: Duration = Duration::from_secs(360);
+
+#[test]
+fn new_ports_of_a_router_are_believed_although_its_old_ones_fill_its_share() {
+    let mut world = World::new(10, "play");
+    let place = world.public();
+    let first = world.add_node(place, told_of(&[]));
+    let contact = [world.address(first)];
+    for _ in 0..5 {
+        let place = world.public();
+        world.add_node(place, told_of(&contact));
+    }
+    let outside = world.nodes();
+    let lan = world.map.add_lan(true);
+    let inside: Vec<_> = (0..3)
+        .map(|_| {
+            let place = world.in_lan(lan);
+            world.add_node(place, told_of(&contact))
+        })
+        .collect();
+    for _ in 0..8 {
+        world.run_for(60);
+        inside.iter().for_each(|node| world.suspend(*node));
+        // Longer than the router remembers: each wakes behind a new port.
+        world.run_for(40);
+        inside.iter().for_each(|node| world.resume(*node, Duration::from_secs(40), false));
+    }
+    let woken = world.now;
+    while world.now.since(woken) < GIVE_WAY && !all_know(&world, &outside, &inside) {
+        world.run_for(1);
+    }
+    println!("24 ports of one router came and went; the last 3 were known after {:?}", world.now.since(woken));
+    assert!(all_know(&world, &outside, &inside), "new ports are not believed after {GIVE_WAY:?}");
+}
+
+fn all_know(world: &World, these: &[usize], those: &[usize]) -> bool {
+    these.iter().all(|node| those.iter().all(|other| world.knows(*node).contains(other)))
+}
