@@ -146,9 +146,9 @@ fn invite(world: &mut World, options: &Options, rng: &mut Rng) {
     }
 }
 
-/// One owner of some addresses in networks of their own, who meddles with all nodes in the name of all others.
+/// One owner of three addresses in networks of their own, who meddles with all nodes in the name of all others.
 fn add_meddler(world: &mut World, place: Place, targets: &[SocketAddr], masks: &[SocketAddr], pace: Duration) -> usize {
-    let owned: Vec<_> = (0..10).map(|n| SocketAddr::from(([120, n, 1, 1], PORT))).collect();
+    let owned: Vec<_> = (0..3).map(|n| SocketAddr::from(([120, n, 1, 1], PORT))).collect();
     let victims = if masks.is_empty() { targets } else { masks }.to_vec();
     let host = world.add_model(place, Meddler::new(owned.clone(), targets.to_vec(), victims, pace));
     owned.into_iter().for_each(|address| world.map.own(host, address));

@@ -1,8 +1,8 @@
 //! What those who mean harm achieve: nothing that matters. The invariants are checked all the while; here are the sums.
 
-use crate::attackers::{Flooder, Liar, Spoofer, deaths, unfit_addresses};
+use crate::attackers::{Flooder, Liar, Spoofer, deaths, token_in, unfit_addresses};
 use crate::checks::SMALLEST_REQUEST;
-use crate::models::Mute;
+use crate::models::{Mute, datagram};
 use crate::query::told_of;
 use crate::scenario::add_network;
 use crate::world::World;
@@ -115,6 +115,23 @@ fn every_deadly_input_leaves_the_node_alive_and_its_peers_as_they_were() {
     }
     world.run_for(120);
     assert_eq!(world.knows(0), before);
+}
+
+#[test]
+fn a_peer_that_recommends_two_thousand_contents_is_remembered_with_a_few() {
+    let (mut world, victim) = swarm_and_victim(47, 2);
+    let (peer, there) = (world.address(victim), world.address(0));
+    world.hand_over(0, peer, there, SMALLEST_REQUEST);
+    world.run_for(1);
+    let token = world.received(victim).iter().find_map(|received| token_in(&received.payload)).expect("a token came");
+    for batch in 0..20 {
+        let seen = (0..100).map(|n| format!(r#"{{"IJustSawThis":{{"id":"content {batch} {n}","length":1}}}}"#));
+        let elements: Vec<_> = std::iter::once(token.clone()).chain(seen).collect();
+        world.hand_over(0, peer, there, &datagram(&elements));
+    }
+    let size =
+        world.ours(0).node.sizes().find(|size| size.table == "contents heard of").expect("there is such a table");
+    assert!((1..=size.max / 2).contains(&size.len), "{size:?}");
 }
 
 #[test]
