@@ -78,9 +78,10 @@ impl ChatRoom {
     }
 
     pub(super) fn sizes(&self) -> [Size; 3] {
-        let ChatRoom { key, ignored, limiters, seen, room } = self;
+        let ChatRoom { key, ignored, limiters, seen, room, said } = self;
         no_table(key);
         no_table(room);
+        no_table(said);
         [
             Size::new("ignored addresses", ignored.len(), IGNORED_MAX),
             Size::new("limits of chat", limiters.len(), LIMITERS),

@@ -6,7 +6,7 @@
 //!
 //! | kind | how it is provoked | what the recipient gets | one recipient | all together |
 //! | --- | --- | --- | --- | --- |
-//! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an hour; its host 16, then 1 in 60 s | 16, then 10 in 1 s |
+//! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an hour; its host 16, then 1 in 60 s; its /24 or /48 64, then 1 in 5 s | 16, then 10 in 1 s |
 //! | [`Kind::Wish`] | the user named it | the same | 5 in a minute, 12 in an hour | shared with `Contact` |
 //! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s | 16, then 4 in 1 s |
 //! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s |

@@ -91,6 +91,15 @@ pub fn host(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// The addresses that usually belong to one subscriber line, firm or rack, named by the first: an IPv4 /24, or an IPv6
+/// /48 (RFC 6177).
+pub fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into(),
+    }
+}
+
 /// Whether a peer can live at this address: one host, not a reserved or well-known place.
 pub fn is_possible(address: SocketAddr) -> bool {
     address.port() >= NAMED_PORT_MIN

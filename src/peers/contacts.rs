@@ -8,7 +8,7 @@
 //! The accounts are a table of fixed size that nothing evicts. An address whose place is taken by another shares that
 //! account, so a collision makes us more reserved, never less.
 
-use super::address::{Scope, host, scope};
+use super::address::{Scope, host, neighbourhood, scope};
 use crate::hash::Key;
 use crate::rate::{Limiter, Rate};
 use crate::sizes::{Size, no_table};
@@ -43,8 +43,16 @@ pub const HOSTS: usize = 8_192;
 /// victim whose ports somebody names one by one.
 const HOST_RATE: Rate = Rate { burst: 16, interval: Duration::from_secs(60) };
 
+/// How many neighbourhoods have a limit of their own; those that collide share one. 64 KiB.
+pub const NEIGHBOURHOODS: usize = 8_192;
+
+/// First contacts to all hosts of one neighbourhood: room for five tries with each of a dozen nodes that live next door
+/// to each other, and 12 datagrams a minute for a network whose hosts somebody names one by one.
+const NEIGHBOURHOOD_RATE: Rate = Rate { burst: 64, interval: Duration::from_secs(5) };
+
 const DOMAIN: u8 = 4;
 const DOMAIN_HOST: u8 = 7;
+const DOMAIN_NEIGHBOURHOOD: u8 = 8;
 
 /// The accounts of all addresses that have not answered.
 #[derive(Debug)]
@@ -55,21 +63,30 @@ pub struct Contacts {
     accounts: Vec<[u64; 2]>,
     /// What each host may still be sent, whatever its ports.
     hosts: Vec<Limiter>,
+    /// What each neighbourhood may still be sent, whatever its hosts.
+    neighbourhoods: Vec<Limiter>,
 }
 
 impl Contacts {
     /// All accounts empty.
     pub fn new(key: Key) -> Contacts {
-        Contacts { key, accounts: vec![[0; 2]; ACCOUNTS], hosts: vec![Limiter::default(); HOSTS] }
+        let limiters = |count| vec![Limiter::default(); count];
+        Contacts {
+            key,
+            accounts: vec![[0; 2]; ACCOUNTS],
+            hosts: limiters(HOSTS),
+            neighbourhoods: limiters(NEIGHBOURHOODS),
+        }
     }
 
     /// How large the fixed tables are.
-    pub fn sizes(&self) -> [Size; 2] {
-        let Contacts { key, accounts, hosts } = self;
+    pub fn sizes(&self) -> [Size; 3] {
+        let Contacts { key, accounts, hosts, neighbourhoods } = self;
         no_table(key);
         [
             Size::new("accounts of first contacts", accounts.len(), ACCOUNTS),
             Size::new("limits of hosts", hosts.len(), HOSTS),
+            Size::new("limits of neighbourhoods", neighbourhoods.len(), NEIGHBOURHOODS),
         ]
     }
 
@@ -83,14 +100,17 @@ impl Contacts {
         self.is_within(now, address, KNOCK_BURST)
     }
 
-    /// Whether the host at `address` may be sent one more first contact, and counted if so. All ports of a [`host`]
-    /// are one here; in local networks a whole swarm may live at one address.
+    /// Whether the host at `address`, and its neighbourhood, may be sent one more first contact, and counted if so. All
+    /// ports of a [`host`] are one here, and all hosts of a [`neighbourhood`]; in local networks a whole swarm may live
+    /// at one address.
     pub fn may_visit(&mut self, now: Time, address: SocketAddr) -> bool {
         if scope(address.ip()) != Scope::Global {
             return true;
         }
-        let slot = self.key.address(DOMAIN_HOST, SocketAddr::new(host(address.ip()), 0)) as usize % HOSTS;
-        self.hosts[slot].allow(now, HOST_RATE)
+        let hash = |domain, ip| self.key.address(domain, SocketAddr::new(ip, 0)) as usize;
+        let home = hash(DOMAIN_HOST, host(address.ip())) % HOSTS;
+        let around = hash(DOMAIN_NEIGHBOURHOOD, neighbourhood(address.ip())) % NEIGHBOURHOODS;
+        self.hosts[home].allow(now, HOST_RATE) && self.neighbourhoods[around].allow(now, NEIGHBOURHOOD_RATE)
     }
 
     /// Books a contact.
