@@ -75,6 +75,8 @@ pub struct Node<S> {
     peers: PeerTable,
     heard: HeardTable,
     links: Links,
+    /// When a verified peer was heard last, whichever.
+    heard_anybody: Time,
     anchors: Anchors,
     is_hungry: bool,
     chat: ChatRoom,
@@ -101,6 +103,7 @@ impl<S: Store> Node<S> {
             peers: PeerTable::new(Key::new(&mut rng)),
             heard: HeardTable::new(Key::new(&mut rng)),
             links: Links::default(),
+            heard_anybody: now,
             anchors: peering::anchors_of(&config),
             is_hungry: true,
             chat: ChatRoom::new(Key::new(&mut rng)),
@@ -135,7 +138,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Unsent(transmit) => {
-                self.unbook(&transmit);
+                self.unbook(now, &transmit);
                 Ok(())
             }
             Command::Unshare(name) => {

@@ -278,6 +278,13 @@ impl PeerTable {
         silent
     }
 
+    /// Leaves a span out of account in which nobody could be heard.
+    pub fn excuse(&mut self, now: Time, span: Duration) {
+        for peer in &mut self.entries {
+            peer.heard = (peer.heard + span).min(now);
+        }
+    }
+
     /// Counts every peer as heard at most `silence` ago: after a sleep nobody could be heard.
     pub fn spare(&mut self, now: Time, silence: Duration) {
         for peer in &mut self.entries {

@@ -75,11 +75,15 @@ fn names_of_narrower_scope_or_with_well_known_ports_are_never_contacted() {
 }
 
 #[test]
-fn a_silent_neighbour_is_probed_before_a_nat_forgets_and_then_forgotten() {
+fn a_silent_neighbour_is_probed_before_a_nat_forgets_then_tried_ever_more_seldom_and_forgotten() {
     let mut play = Play::new();
     play.verify(PEER);
-    let probes = play.run(Duration::from_secs(120)).into_iter().filter(|(to, _)| *to == address(PEER)).count();
-    assert!((4..=12).contains(&probes), "{probes}");
+    let mut to_peer = |span| play.run(span).into_iter().filter(|(to, _)| *to == address(PEER)).count();
+    let probes = to_peer(Duration::from_secs(120));
+    assert!((4..=24).contains(&probes), "{probes}");
+    let later = to_peer(HOUR);
+    assert!(later <= 60, "{later}");
+    to_peer(Duration::from_secs(600));
     assert_eq!(play.node.peer_count(), 0);
 }
 

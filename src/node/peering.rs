@@ -91,6 +91,7 @@ impl<S: Store> Node<S> {
 
     /// The sender at this address returned our token: it is a peer. Says whether it was not before.
     pub(super) fn believe(&mut self, now: Time, address: SocketAddr) -> bool {
+        self.hear_somebody(now);
         if let Some(peer) = self.peers.get_mut(address) {
             peer.heard = now;
             self.links.heard(now, address);
@@ -148,15 +149,17 @@ impl<S: Store> Node<S> {
         true
     }
 
-    /// A datagram never left: if it was a contact, known by its probe, it is taken off the books. Others are not on
-    /// them.
-    pub(super) fn unbook(&mut self, transmit: &Transmit) {
+    /// A datagram never left: if it was a contact or a probe of a link, known by its cookie, it is taken off the books.
+    /// Others are not on them.
+    pub(super) fn unbook(&mut self, now: Time, transmit: &Transmit) {
         let Destination::Address(address) = transmit.to else { return };
-        let probe = self.heard.get_mut(address).and_then(|heard| heard.probe);
         let carries = |cookie: Cookie| transmit.payload.windows(TOKEN_CHARS).any(|part| part == cookie.as_bytes());
-        if probe.is_some_and(carries) {
+        if self.heard.get_mut(address).and_then(|heard| heard.probe).is_some_and(carries) {
             self.provoked.contacts.unbook(address);
             self.heard.unsent(address);
+        }
+        if self.peers.get(address).and_then(|peer| peer.probe).is_some_and(|probe| carries(probe.cookie)) {
+            self.links.unsent(now, address);
         }
     }
 
@@ -257,6 +260,7 @@ impl<S: Store> Node<S> {
                     let round_trip = now.since(probe.sent);
                     self.report(Event::RoundTrip { from: address, round_trip });
                 }
+                self.hear_somebody(now);
             }
         } else if self.config.lan && scope(address.ip()) != Scope::Global {
             // Somebody answered our call to the local network, where everybody hears the same cookie: a knock, no

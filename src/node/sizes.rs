@@ -21,6 +21,7 @@ impl<S: Store> Node<S> {
             peers,
             heard,
             links,
+            heard_anybody,
             anchors,
             is_hungry,
             chat,
@@ -34,6 +35,7 @@ impl<S: Store> Node<S> {
         } = self;
         no_table(issuer);
         no_table(strangers);
+        no_table(heard_anybody);
         no_table(is_hungry);
         no_table(timers);
         no_table(counters);

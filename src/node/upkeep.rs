@@ -10,9 +10,9 @@ use super::peering::PEERS_SAVED_MAX;
 use super::provoked::Kind;
 use super::{Destination, Event, Node};
 use crate::content::Store;
-use crate::peers::FORGET_AFTER;
 use crate::peers::heard::{Heard, Source};
-use crate::peers::links::LINKS_LOW;
+use crate::peers::links::{LINKS_LOW, Link};
+use crate::peers::{FORGET_AFTER, Peer};
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::PleaseSendPeers;
@@ -77,11 +77,18 @@ const EXPIRE_PAUSE: Duration = Duration::from_secs(60);
 /// Called this much later than it asked for, a node has been asleep: nothing else delays it so.
 const ASLEEP_AFTER: Duration = Duration::from_secs(60);
 
+/// If no peer has been heard for this long, it is not the peers: those that are kept in reach answer every 23 s.
+const OUTAGE_AFTER: Duration = Duration::from_secs(60);
+
 /// After a sleep, peers have this long to be heard again before they are forgotten.
 const GRACE: Duration = Duration::from_secs(120);
 
 /// No deadline is nearer than this after a timeout, whatever the jobs say: nothing here needs a finer clock.
 const STEP_MIN: Duration = Duration::from_millis(10);
+
+/// A known peer that has fallen silent is tried, or asked, again no sooner than this, and than a quarter of its
+/// silence.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// When each job is due.
 #[derive(Debug)]
@@ -207,7 +214,7 @@ impl<S: Store> Node<S> {
         let due: Vec<_> = self.links.iter().filter(|link| link.due() <= now).cloned().collect();
         for link in due {
             if link.is_dead() || self.peers.get(link.address).is_none() {
-                self.forget(now, link.address);
+                self.bury(now, &link);
                 continue;
             }
             // Some nodes answer no probes, and some have lost our token or moved: later tries say all there is to say.
@@ -217,21 +224,37 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A peer is dead.
-    fn forget(&mut self, now: Time, address: SocketAddr) {
-        self.links.remove(address);
-        if self.peers.remove(address).is_some() {
+    /// A neighbour is dead, and forgotten; unless nobody at all has been heard since we began to doubt it. Then it is
+    /// our own network that is dead, and the neighbour is only left alone.
+    fn bury(&mut self, now: Time, link: &Link) {
+        self.links.remove(link.address);
+        if self.heard_anybody > link.doubted && self.peers.remove(link.address).is_some() {
             self.feel_hunger();
             self.note_peers_changed(now);
         }
-        self.note_progress(now);
+        // A loss is no progress: without a network, looking faster would only go through all we know.
+        self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
     }
 
+    /// A verified peer was heard. If nobody was for long, the network is back.
+    pub(super) fn hear_somebody(&mut self, now: Time) {
+        let silence = now.since(std::mem::replace(&mut self.heard_anybody, now));
+        if silence >= OUTAGE_AFTER {
+            self.peers.excuse(now, silence);
+            self.note_progress(now);
+        }
+    }
+
+    /// Forgets peers that have been silent for long. If nobody was heard meanwhile they are remembered as those of an
+    /// earlier run are, and tried again: an outage of our network must cost us nobody.
     fn expire_peers(&mut self, now: Time) {
         self.timers.expire = now + EXPIRE_PAUSE;
+        let is_outage = now.since(self.heard_anybody) >= OUTAGE_AFTER;
+        let saved = if is_outage { self.peers_to_save() } else { Vec::new() };
         let silent = self.peers.expire(now);
         silent.iter().for_each(|address| self.links.remove(*address));
         if !silent.is_empty() {
+            saved.into_iter().for_each(|address| _ = self.anchors.add(address, true));
             self.feel_hunger();
             self.note_progress(now);
             self.note_peers_changed(now);
@@ -328,6 +351,7 @@ impl<S: Store> Node<S> {
             .peers
             .sample(8 * TRIALS_PER_SEEK, &mut self.rng)
             .filter(|peer| is_alone || peer.is_fresh(now))
+            .filter(|peer| may_retry(peer, now))
             .filter(|peer| peer.declined.is_none_or(|last| now.since(last) >= DECLINED_FOR))
             .map(|peer| peer.address)
             .filter(|address| !self.links.contains(*address))
@@ -360,7 +384,8 @@ impl<S: Store> Node<S> {
     /// A random peer that is no neighbour; one that was heard lately, if there is such a one among some.
     fn outsider(&mut self, now: Time) -> Option<SocketAddr> {
         let links = &self.links;
-        let others = self.peers.sample(OUTSIDERS_LOOKED_AT, &mut self.rng).filter(|peer| !links.holds(peer.address));
+        let others = self.peers.sample(OUTSIDERS_LOOKED_AT, &mut self.rng);
+        let others = others.filter(|peer| !links.holds(peer.address) && may_ask_again(peer, now));
         let fresh = others.clone().find(|peer| peer.is_fresh(now));
         fresh.or_else(|| others.clone().next()).map(|peer| peer.address)
     }
@@ -376,4 +401,19 @@ impl<S: Store> Node<S> {
         self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
         self.timers.lan = Some(now + pause);
     }
+}
+
+/// How long a silent peer is left alone.
+fn retry_pause(peer: &Peer, now: Time) -> Duration {
+    RETRY_PAUSE.max(now.since(peer.heard) / 4)
+}
+
+/// Whether a peer may be tried as a neighbour again.
+fn may_retry(peer: &Peer, now: Time) -> bool {
+    peer.probe.is_none_or(|probe| now.since(probe.sent) >= retry_pause(peer, now))
+}
+
+/// Whether a peer may be asked for others again.
+fn may_ask_again(peer: &Peer, now: Time) -> bool {
+    peer.is_fresh(now) || peer.asked.is_none_or(|asked| now.since(asked) >= retry_pause(peer, now))
 }

@@ -10,11 +10,11 @@
 //! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
 //! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
-use super::address::{Network, network};
+use super::address::{Network, host, network};
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use rand::{Rng, RngExt};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// With fewer links than this we look for more. One more than the five that a settled node should always have.
@@ -39,6 +39,10 @@ pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 
 /// The pause between probes of a link that does not answer.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// The pause before a probe is repeated that could not be sent: there is no way there at present. When there is one
+/// again, the system says so, and all are probed at once.
+pub const UNSENT_PAUSE: Duration = Duration::from_secs(30);
 
 /// A neighbour that leaves this many probes in a row unanswered is dead: 14 s without a sign of life.
 pub const PROBES_MAX: u8 = 7;
@@ -84,6 +88,8 @@ pub struct Link {
     pub heard: Time,
     /// When it was last probed without an answer since.
     pub probed: Option<Time>,
+    /// When the first of the probes was sent that it left unanswered.
+    pub doubted: Time,
     /// How many probes in a row it left unanswered.
     pub unanswered: u8,
     /// How much longer than [`PROBE_AFTER`] we leave it silent.
@@ -111,6 +117,35 @@ impl Link {
     }
 }
 
+/// Links that have been counted: so many per global network, and one per host.
+#[derive(Debug, Default)]
+struct Crowd {
+    count: usize,
+    networks: Vec<(Network, usize)>,
+    hosts: Vec<IpAddr>,
+}
+
+impl Crowd {
+    /// Counts one more, unless there are `most` of its network, or its host is counted. In local networks every address
+    /// counts.
+    fn admit(&mut self, address: SocketAddr, most: usize) -> bool {
+        let (network, host) = (network(address.ip()), host(address.ip()));
+        if network != Network::Local {
+            if self.hosts.contains(&host) {
+                return false;
+            }
+            match self.networks.iter_mut().find(|(known, _)| *known == network) {
+                Some((_, n)) if *n >= most => return false,
+                Some((_, n)) => *n += 1,
+                None => self.networks.push((network, 1)),
+            }
+            self.hosts.push(host);
+        }
+        self.count += 1;
+        true
+    }
+}
+
 /// The links of a node.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -130,22 +165,24 @@ impl Links {
     }
 
     /// How many links of a kind there are. Of those that others keep to us from one global network only
-    /// [`COUNTED_PER_NETWORK_MAX`] count: however many come, they neither satisfy nor crowd us.
+    /// [`COUNTED_PER_NETWORK_MAX`] count, and of one host only one: however many come, they neither satisfy nor crowd
+    /// us.
     fn count(&self, is_meant: impl Fn(&Link) -> bool) -> usize {
-        let mut networks: Vec<(Network, usize)> = Vec::new();
-        let mut count = 0;
+        let (mut kept, mut others) = (Crowd::default(), Crowd::default());
         for link in self.links.iter().filter(|link| is_meant(link)) {
-            let network = network(link.address.ip());
-            if link.is_kept || network == Network::Local {
-                count += 1;
-                continue;
-            }
-            match networks.iter_mut().find(|(known, _)| *known == network) {
-                Some((_, n)) => *n += 1,
-                None => networks.push((network, 1)),
-            }
+            let crowd = if link.is_kept { &mut kept } else { &mut others };
+            crowd.admit(link.address, if link.is_kept { KEPT_PER_NETWORK_MAX } else { COUNTED_PER_NETWORK_MAX });
         }
-        count + networks.into_iter().map(|(_, n)| n.min(COUNTED_PER_NETWORK_MAX)).sum::<usize>()
+        kept.count + others.count
+    }
+
+    /// Those that we keep open ourselves.
+    fn kept(&self) -> Crowd {
+        let mut kept = Crowd::default();
+        for link in self.links.iter().filter(|link| link.is_kept) {
+            kept.admit(link.address, KEPT_PER_NETWORK_MAX);
+        }
+        kept
     }
 
     /// Whether one more path that somebody else keeps open to us may be watched.
@@ -196,10 +233,7 @@ impl Links {
     /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
     /// Says no if too many are watched; one that we want to keep takes the place of one that is unwelcome.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
-        let network = network(address.ip());
-        let is_alike = |link: &&Link| link.is_kept && super::address::network(link.address.ip()) == network;
-        let kept = self.links.iter().filter(is_alike).count();
-        let is_kept = is_kept && (network == Network::Local || kept < KEPT_PER_NETWORK_MAX);
+        let is_kept = is_kept && self.kept().admit(address, KEPT_PER_NETWORK_MAX);
         if let Some(link) = self.get_mut(address) {
             link.is_kept |= is_kept;
             return true;
@@ -219,6 +253,7 @@ impl Links {
                 opened: now,
                 heard: now,
                 probed: None,
+                doubted: now,
                 unanswered: 0,
                 patience: Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64)),
             });
@@ -239,18 +274,26 @@ impl Links {
         !is_ours && self.count(|link| link.is_proven && now.since(link.opened) >= YOUNG_FOR) > LINKS_HIGH
     }
 
+    /// The last probe could not be sent at all: it does not count, and the next one waits for [`UNSENT_PAUSE`].
+    pub fn unsent(&mut self, now: Time, address: SocketAddr) {
+        if let Some(link) = self.get_mut(address) {
+            link.unanswered = link.unanswered.saturating_sub(1);
+            link.probed = Some(now + UNSENT_PAUSE.saturating_sub(PROBE_AGAIN_AFTER));
+        }
+    }
+
     /// The link was probed.
     pub fn probed(&mut self, now: Time, address: SocketAddr) {
         if let Some(link) = self.get_mut(address) {
             link.probed = Some(now);
+            link.doubted = if link.unanswered == 0 { now } else { link.doubted };
             link.unanswered = link.unanswered.saturating_add(1);
         }
     }
 
-    /// Makes every link due at once, with all its probes before it.
+    /// Makes every link due at once, with all its probes before it. Who keeps it open stays as it was.
     pub fn doubt_all(&mut self) {
         for link in &mut self.links {
-            link.is_kept = true;
             link.probed = Some(Time::default());
             link.unanswered = 0;
         }
@@ -281,11 +324,12 @@ impl Links {
     pub fn settle(&mut self, now: Time) {
         let held = self.count(|link| link.is_proven && !link.is_let_go(now));
         let mut needed = LINKS_LOW.saturating_sub(held);
+        let mut kept = self.kept();
         self.links.retain_mut(|link| {
             if !link.is_let_go(now) {
                 return true;
             }
-            link.is_kept = link.is_proven && needed > 0;
+            link.is_kept = link.is_proven && needed > 0 && kept.admit(link.address, KEPT_PER_NETWORK_MAX);
             needed = needed.saturating_sub(usize::from(link.is_kept));
             link.is_kept
         });
