@@ -100,9 +100,9 @@ impl Contacts {
         self.is_within(now, address, KNOCK_BURST)
     }
 
-    /// Whether the host at `address`, and its neighbourhood, may be sent one more first contact, and counted if so. All
-    /// ports of a [`host`] are one here, and all hosts of a [`neighbourhood`]; in local networks a whole swarm may live
-    /// at one address.
+    /// Whether the host at `address`, and its neighbourhood, may be sent one more first contact, and counted with both
+    /// if so; one that either refuses counts with neither. All ports of a [`host`] are one here, and all hosts of a
+    /// [`neighbourhood`]; in local networks a whole swarm may live at one address.
     pub fn may_visit(&mut self, now: Time, address: SocketAddr) -> bool {
         if scope(address.ip()) != Scope::Global {
             return true;
@@ -110,7 +110,11 @@ impl Contacts {
         let hash = |domain, ip| self.key.address(domain, SocketAddr::new(ip, 0)) as usize;
         let home = hash(DOMAIN_HOST, host(address.ip())) % HOSTS;
         let around = hash(DOMAIN_NEIGHBOURHOOD, neighbourhood(address.ip())) % NEIGHBOURHOODS;
-        self.hosts[home].allow(now, HOST_RATE) && self.neighbourhoods[around].allow(now, NEIGHBOURHOOD_RATE)
+        let is_within = self.hosts[home].is_within(now, HOST_RATE)
+            && self.neighbourhoods[around].is_within(now, NEIGHBOURHOOD_RATE);
+        is_within
+            && self.hosts[home].allow(now, HOST_RATE)
+            && self.neighbourhoods[around].allow(now, NEIGHBOURHOOD_RATE)
     }
 
     /// Books a contact.
@@ -225,6 +229,18 @@ mod tests {
         assert!(!contacts.may_contact(now, victim));
         contacts.forgive(victim);
         assert!(contacts.may_contact(now, victim));
+    }
+
+    #[test]
+    fn what_a_full_neighbourhood_refuses_uses_up_nothing_of_its_hosts() {
+        let mut contacts = contacts();
+        let at = |second: u64| Time::from_micros(second * 1_000_000);
+        let address = |host| SocketAddr::from(([203, 0, 113, host], 24_254));
+        let visits =
+            |contacts: &mut Contacts, now, host| (0..16).filter(|_| contacts.may_visit(now, address(host))).count();
+        let first: Vec<_> = (1..=5).map(|host| visits(&mut contacts, at(1_000), host)).collect();
+        assert_eq!(first, [16, 16, 16, 16, 0]);
+        assert_eq!(visits(&mut contacts, at(1_080), 5), 16);
     }
 
     #[test]
