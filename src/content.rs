@@ -2,6 +2,7 @@
 //!
 //! - [`Shelf`] is the index of shared files: an id either is in it or names nothing, so no id can ever be a path.
 //! - [`Rumours`] remembers which peers might have which content.
+//! - [`Ranges`] says which parts of a content are there.
 //! - [`Store`] is the one service the core calls directly: small bounded reads. [`MemoryStore`] is for simulations; the
 //!   one that reads a directory belongs to the IO side.
 //!
@@ -9,11 +10,13 @@
 
 mod directory;
 mod memory;
+mod ranges;
 mod rumours;
 mod shelf;
 
 pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
+pub use ranges::{FRAGMENTS_MAX, Ranges, TooScattered};
 pub use rumours::{HOLDERS_MAX, RUMOURS_MAX, Rumours};
 pub(crate) use shelf::hash_from_hex;
 pub use shelf::{SHARED_FILES_MAX, Shelf};
