@@ -3,17 +3,21 @@
 //! - [`Shelf`] is the index of shared files: an id either is in it or names nothing, so no id can ever be a path.
 //! - [`Rumours`] remembers which peers might have which content.
 //! - [`Ranges`] says which parts of a content are there.
+//! - [`tree`] checks a block of a content alone.
 //! - [`Store`] is the one service the core calls directly: small bounded reads. [`MemoryStore`] is for simulations; the
 //!   one that reads a directory belongs to the IO side.
 //!
 //! Fetching content will live beside these; sharing knows nothing about it.
 
+mod builder;
 mod directory;
 mod memory;
 mod ranges;
 mod rumours;
 mod shelf;
+pub mod tree;
 
+pub use builder::{Builder, Ids};
 pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
 pub use ranges::{FRAGMENTS_MAX, Ranges, TooScattered};
