@@ -18,12 +18,14 @@ mod shelf;
 pub mod tree;
 
 pub use builder::{Builder, Ids};
-pub use directory::{DirectoryStore, is_shareable, open_shared, stamp};
+pub use directory::{DirectoryStore, NewTree, TreeFolder, is_shareable, open_shared, stamp};
 pub use memory::MemoryStore;
 pub use ranges::{FRAGMENTS_MAX, Ranges, TooScattered};
 pub use rumours::{HOLDERS_MAX, RUMOURS_MAX, Rumours};
-pub(crate) use shelf::hash_from_hex;
 pub use shelf::{SHARED_FILES_MAX, Shelf};
+pub(crate) use shelf::{hash_from_hex, hex};
+
+use tree::{Hash, Shape};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct Stamp {
     pub inode: u64,
 }
 
-/// A file of the public folder whose SHA-256 is known.
+/// A file of the public folder whose hashes are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedFile {
     /// Its name in the folder: one path component.
@@ -47,13 +49,32 @@ pub struct SharedFile {
     /// The state it was in when it was hashed.
     pub stamp: Stamp,
     /// SHA-256 of its content.
-    pub sha256: [u8; 32],
+    pub sha256: Hash,
+    /// BLAKE3 of its content, the root of its tree.
+    pub blake3: Hash,
+}
+
+/// Which bytes of a content are meant: its own, or those of its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The content itself.
+    Content,
+    /// The BLAKE3 [tree], by which single blocks of the content are checked.
+    Tree,
 }
 
 impl SharedFile {
     /// The id everybody understands, 64 lower-case hex digits.
     pub fn id(&self) -> String {
-        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.sha256)
+    }
+
+    /// How many bytes a part has.
+    pub fn len_of(&self, part: Part) -> u64 {
+        match part {
+            Part::Content => self.stamp.size,
+            Part::Tree => Shape::new(self.stamp.size).map_or(0, |shape| shape.tree_bytes()),
+        }
     }
 
     /// Id and size, as listed.
@@ -73,9 +94,9 @@ pub enum ReadError {
 
 /// Small bounded reads of shared files: the one service the core calls directly.
 pub trait Store {
-    /// Fills `buffer` with the bytes of `file` from `offset` on. The range lies within the file.
+    /// Fills `buffer` with the bytes of a part of `file` from `offset` on. The range lies within the part.
     ///
     /// # Errors
     /// [`ReadError`]; the contents of `buffer` are then meaningless.
-    fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
+    fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
 }

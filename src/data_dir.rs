@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
-//! | `hashes.json` | the SHA-256 of shared files, so that a restart need not read them again |
+//! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
+//! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
 //! | `node.json` | process id and UDP address of the running node |
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
@@ -138,6 +139,11 @@ impl DataDir {
     /// The folder whose files are shared.
     pub fn public(&self) -> PathBuf {
         self.path.join("public")
+    }
+
+    /// The folder with the trees of shared files. It need not exist.
+    pub fn trees(&self) -> PathBuf {
+        self.path.join("trees")
     }
 
     /// Where the peers are remembered.

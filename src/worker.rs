@@ -1,18 +1,19 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
-//! It looks through the public folder, hashes what is new, and writes the peers file and the index of hashes. What it
-//! finds out comes back to the node as commands; it never touches the node, a socket, or the files it reads. Orders
-//! wait in one place in which a newer one replaces an older, so nothing can pile up, and they are looked at between any
-//! two chunks of a file, so neither saving nor stopping nor a small file waits for a large one.
+//! It looks through the public folder, hashes what is new and makes its trees, and writes the peers file and the index
+//! of hashes. What it finds out comes back to the node as commands; it never touches the node, a socket, or the files
+//! it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile up, and they are
+//! looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits for a large one.
 
 mod folder;
 mod hash;
 mod index;
 mod queue;
 mod saver;
+mod trees;
 mod work;
 
-use crate::content::SHARED_FILES_MAX;
+use crate::content::{SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
 use crate::node::Command;
 use folder::Folder;
@@ -24,6 +25,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, mem, thread};
+use trees::Trees;
 use work::Work;
 
 /// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
@@ -103,7 +105,8 @@ impl Worker {
         let inbox = Arc::new(Inbox::default());
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
-        let mut work = Work::new(inbox.clone(), folder, index, Saver::new(data_dir.peers_file()), report);
+        let (trees, saver) = (Trees::new(TreeFolder::new(data_dir.trees())), Saver::new(data_dir.peers_file()));
+        let mut work = Work::new(inbox.clone(), folder, index, trees, saver, report);
         // Whoever does not listen to the end does not care how it was.
         thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
         Ok(Worker { inbox, done })
@@ -196,7 +199,7 @@ mod tests {
     /// Lets an earlier run have remembered this file, as it is now.
     fn remember(scratch: &Path, name: &str) {
         let stamp = stamp(&fs::metadata(scratch.join("public").join(name)).unwrap());
-        let file = SharedFile { name: name.to_owned(), stamp, sha256: REMEMBERED };
+        let file = SharedFile { name: name.to_owned(), stamp, sha256: REMEMBERED, blake3: REMEMBERED };
         fs::write(scratch.join("hashes.json"), render_hashes([file])).unwrap();
     }
 
@@ -256,6 +259,78 @@ mod tests {
         assert_eq!(second.stamp, first.stamp);
         assert_ne!(second.sha256, REMEMBERED);
         assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    /// The names of the trees that are there.
+    fn trees(scratch: &Path) -> Vec<String> {
+        let entries = fs::read_dir(scratch.join("trees")).into_iter().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_tree_is_there_while_a_file_needs_it_whatever_the_file_is_called() {
+        let scratch = tempfile::tempdir().unwrap();
+        let public = scratch.path().join("public");
+        fs::create_dir(&public).unwrap();
+        fs::create_dir(scratch.path().join("trees")).unwrap();
+        // What a run that was killed has left.
+        fs::write(scratch.path().join("trees").join("ab".repeat(32)), "x").unwrap();
+        fs::write(scratch.path().join("trees/0.tmp"), "x").unwrap();
+        for name in ["a", "b"] {
+            fs::write(public.join(name), vec![7; 10_000]).unwrap();
+        }
+        fs::write(public.join("small"), "x").unwrap();
+        let (worker, reports) = start(scratch.path());
+        let files = [(); 3].map(|()| shared(next(&reports)));
+        let tree = blake3::hash(&[7; 10_000]).to_string();
+        assert_eq!(crate::content::hex(&files[2].blake3), tree);
+        for name in ["a", "b"] {
+            fs::remove_file(public.join(name)).unwrap();
+            assert!(matches!(next(&reports), Command::Unshare(gone) if gone == name));
+            // The first look is over, so what nobody needed is gone.
+            assert_eq!(trees(scratch.path()), if name == "a" { vec![tree.clone()] } else { vec![] });
+        }
+        assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    #[test]
+    fn a_tree_that_is_missing_or_damaged_is_made_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir_all(scratch.path().join("public")).unwrap();
+        fs::create_dir_all(scratch.path().join("trees")).unwrap();
+        let path = scratch.path().join("public/a");
+        fs::write(&path, vec![7; 10_000]).unwrap();
+        let blake3 = blake3::hash(&[7; 10_000]);
+        let tree = scratch.path().join("trees").join(blake3.to_string());
+        let remembered = SharedFile {
+            name: "a".to_owned(),
+            stamp: stamp(&fs::metadata(&path).unwrap()),
+            sha256: REMEMBERED,
+            blake3: blake3.into(),
+        };
+        let mut good = Vec::new();
+        for length in [None, Some(223), Some(224)] {
+            length.into_iter().for_each(|length| fs::write(&tree, vec![0; length]).unwrap());
+            fs::write(scratch.path().join("hashes.json"), render_hashes([remembered.clone()])).unwrap();
+            let (worker, reports) = start(scratch.path());
+            let is_believed = shared(next(&reports)).sha256 == REMEMBERED;
+            assert_eq!(
+                is_believed,
+                length == Some(224),
+                "{length:?}: what is remembered is of no use without the tree"
+            );
+            if is_believed {
+                // The content of a tree is looked at when it is served; then the node asks for another look.
+                worker.look_again("a".to_owned());
+                assert_ne!(shared(next(&reports)).sha256, REMEMBERED);
+            }
+            let made = fs::read(&tree).unwrap();
+            assert!(made.len() == 224 && made.starts_with(b"B3T\x02") && (good.is_empty() || good == made));
+            good = made;
+            assert_eq!(worker.stop(None), Ended::Saved);
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn naming_all_ports_of_a_host_does_not_multiply_what_it_is_sent() {
 fn asking_for_the_same_list_many_times_at_once_is_answered_once() {
     let mut play = Play::new();
     for n in 0..200_u8 {
-        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32] };
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32], blake3: [n; 32] };
         play.node.handle_command(play.now, Command::Share(file)).unwrap();
     }
     let token = play.verify(LIAR);
@@ -65,7 +65,7 @@ fn asking_for_the_same_list_many_times_at_once_is_answered_once() {
 fn whoever_asks_often_enough_hears_of_every_file() {
     let mut play = Play::new();
     for n in 0..200_u8 {
-        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32] };
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32], blake3: [n; 32] };
         play.node.handle_command(play.now, Command::Share(file)).unwrap();
     }
     let mut ids = std::collections::BTreeSet::new();

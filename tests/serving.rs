@@ -4,6 +4,7 @@
 mod play;
 
 use cjp2p_node::content::ReadError;
+use cjp2p_node::content::tree::Tree;
 use cjp2p_node::node::{Command, Event};
 use play::{Play, field};
 use serde_json::{Value, json};
@@ -183,4 +184,39 @@ fn a_read_that_failed_once_may_succeed_later() {
     assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
     play.node.store_mut().fault = None;
     assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_some());
+}
+
+#[test]
+fn a_content_and_its_tree_are_served_by_its_blake3() {
+    for length in [0, 1, 4_096, 4_097, 50_000] {
+        let (mut play, _) = sharing(length);
+        let root = blake3::hash(&content(length));
+        let whole =
+            field(&play.answer_verified(PEER, &request(&format!("blake3/{root}"), 0, 50_000)), "Content").unwrap();
+        assert_eq!((&whole["id"], &whole["eof"]), (&json!(format!("blake3/{root}")), &json!(length)));
+        assert_eq!(bytes(&whole), content(length)[..length.min(40_960)]);
+        let id = format!("blake3_tree_v2/{root}");
+        let part = field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").unwrap();
+        let tree = Tree::new(*root.as_bytes(), length as u64).unwrap();
+        assert_eq!((&part["id"], &part["eof"]), (&json!(id), &json!(tree.shape().tree_bytes())));
+        let nodes = bytes(&part);
+        assert_eq!(nodes.len() as u64, tree.shape().tree_bytes());
+        assert!(tree.check_nodes(0, &nodes, |_, _| false).is_ok(), "{length}");
+        let end = field(&play.answer_verified(PEER, &request(&id, nodes.len() as u64 - 32, 4_096)), "Content").unwrap();
+        assert_eq!(bytes(&end), nodes[nodes.len() - 32..]);
+        let past = field(&play.answer_verified(PEER, &request(&id, nodes.len() as u64, 4_096)), "Content").unwrap();
+        assert!(bytes(&past).is_empty());
+    }
+}
+
+#[test]
+fn a_damaged_tree_is_not_served_and_its_file_is_reported_for_hashing() {
+    let (mut play, id) = sharing(50_000);
+    play.verify(PEER);
+    play.node.store_mut().fault = Some(ReadError::Changed);
+    let tree = format!("blake3_tree_v2/{}", blake3::hash(&content(50_000)));
+    assert!(field(&play.answer_verified(PEER, &request(&tree, 0, 4_096)), "Content").is_none());
+    assert!(play.events().contains(&Event::FileChanged("notes.txt".to_owned())));
+    play.node.store_mut().fault = None;
+    assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
 }

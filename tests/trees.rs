@@ -147,7 +147,7 @@ fn a_content_of_another_length_than_it_was_said_to_have_has_no_ids() {
         assert_eq!(builder.finish(&mut write), Ok(None), "{said} {real}");
     }
     let mut fail = |_: u64, _: &[u8]| Err("full");
-    let builder = Builder::new(0).unwrap();
+    let mut builder = Builder::new(0).unwrap();
     assert_eq!(builder.finish(&mut fail), Err("full"));
 }
 

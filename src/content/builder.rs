@@ -44,7 +44,8 @@ struct Level {
 }
 
 impl Builder {
-    /// Begins a content of `size` bytes; `None` if that is more than [`CONTENT_MAX_BYTES`](super::tree::CONTENT_MAX_BYTES).
+    /// Begins a content of `size` bytes; `None` if that is more than
+    /// [`CONTENT_MAX_BYTES`](super::tree::CONTENT_MAX_BYTES).
     pub fn new(size: u64) -> Option<Builder> {
         let shape = Shape::new(size)?;
         let level = |level| Level { at: shape.level(level).start, gathered: Vec::new(), left: None };
@@ -91,11 +92,11 @@ impl Builder {
     }
 
     /// The ids, after the last bytes have been taken and the whole tree has been written; `None` if the content was not
-    /// as long as it was said to be.
+    /// as long as it was said to be. The builder is of no use afterwards.
     ///
     /// # Errors
     /// What `write` says.
-    pub fn finish<E>(mut self, write: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<Option<Ids>, E> {
+    pub fn finish<E>(&mut self, write: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<Option<Ids>, E> {
         if self.taken != self.shape.size() {
             return Ok(None);
         }
@@ -113,7 +114,7 @@ impl Builder {
             self.levels[level].write(write)?;
         }
         write(0, &header(&self.root))?;
-        Ok(Some(Ids { sha256: self.sha256.finalize().into(), blake3: self.root }))
+        Ok(Some(Ids { sha256: self.sha256.finalize_reset().into(), blake3: self.root }))
     }
 
     fn add_block<E>(&mut self, block: &[u8], write: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<(), E> {

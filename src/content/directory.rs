@@ -4,7 +4,12 @@
 //! and pipes, devices and folders are opened without waiting and then refused. A file is read only while it is in the
 //! state in which it was hashed, so that nothing is ever served under the hash of something else.
 
-use super::{ReadError, SharedFile, Stamp, Store};
+mod trees;
+
+pub use trees::{NewTree, TreeFolder};
+
+use super::tree::{TREE_BLOCK_BYTES, Tree, header, leaf};
+use super::{Part, ReadError, SharedFile, Stamp, Store};
 use crate::wire::ID_MAX_BYTES;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -13,22 +18,46 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The files of one folder.
+/// The files of one folder, and their trees in another.
 #[derive(Clone, Debug)]
 pub struct DirectoryStore {
     folder: PathBuf,
+    trees: TreeFolder,
 }
 
 impl DirectoryStore {
-    /// The files in `folder`, which need not exist (yet).
-    pub fn new(folder: PathBuf) -> DirectoryStore {
-        DirectoryStore { folder }
+    /// The files in `folder` and the trees in `trees`, neither of which need exist (yet).
+    pub fn new(folder: PathBuf, trees: PathBuf) -> DirectoryStore {
+        DirectoryStore { folder, trees: TreeFolder::new(trees) }
+    }
+
+    fn read_content(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        read_unchanged(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
+    }
+
+    /// Reads a part of the tree. That of a single block is made from it.
+    fn read_tree(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let size = file.stamp.size;
+        let tree = Tree::new(file.blake3, size).ok_or(ReadError::Failed)?;
+        if tree.shape().blocks() > 1 {
+            return self.trees.read(&tree, offset, buffer);
+        }
+        let mut block = vec![0; size.min(TREE_BLOCK_BYTES) as usize];
+        self.read_content(file, 0, &mut block)?;
+        let bytes: Vec<u8> = header(tree.root()).into_iter().chain(leaf(0, &block).into_iter().flatten()).collect();
+        let start = usize::try_from(offset).map_err(|_| ReadError::Changed)?;
+        let end = start.checked_add(buffer.len()).ok_or(ReadError::Changed)?;
+        buffer.copy_from_slice(bytes.get(start..end).ok_or(ReadError::Changed)?);
+        Ok(())
     }
 }
 
 impl Store for DirectoryStore {
-    fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-        read_unchanged(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
+    fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        match part {
+            Part::Content => self.read_content(file, offset, buffer),
+            Part::Tree => self.read_tree(file, offset, buffer),
+        }
     }
 }
 
@@ -100,13 +129,13 @@ mod tests {
 
     fn shared(store: &DirectoryStore, name: &str) -> SharedFile {
         let stamp = stamp(&fs::symlink_metadata(store.folder.join(name)).unwrap());
-        SharedFile { name: name.to_owned(), stamp, sha256: [0; 32] }
+        SharedFile { name: name.to_owned(), stamp, sha256: [0; 32], blake3: [0; 32] }
     }
 
     fn folder_with(name: &str, content: &[u8]) -> (TempDir, DirectoryStore) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), content).unwrap();
-        let store = DirectoryStore::new(folder.path().to_owned());
+        let store = DirectoryStore::new(folder.path().to_owned(), folder.path().join("trees"));
         (folder, store)
     }
 
@@ -115,10 +144,30 @@ mod tests {
         let (_folder, mut store) = folder_with("a", b"0123456789");
         let file = shared(&store, "a");
         let mut buffer = [0; 4];
-        assert_eq!(store.read(&file, 3, &mut buffer), Ok(()));
+        assert_eq!(store.read(&file, Part::Content, 3, &mut buffer), Ok(()));
         assert_eq!(&buffer, b"3456");
-        assert_eq!(store.read(&file, 7, &mut buffer), Err(ReadError::Changed));
-        assert_eq!(store.read(&file, u64::MAX, &mut buffer), Err(ReadError::Failed));
+        assert_eq!(store.read(&file, Part::Content, 7, &mut buffer), Err(ReadError::Changed));
+        assert_eq!(store.read(&file, Part::Content, u64::MAX, &mut buffer), Err(ReadError::Failed));
+    }
+
+    #[test]
+    fn the_tree_of_a_single_block_is_made_from_it_while_it_is_unchanged() {
+        for content in [&b""[..], b"first"] {
+            let (folder, mut store) = folder_with("a", content);
+            let file = SharedFile { blake3: *blake3::hash(content).as_bytes(), ..shared(&store, "a") };
+            let length = if content.is_empty() { 64 } else { 96 };
+            assert_eq!(file.len_of(Part::Tree), length);
+            let mut tree = vec![0; length as usize];
+            assert_eq!(store.read(&file, Part::Tree, 0, &mut tree), Ok(()));
+            assert_eq!(tree[..64], header(&file.blake3));
+            assert_eq!(tree[64..], leaf(0, content).map_or(Vec::new(), Vec::from));
+            let mut end = [0; 8];
+            assert_eq!(store.read(&file, Part::Tree, length - 8, &mut end), Ok(()));
+            assert_eq!(end, tree[tree.len() - 8..]);
+            assert_eq!(store.read(&file, Part::Tree, length - 7, &mut end), Err(ReadError::Changed));
+            fs::remove_file(folder.path().join("a")).unwrap();
+            assert_eq!(store.read(&file, Part::Tree, 0, &mut end), Err(ReadError::Changed));
+        }
     }
 
     #[test]
@@ -128,9 +177,9 @@ mod tests {
         let mut buffer = [0; 5];
         fs::write(folder.path().join("b"), b"other").unwrap();
         fs::rename(folder.path().join("b"), folder.path().join("a")).unwrap();
-        assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
+        assert_eq!(store.read(&file, Part::Content, 0, &mut buffer), Err(ReadError::Changed));
         fs::remove_file(folder.path().join("a")).unwrap();
-        assert_eq!(store.read(&file, 0, &mut buffer), Err(ReadError::Changed));
+        assert_eq!(store.read(&file, Part::Content, 0, &mut buffer), Err(ReadError::Changed));
     }
 
     #[test]
@@ -145,7 +194,7 @@ mod tests {
             fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
         }
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before.modified().unwrap());
-        assert_eq!(store.read(&file, 0, &mut [0; 5]), Err(ReadError::Changed));
+        assert_eq!(store.read(&file, Part::Content, 0, &mut [0; 5]), Err(ReadError::Changed));
     }
 
     #[test]
@@ -176,11 +225,16 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, path.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         for name in ["link", "sub", "pipe"] {
             let file = shared(&store, name);
-            assert_eq!(store.read(&file, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
+            assert_eq!(store.read(&file, Part::Content, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
         }
         for name in ["sub/inner", "../a", "/etc/passwd", ".", "..", "", ".hidden", "a\0b", "a/"] {
-            let file = SharedFile { name: name.to_owned(), stamp: shared(&store, "a").stamp, sha256: [0; 32] };
-            assert_eq!(store.read(&file, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
+            let file = SharedFile {
+                name: name.to_owned(),
+                stamp: shared(&store, "a").stamp,
+                sha256: [0; 32],
+                blake3: [0; 32],
+            };
+            assert_eq!(store.read(&file, Part::Content, 0, &mut [0; 1]), Err(ReadError::Changed), "{name}");
         }
     }
 

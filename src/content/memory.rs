@@ -1,13 +1,14 @@
 //! A [`Store`] that lives in memory, for simulations and examples; it can be told to fail.
 
-use super::{ReadError, SharedFile, Stamp, Store};
-use sha2::{Digest, Sha256};
+use super::{Builder, Ids, Part, ReadError, SharedFile, Stamp, Store};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// Files in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    files: BTreeMap<String, Vec<u8>>,
+    /// Contents and their trees.
+    files: BTreeMap<String, [Vec<u8>; 2]>,
     /// What every read fails with, while set.
     pub fault: Option<ReadError>,
 }
@@ -16,21 +17,42 @@ impl MemoryStore {
     /// Adds or replaces a file, and returns what a node has to be told to share it.
     pub fn insert(&mut self, name: &str, content: Vec<u8>) -> SharedFile {
         let stamp = Stamp { size: content.len() as u64, ..Stamp::default() };
-        let sha256 = Sha256::digest(&content).into();
-        self.files.insert(name.to_owned(), content);
-        SharedFile { name: name.to_owned(), stamp, sha256 }
+        let (Ids { sha256, blake3 }, tree) = build(&content);
+        self.files.insert(name.to_owned(), [content, tree]);
+        SharedFile { name: name.to_owned(), stamp, sha256, blake3 }
     }
 }
 
+/// The ids and the tree of a content.
+fn build(content: &[u8]) -> (Ids, Vec<u8>) {
+    let mut tree = Vec::new();
+    let mut write = |at: u64, bytes: &[u8]| {
+        let at = at as usize;
+        tree.resize(tree.len().max(at + bytes.len()), 0);
+        tree[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok::<(), Infallible>(())
+    };
+    let ids = Builder::new(content.len() as u64).and_then(|mut builder| {
+        builder.update(content, &mut write).ok()?;
+        builder.finish(&mut write).ok()?
+    });
+    // No memory holds a content that is too long to have ids.
+    (ids.unwrap_or(Ids { sha256: [0; 32], blake3: [0; 32] }), tree)
+}
+
 impl Store for MemoryStore {
-    fn read(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+    fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         let start = usize::try_from(offset).map_err(|_| ReadError::Changed)?;
-        let content = self.files.get(&file.name).ok_or(ReadError::Changed)?;
+        let [content, tree] = self.files.get(&file.name).ok_or(ReadError::Changed)?;
+        let bytes = match part {
+            Part::Content => content,
+            Part::Tree => tree,
+        };
         let end = start.checked_add(buffer.len()).ok_or(ReadError::Changed)?;
-        buffer.copy_from_slice(content.get(start..end).ok_or(ReadError::Changed)?);
+        buffer.copy_from_slice(bytes.get(start..end).ok_or(ReadError::Changed)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A set of positions in a content, kept as ranges: what is there, what was asked for, what is verified.
 //!
-//! Neighbours melt into one, so a content that arrives in order is one range however long it is. One that arrives in the
-//! worst order is many, so their number is limited, and what would exceed it is refused, never half done.
+//! Neighbours melt into one, so a content that arrives in order is one range however long it is. One that arrives in
+//! the worst order is many, so their number is limited, and what would exceed it is refused, never half done.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -3,21 +3,29 @@
 //! An id is looked up, never interpreted: what is not in the index does not exist, whatever it looks like. So an id
 //! cannot leave the folder, follow a link, or reach another kind of file.
 
-use super::SharedFile;
+use super::tree::Hash;
+use super::{Part, SharedFile};
 use crate::node::CommandError;
 use crate::sizes::Size;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// How many files are shared at most: about 4 MB of index.
+/// How many files are shared at most: about 6 MB of index.
 pub const SHARED_FILES_MAX: usize = 16_384;
 
-/// The shared files, by name and by hash.
+/// What the id of a content by its BLAKE3 begins with, before 64 hex digits.
+const BLAKE3_PREFIX: &str = "blake3/";
+
+/// What the id of a content's tree begins with, before the same digits.
+const TREE_PREFIX: &str = "blake3_tree_v2/";
+
+/// The shared files, by name and by both hashes.
 #[derive(Debug, Default)]
 pub struct Shelf {
     by_name: BTreeMap<String, SharedFile>,
     /// Several names may have the same content.
-    by_hash: BTreeSet<([u8; 32], String)>,
+    by_sha256: BTreeSet<(Hash, String)>,
+    by_blake3: BTreeSet<(Hash, String)>,
     /// The name that the next page begins after.
     turned_at: String,
 }
@@ -32,7 +40,8 @@ impl Shelf {
             return Err(CommandError::Full);
         }
         self.remove(&file.name);
-        self.by_hash.insert((file.sha256, file.name.clone()));
+        self.by_sha256.insert((file.sha256, file.name.clone()));
+        self.by_blake3.insert((file.blake3, file.name.clone()));
         self.by_name.insert(file.name.clone(), file);
         Ok(())
     }
@@ -40,17 +49,30 @@ impl Shelf {
     /// Stops sharing the file of this name, if there is one.
     pub fn remove(&mut self, name: &str) {
         if let Some(file) = self.by_name.remove(name) {
-            self.by_hash.remove(&(file.sha256, file.name));
+            self.by_sha256.remove(&(file.sha256, file.name.clone()));
+            self.by_blake3.remove(&(file.blake3, file.name));
         }
     }
 
-    /// The file with this id: its SHA-256 in lower-case hex, or its name. 64 hex digits are never a name.
-    pub fn find(&self, id: &str) -> Option<&SharedFile> {
-        if !is_hash_like(id) {
-            return self.by_name.get(id);
+    /// The file, and the part of it, with this id: its SHA-256 in lower-case hex, `blake3/` and its BLAKE3, or its
+    /// name; `blake3_tree_v2/` and its BLAKE3 for its tree. 64 hex digits are never a name, and a name has no slash.
+    pub fn find(&self, id: &str) -> Option<(&SharedFile, Part)> {
+        let file = |file| (file, Part::Content);
+        if let Some(digits) = id.strip_prefix(BLAKE3_PREFIX) {
+            self.holder(&self.by_blake3, digits).map(file)
+        } else if let Some(digits) = id.strip_prefix(TREE_PREFIX) {
+            self.holder(&self.by_blake3, digits).map(|file| (file, Part::Tree))
+        } else if is_hash_like(id) {
+            self.holder(&self.by_sha256, id).map(file)
+        } else {
+            self.by_name.get(id).map(file)
         }
-        let sha256 = hash_from_hex(id)?;
-        let (_, name) = self.by_hash.range((sha256, String::new())..).next().filter(|(hash, _)| *hash == sha256)?;
+    }
+
+    /// The first file with the hash that these digits stand for.
+    fn holder(&self, names: &BTreeSet<(Hash, String)>, digits: &str) -> Option<&SharedFile> {
+        let hash = hash_from_hex(digits)?;
+        let (_, name) = names.range((hash, String::new())..).next().filter(|(found, _)| *found == hash)?;
         self.by_name.get(name)
     }
 
@@ -86,6 +108,11 @@ fn is_hash_like(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// A hash as 64 lower-case hex digits.
+pub(crate) fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The hash that 64 lower-case hex digits stand for. Upper case is not understood on the wire.
 pub(crate) fn hash_from_hex(id: &str) -> Option<[u8; 32]> {
     if !is_hash_like(id) {
@@ -113,16 +140,35 @@ mod tests {
     use super::*;
 
     fn file(name: &str, hash: u8) -> SharedFile {
-        SharedFile { name: name.to_owned(), stamp: Stamp::default(), sha256: [hash; 32] }
+        SharedFile { name: name.to_owned(), stamp: Stamp::default(), sha256: [hash; 32], blake3: [!hash; 32] }
     }
 
     #[test]
     fn a_file_is_found_by_its_hash_and_its_name_and_by_nothing_else() {
         let mut shelf = Shelf::default();
         shelf.insert(file("notes.txt", 0xab)).unwrap();
-        for id in ["notes.txt".to_owned(), "ab".repeat(32)] {
-            assert_eq!(shelf.find(&id).unwrap().name, "notes.txt");
+        let blake3 = "54".repeat(32);
+        for (id, part) in [
+            ("notes.txt".to_owned(), Part::Content),
+            ("ab".repeat(32), Part::Content),
+            (format!("blake3/{blake3}"), Part::Content),
+            (format!("blake3_tree_v2/{blake3}"), Part::Tree),
+        ] {
+            let (found, found_part) = shelf.find(&id).unwrap();
+            assert_eq!((found.name.as_str(), found_part), ("notes.txt", part), "{id}");
         }
+        for prefix in ["blake3/", "blake3_tree_v2/"] {
+            let sha256 = "ab".repeat(32);
+            for rest in
+                ["", "notes.txt", "54", &sha256, &format!("{blake3}/x"), &format!("/{blake3}"), &"5A".repeat(32)]
+            {
+                assert!(shelf.find(&format!("{prefix}{rest}")).is_none(), "{prefix}{rest}");
+            }
+        }
+        for prefix in ["blake3", "blake3_tree_v1/", "Blake3/", "/", "/blake3/", "tree/"] {
+            assert!(shelf.find(&format!("{prefix}{blake3}")).is_none(), "{prefix}");
+        }
+        assert!(shelf.find(&blake3).is_none());
         for id in ["Notes.txt", "./notes.txt", "public/notes.txt", "../notes.txt", "notes.txt\0", "", "ab"] {
             assert!(shelf.find(id).is_none(), "{id:?}");
         }
@@ -138,7 +184,7 @@ mod tests {
         let name = "CD".repeat(32);
         shelf.insert(file(&name, 1)).unwrap();
         assert!(shelf.find(&name).is_none());
-        assert_eq!(shelf.find(&"01".repeat(32)).unwrap().name, name);
+        assert_eq!(shelf.find(&"01".repeat(32)).unwrap().0.name, name);
     }
 
     #[test]
@@ -147,9 +193,9 @@ mod tests {
         shelf.insert(file("a", 7)).unwrap();
         shelf.insert(file("b", 7)).unwrap();
         shelf.remove("a");
-        assert_eq!(shelf.find(&"07".repeat(32)).unwrap().name, "b");
+        assert_eq!(shelf.find(&"07".repeat(32)).unwrap().0.name, "b");
         shelf.insert(file("b", 8)).unwrap();
         assert!(shelf.find(&"07".repeat(32)).is_none());
-        assert_eq!(shelf.by_hash.len(), 1);
+        assert_eq!((shelf.by_sha256.len(), shelf.by_blake3.len()), (1, 1));
     }
 }

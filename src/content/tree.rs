@@ -1,16 +1,16 @@
 //! The BLAKE3 tree of a content, in the form that is exchanged as `blake3_tree_v2/<root>`: with it every block of
 //! 4,096 bytes can be checked alone, whoever it came from.
 //!
-//! BLAKE3 (section 2.1 of its paper) hashes chunks of 1 KiB and merges the hashes in pairs up to one root. The tree holds
-//! what lies between: 64 bytes of header, then level after level from the top down, each from left to right, the last
-//! one with one node for each block. A last node without a partner stands in the level above once more, unchanged. The
-//! header says nothing that the root, which is the id, does not say, and the root of a content of a single block is its
-//! plain hash, so there the tree proves nothing.
+//! BLAKE3 (section 2.1 of its paper) hashes chunks of 1 KiB and merges the hashes in pairs up to one root. The tree
+//! holds what lies between: 64 bytes of header, then level after level from the top down, each from left to right, the
+//! last one with one node for each block. A last node without a partner stands in the level above once more, unchanged.
+//! The header says nothing that the root, which is the id, does not say, and the root of a content of a single block is
+//! its plain hash, so there the tree proves nothing.
 //!
 //! The tree itself is checked from the top down: a pair of nodes is right if merged it gives the node above. So nothing
-//! in it is believed that does not follow from the root. The size of a content, from which the form of its tree follows,
-//! is a claim until the last block has been checked: its hash knows where it stands and how long it is. Whoever wants to
-//! know early asks for the right edge of the tree and the last block first.
+//! in it is believed that does not follow from the root. The size of a content, from which the form of its tree
+//! follows, is a claim until the last block has been checked: its hash knows where it stands and how long it is.
+//! Whoever wants to know early asks for the right edge of the tree and the last block first.
 //!
 //! Nothing here keeps a tree: that of a large file lies on a disk, and the nodes needed are asked for.
 
@@ -144,8 +144,8 @@ impl Tree {
     }
 
     /// Checks the block of this number against its leaf, which `leaf_at` fills a buffer with, given its offset in the
-    /// tree; it returns false if the leaf is not verified yet. A single block is checked against the root, without a leaf;
-    /// so is the empty content, which has a block 0 of no bytes.
+    /// tree; it returns false if the leaf is not verified yet. A single block is checked against the root, without a
+    /// leaf; so is the empty content, which has a block 0 of no bytes.
     ///
     /// # Errors
     /// [`Refused`].

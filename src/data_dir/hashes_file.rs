@@ -1,16 +1,17 @@
-//! The text of `hashes.json`: `{"files":[{"name":…,"size":…,"modified_ns":…,"changed_ns":…,"inode":…,"sha256":…},…]}`.
+//! The text of `hashes.json`: `{"files":[{"name":…,"size":…,"modified_ns":…,"changed_ns":…,"inode":…,"sha256":…,
+//! "blake3":…},…]}`.
 //!
 //! Pure functions; reading and writing the file is the business of others. Nobody but the node writes this file, so a
 //! single entry that makes no sense means that the file is damaged as a whole. Whether an entry still holds is not
 //! decided here.
 
-use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp, hash_from_hex};
+use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp, hash_from_hex, hex};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The longest file we read: [`SHARED_FILES_MAX`] entries of at most 1,765 bytes (a name of 255 control characters,
-/// each escaped with 6, and 235 for the rest). Ordinary names make it a tenth of that.
-pub(super) const FILE_MAX_BYTES: u64 = SHARED_FILES_MAX as u64 * 1_765 + 1_024;
+/// The longest file we read: [`SHARED_FILES_MAX`] entries of at most 1,841 bytes (a name of 255 control characters,
+/// each escaped with 6, and 311 for the rest). Ordinary names make it a tenth of that.
+pub(super) const FILE_MAX_BYTES: u64 = SHARED_FILES_MAX as u64 * 1_841 + 1_024;
 
 #[derive(Deserialize)]
 struct HashesFile<'a> {
@@ -27,6 +28,7 @@ struct Entry<'a> {
     changed_ns: i128,
     inode: u64,
     sha256: Cow<'a, str>,
+    blake3: Cow<'a, str>,
 }
 
 /// The files in the text, at most [`SHARED_FILES_MAX`] of them; `None` if it is damaged.
@@ -36,17 +38,18 @@ pub fn parse_hashes(bytes: &[u8]) -> Option<Vec<SharedFile>> {
 }
 
 fn parse_entry(entry: Entry<'_>) -> Option<SharedFile> {
-    let Entry { name, size, modified_ns, changed_ns, inode, sha256 } = entry;
+    let Entry { name, size, modified_ns, changed_ns, inode, sha256, blake3 } = entry;
     let stamp = Stamp { size, modified_ns, changed_ns, inode };
-    Some(SharedFile { name: name.into_owned(), stamp, sha256: hash_from_hex(&sha256)? })
+    let (sha256, blake3) = (hash_from_hex(&sha256)?, hash_from_hex(&blake3)?);
+    Some(SharedFile { name: name.into_owned(), stamp, sha256, blake3 })
 }
 
 /// The text of the file for these hashed files, one line for each, at most [`SHARED_FILES_MAX`] of them.
 pub fn render_hashes(files: impl IntoIterator<Item = SharedFile>) -> String {
     let lines = files.into_iter().take(SHARED_FILES_MAX).map(|file| {
         let Stamp { size, modified_ns, changed_ns, inode } = file.stamp;
-        let sha256 = file.id().into();
-        let entry = Entry { name: file.name.as_str().into(), size, modified_ns, changed_ns, inode, sha256 };
+        let (sha256, blake3) = (hex(&file.sha256).into(), hex(&file.blake3).into());
+        let entry = Entry { name: file.name.as_str().into(), size, modified_ns, changed_ns, inode, sha256, blake3 };
         // Strings and numbers always have a JSON form.
         format!("\n  {}", serde_json::to_string(&entry).unwrap_or_default())
     });
@@ -59,7 +62,7 @@ mod tests {
     use crate::wire::ID_MAX_BYTES;
 
     fn file(name: &str, stamp: Stamp) -> SharedFile {
-        SharedFile { name: name.to_owned(), stamp, sha256: std::array::from_fn(|n| n as u8 * 8) }
+        SharedFile { name: name.to_owned(), stamp, sha256: std::array::from_fn(|n| n as u8 * 8), blake3: [9; 32] }
     }
 
     /// The stamp with the longest text.
@@ -103,6 +106,8 @@ mod tests {
             ("00081018", "x0081018"),
             ("00081018", "081018"),
             ("f8\"", "F8\""),
+            ("0909\"", "09\""),
+            (",\"blake3\"", ",\"blake2\""),
             ("\"a\"", "7"),
         ] {
             let damaged = good.replacen(part, instead, 1);

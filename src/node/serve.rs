@@ -5,7 +5,7 @@
 use super::Node;
 use super::dispatch::Sender;
 use super::reply::Reply;
-use crate::content::{ReadError, SharedFile, Store};
+use crate::content::{Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
@@ -30,23 +30,24 @@ impl<S: Store> Node<S> {
             reply.is_trimmed = true;
             return;
         }
-        match self.shelf.find(&request.id).cloned() {
-            Some(file) => self.send_part(&file, request, reply),
+        match self.shelf.find(&request.id).map(|(file, part)| (file.clone(), part)) {
+            Some((file, part)) => self.send_part(&file, part, request, reply),
             None => self.send_rumours(sender, &request.id, reply),
         }
         // Who asks for something will soon have it.
         self.note_holder(sender, &request.id);
     }
 
-    /// Sends a part of a file. At or past its end the part is empty, as the wild has it.
-    fn send_part(&mut self, file: &SharedFile, request: &PleaseSendContent<'_>, reply: &mut Reply) {
-        let head = ContentHead { id: &request.id, offset: request.offset, eof: file.stamp.size };
-        let left = file.stamp.size.saturating_sub(request.offset);
+    /// Sends a block of a file or of its tree. At or past the end the block is empty, as the wild has it.
+    fn send_part(&mut self, file: &SharedFile, part: Part, request: &PleaseSendContent<'_>, reply: &mut Reply) {
+        let eof = file.len_of(part);
+        let head = ContentHead { id: &request.id, offset: request.offset, eof };
+        let left = eof.saturating_sub(request.offset);
         let wished = request.length.min(left).min(BLOCK_MAX_BYTES as u64) as usize;
         let length = if reply.is_for_verified() { wished } else { wished.min(head.fits(reply.room())) };
         let mut block = vec![0; length];
         // An offset past the end is no place in the file; there is nothing to read there either.
-        let result = if length == 0 { Ok(()) } else { self.store.read(file, request.offset, &mut block) };
+        let result = if length == 0 { Ok(()) } else { self.store.read(file, part, request.offset, &mut block) };
         match result {
             Ok(()) => reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes))),
             Err(error) => self.note_failed_read(file, error),

@@ -6,7 +6,8 @@
 //! does not hold any more is dropped, so the index is never larger than the folder may be. Without its file nothing is
 //! lost but time.
 
-use crate::content::{SharedFile, Stamp};
+use crate::content::tree::Hash;
+use crate::content::{Ids, SharedFile, Stamp};
 use crate::data_dir::{load_hashes, render_hashes, write_atomically};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ const TICK_MAX_NS: u128 = 2_000_000_000;
 /// The index, and its file.
 pub(super) struct Index {
     path: PathBuf,
-    known: BTreeMap<String, (Stamp, [u8; 32])>,
+    known: BTreeMap<String, (Stamp, Ids)>,
     is_changed: bool,
     /// When writing was last tried.
     last_write: Option<Instant>,
@@ -39,20 +40,26 @@ impl Index {
     /// Reads the file.
     pub(super) fn load(&mut self) {
         let files = load_hashes(&self.path).into_iter();
-        self.known = files.map(|file| (file.name, (file.stamp, file.sha256))).collect();
+        self.known =
+            files.map(|SharedFile { name, stamp, sha256, blake3 }| (name, (stamp, Ids { sha256, blake3 }))).collect();
     }
 
-    /// The hash of a file that is still in the state in which it was hashed.
-    pub(super) fn get(&self, name: &str, stamp: Stamp) -> Option<[u8; 32]> {
-        self.known.get(name).filter(|(known, _)| *known == stamp).map(|(_, sha256)| *sha256)
+    /// The hashes of a file that is still in the state in which they were taken.
+    pub(super) fn get(&self, name: &str, stamp: Stamp) -> Option<Ids> {
+        self.known.get(name).filter(|(known, _)| *known == stamp).map(|(_, ids)| *ids)
     }
 
-    /// Remembers a hash that was begun to be taken at `begun_ns`, unless the file may have changed since without
+    /// All remembered files, their states, and the roots of their trees.
+    pub(super) fn trees(&self) -> impl Iterator<Item = (&str, Stamp, Hash)> {
+        self.known.iter().map(|(name, (stamp, ids))| (name.as_str(), *stamp, ids.blake3))
+    }
+
+    /// Remembers hashes that were begun to be taken at `begun_ns`, unless the file may have changed since without
     /// showing it.
     pub(super) fn add(&mut self, file: SharedFile, begun_ns: i128) {
         let Stamp { modified_ns, changed_ns, .. } = file.stamp;
         if [modified_ns, changed_ns].into_iter().all(|ns| begun_ns.abs_diff(ns) >= TICK_MAX_NS) {
-            self.known.insert(file.name, (file.stamp, file.sha256));
+            self.known.insert(file.name, (file.stamp, Ids { sha256: file.sha256, blake3: file.blake3 }));
             self.is_changed = true;
         }
     }
@@ -83,10 +90,11 @@ impl Index {
         }
         self.last_write = Some(now());
         let files = self.known.iter();
-        let text = render_hashes(files.map(|(name, (stamp, sha256))| SharedFile {
+        let text = render_hashes(files.map(|(name, (stamp, ids))| SharedFile {
             name: name.clone(),
             stamp: *stamp,
-            sha256: *sha256,
+            sha256: ids.sha256,
+            blake3: ids.blake3,
         }));
         let written = write_atomically(&self.path, text.as_bytes());
         self.is_changed = written.is_err();
@@ -119,7 +127,7 @@ mod tests {
 
     fn file(name: &str, modified_ns: i128) -> SharedFile {
         let stamp = Stamp { size: 1, modified_ns, changed_ns: 0, inode: 2 };
-        SharedFile { name: name.to_owned(), stamp, sha256: [7; 32] }
+        SharedFile { name: name.to_owned(), stamp, sha256: [7; 32], blake3: [8; 32] }
     }
 
     /// An index with some files in it, and the directory where it is kept.
@@ -143,7 +151,7 @@ mod tests {
         let (_scratch, mut index) = index(&["a"]);
         index.save();
         let index = reloaded(&index);
-        assert_eq!(index.get("a", file("a", 0).stamp), Some([7; 32]));
+        assert_eq!(index.get("a", file("a", 0).stamp), Some(Ids { sha256: [7; 32], blake3: [8; 32] }));
         assert_eq!(index.get("a", file("a", 1).stamp), None);
         assert_eq!(index.get("b", file("a", 0).stamp), None);
     }
@@ -161,7 +169,7 @@ mod tests {
             for (modified_ns, changed_ns) in [(1_000 * SECOND, 0), (0, 1_000 * SECOND)] {
                 let (_scratch, mut index) = index(&[]);
                 let stamp = Stamp { size: 1, modified_ns, changed_ns, inode: 2 };
-                let file = SharedFile { name: "a".to_owned(), stamp, sha256: [7; 32] };
+                let file = SharedFile { name: "a".to_owned(), stamp, sha256: [7; 32], blake3: [8; 32] };
                 index.add(file, 1_000 * SECOND + age);
                 assert_eq!(index.get("a", stamp).is_some(), is_remembered, "{age}");
             }

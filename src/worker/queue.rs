@@ -84,7 +84,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::stamp;
+    use crate::content::{TreeFolder, stamp};
     use std::fs;
     use std::path::Path;
 
@@ -102,7 +102,8 @@ mod tests {
             Turn::Advance(begun) => return Some((begun.job.name.clone(), true)),
             Turn::Begin(job) => job,
         };
-        let hashing = Hashing::begin(folder, &job.name, job.stamp).unwrap().unwrap();
+        let hashing =
+            Hashing::begin(folder, &job.name, job.stamp, &TreeFolder::new(folder.join("trees"))).unwrap().unwrap();
         let name = job.name.clone();
         queue.begin(Begun { job, since_ns: 0, hashing });
         Some((name, false))

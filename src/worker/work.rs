@@ -9,7 +9,8 @@ use super::hash::{Hashing, Progress, confirm};
 use super::index::{self, Index};
 use super::queue::{Begun, Job, Queue, Turn};
 use super::saver::Saver;
-use crate::content::SharedFile;
+use super::trees::Trees;
+use crate::content::{Ids, SharedFile, Stamp};
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -33,6 +34,7 @@ pub(super) struct Work<R> {
     inbox: Arc<Inbox>,
     folder: Folder,
     index: Index,
+    trees: Trees,
     saver: Saver,
     queue: Queue,
     /// When the folder is to be looked at.
@@ -42,8 +44,15 @@ pub(super) struct Work<R> {
 
 impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     /// The work on this folder, of which nothing is done yet.
-    pub(super) fn new(inbox: Arc<Inbox>, folder: Folder, index: Index, saver: Saver, report: R) -> Work<R> {
-        Work { inbox, folder, index, saver, queue: Queue::default(), next_look: index::now(), report }
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        folder: Folder,
+        index: Index,
+        trees: Trees,
+        saver: Saver,
+        report: R,
+    ) -> Work<R> {
+        Work { inbox, folder, index, trees, saver, queue: Queue::default(), next_look: index::now(), report }
     }
 
     /// Works until told to stop, or until nobody listens any more, and saves. True if all is saved.
@@ -78,6 +87,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);
+            self.trees.release(&name);
             self.next_look = index::now();
         }
         if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -91,6 +101,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if !self.folder.is_new() {
             self.index.keep(|name, stamp| self.folder.has(name, stamp));
             self.queue.keep(|name, stamp| self.folder.has(name, stamp));
+            self.trees.keep(|name, stamp| self.folder.has(name, stamp));
+            self.trees.sweep_once(self.index.trees());
         }
         for name in changes.gone {
             log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
@@ -100,7 +112,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             log::info!("files to share from {}: {}", self.folder.path().display(), changes.settled.len());
         }
         for (name, stamp) in changes.settled {
-            let is_remembered = self.index.get(&name, stamp).is_some();
+            let is_remembered = self.remembered(&name, stamp).is_some();
             self.queue.add(Job { name, stamp, level }, is_remembered);
         }
         let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
@@ -126,19 +138,24 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         ControlFlow::Continue(false)
     }
 
-    /// Begins with a file: shares it under the hash that is remembered, or begins to take it.
+    /// The hashes of a file in this state that are remembered, if its tree is still there.
+    fn remembered(&self, name: &str, stamp: Stamp) -> Option<Ids> {
+        self.index.get(name, stamp).filter(|ids| self.trees.folder().has(&ids.blake3, stamp.size))
+    }
+
+    /// Begins with a file: shares it under the hashes that are remembered, or begins to take them.
     fn begin(&mut self, job: Job) -> ControlFlow<()> {
         let since_ns = index::now_ns();
-        if let Some(sha256) = self.index.get(&job.name, job.stamp) {
+        if let Some(ids) = self.remembered(&job.name, job.stamp) {
             let confirmed = confirm(self.folder.path(), &job.name, job.stamp);
             return match confirmed {
-                Ok(true) => self.share(job, sha256),
+                Ok(true) => self.share(job, ids),
                 Ok(false) => self.conclude(job, since_ns, Ok(Progress::Changed)),
                 Err(error) => self.conclude(job, since_ns, Err(error)),
             };
         }
         log::debug!("hashing {} ({} bytes)", printable(&job.name, NAME_SHOWN_CHARS), job.stamp.size);
-        match Hashing::begin(self.folder.path(), &job.name, job.stamp) {
+        match Hashing::begin(self.folder.path(), &job.name, job.stamp, self.trees.folder()) {
             Ok(Some(hashing)) => self.queue.begin(Begun { job, since_ns, hashing }),
             Ok(None) => self.conclude(job, since_ns, Ok(Progress::Changed))?,
             Err(error) => self.conclude(job, since_ns, Err(error))?,
@@ -146,12 +163,13 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         ControlFlow::Continue(())
     }
 
-    /// Shares a file that has got its hash, and sees to it that another one is tried again.
+    /// Shares a file that has got its hashes, and sees to it that another one is tried again.
     fn conclude(&mut self, job: Job, since_ns: i128, progress: io::Result<Progress>) -> ControlFlow<()> {
         match progress {
-            Ok(Progress::Done(sha256)) => {
-                self.index.add(SharedFile { name: job.name.clone(), stamp: job.stamp, sha256 }, since_ns);
-                return self.share(job, sha256);
+            Ok(Progress::Done(ids)) => {
+                let Ids { sha256, blake3 } = ids;
+                self.index.add(SharedFile { name: job.name.clone(), stamp: job.stamp, sha256, blake3 }, since_ns);
+                return self.share(job, ids);
             }
             Ok(_) => self.folder.set_settling(&job.name, job.stamp),
             Err(error) => {
@@ -162,10 +180,12 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         ControlFlow::Continue(())
     }
 
-    fn share(&mut self, job: Job, sha256: [u8; 32]) -> ControlFlow<()> {
+    fn share(&mut self, job: Job, ids: Ids) -> ControlFlow<()> {
         let Job { name, stamp, level } = job;
         log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
         self.folder.set_shared(&name, stamp);
-        (self.report)(Command::Share(SharedFile { name, stamp, sha256 }))
+        self.trees.need(&name, stamp, ids.blake3);
+        let Ids { sha256, blake3 } = ids;
+        (self.report)(Command::Share(SharedFile { name, stamp, sha256, blake3 }))
     }
 }

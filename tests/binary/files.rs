@@ -126,3 +126,28 @@ fn a_damaged_index_of_hashes_is_set_aside_with_a_warning() {
     assert!(said.status.success() && said.stderr.contains("hashes.json.damaged"), "{said:?}");
     assert_eq!(fs::read(directory.path().join("hashes.json.damaged")).unwrap(), b"{\"files\":[{\"name\":\"file\"");
 }
+
+#[test]
+fn a_damaged_tree_is_made_again_and_never_given_away() {
+    let directory = scratch();
+    let bytes = vec![7; 10_000];
+    fs::write(public(directory.path()).join("file"), &bytes).unwrap();
+    let node = Node::start(directory.path(), &[]);
+    let root = blake3::hash(&bytes);
+    let id = format!("blake3_tree_v2/{root}");
+    let given = eventually("the tree", || content(&node, &id));
+    let good = base64_simd::STANDARD.decode_to_vec(&given).unwrap();
+    assert_eq!((good.len(), &good[32..64]), (224, &root.as_bytes()[..]));
+    assert!(content(&node, &format!("blake3/{root}")).is_some());
+    let path = directory.path().join("trees").join(root.to_string());
+    assert_eq!(fs::read(&path).unwrap(), good);
+    for at in [40, 70, 130, 200] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        // A stranger's short answer may end before the damage.
+        let some = base64_simd::STANDARD.decode_to_vec(content(&node, &id).unwrap_or_default()).unwrap();
+        assert!(some.len() <= at && good.starts_with(&some), "{at}");
+        eventually("the tree again", || (content(&node, &id).as_ref() == Some(&given)).then_some(()));
+    }
+}

@@ -103,6 +103,13 @@ impl Shape {
         (start < end).then(|| level.start + start..level.start + end)
     }
 
+    /// The range around these bytes of the tree in which every pair is whole that they are part of.
+    pub(crate) fn around(&self, range: Range<u64>) -> Range<u64> {
+        let start = (range.start - range.start % NODE_BYTES).saturating_sub(NODE_BYTES);
+        let end = range.end.checked_next_multiple_of(NODE_BYTES).map_or(u64::MAX, |end| end.saturating_add(NODE_BYTES));
+        start..end.min(self.tree_bytes()).max(start)
+    }
+
     /// Where the nodes lie that prove these pairs of a level; `None` if only the root is above them.
     pub(super) fn parents(&self, level: u32, pairs: Range<u64>) -> Option<Range<u64>> {
         let (this, above) = (self.level(level).start, self.level(level + 1));

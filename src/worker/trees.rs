@@ -1,0 +1,72 @@
+//! Which trees are needed: those of the files in the folder that are shared, whatever they are called, and no other.
+//!
+//! A tree is gone as soon as the last file with that content is. What else lies there at the start, from a run that was
+//! killed or files that were removed meanwhile, goes when the folder has been looked at for the first time.
+
+use crate::content::tree::Hash;
+use crate::content::{Stamp, TreeFolder};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The trees, and the files that need them: at most as many as are shared.
+pub(super) struct Trees {
+    folder: TreeFolder,
+    by_name: BTreeMap<String, (Stamp, Hash)>,
+    by_hash: BTreeSet<(Hash, String)>,
+    is_swept: bool,
+}
+
+impl Trees {
+    pub(super) fn new(folder: TreeFolder) -> Trees {
+        Trees { folder, by_name: BTreeMap::new(), by_hash: BTreeSet::new(), is_swept: false }
+    }
+
+    pub(super) fn folder(&self) -> &TreeFolder {
+        &self.folder
+    }
+
+    /// This file, in this state, needs this tree, and no longer another one.
+    pub(super) fn need(&mut self, name: &str, stamp: Stamp, blake3: Hash) {
+        self.by_hash.insert((blake3, name.to_owned()));
+        let before = self.by_name.insert(name.to_owned(), (stamp, blake3));
+        if let Some((_, other)) = before.filter(|(_, other)| *other != blake3) {
+            self.let_go(other, name);
+        }
+    }
+
+    /// Whatever tree this file needed, it does so no more.
+    pub(super) fn release(&mut self, name: &str) {
+        if let Some((_, blake3)) = self.by_name.remove(name) {
+            self.let_go(blake3, name);
+        }
+    }
+
+    /// Releases all but the files for which `is_there` says that they are in this state.
+    pub(super) fn keep(&mut self, is_there: impl Fn(&str, Stamp) -> bool) {
+        let gone = self.by_name.iter().filter(|(name, (stamp, _))| !is_there(name, *stamp));
+        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        gone.iter().for_each(|name| self.release(name));
+    }
+
+    /// The first time that it is called, removes all trees but those of these files, which are about to be shared. No
+    /// tree is being made then.
+    pub(super) fn sweep_once<'a>(&mut self, remembered: impl Iterator<Item = (&'a str, Stamp, Hash)>) {
+        if self.is_swept {
+            return;
+        }
+        self.is_swept = true;
+        remembered.for_each(|(name, stamp, blake3)| self.need(name, stamp, blake3));
+        let needed = self.by_name.values().map(|(_, blake3)| *blake3).collect();
+        if let Err(error) = self.folder.keep_only(&needed) {
+            log::warn!("cannot remove the hash trees that nobody needs any more: {error}");
+        }
+    }
+
+    /// Removes a tree that this file needed, if no other does.
+    fn let_go(&mut self, blake3: Hash, name: &str) {
+        self.by_hash.remove(&(blake3, name.to_owned()));
+        let is_needed = self.by_hash.range((blake3, String::new())..).next().is_some_and(|(hash, _)| *hash == blake3);
+        if !is_needed && let Err(error) = self.folder.remove(&blake3) {
+            log::warn!("cannot remove a hash tree that nobody needs any more: {error}");
+        }
+    }
+}
