@@ -45,8 +45,13 @@ fn the_node_keeps_its_promises_over_the_corpus_of_node() {
 }
 
 #[test]
+fn only_the_truth_passes_over_the_corpus_of_tree() {
+    replay("tree", bodies::tree::run);
+}
+
+#[test]
 fn the_corpora_are_small() {
-    for target in ["decode", "node"] {
+    for target in ["decode", "node", "tree"] {
         let inputs = corpus(target);
         let bytes: usize = inputs.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(inputs.len() <= FILES_MAX && bytes <= BYTES_MAX, "{target}: {} files, {bytes} bytes", inputs.len());

@@ -330,7 +330,7 @@ fn the_right_edge_and_the_last_block_prove_the_size() {
             let tree = Tree::new(ids.blake3, claim as u64).unwrap();
             let last = tree.shape().blocks().saturating_sub(1);
             let place = tree.shape().block(last).unwrap();
-            // A liar sends what there is, at the places of the true tree or of the claimed one, and zeroes past the end.
+            // A liar sends what there is, and zeroes past the end.
             let block: Vec<u8> = (place.start..place.end).map(|at| *content.get(at as usize).unwrap_or(&0)).collect();
             let mut edge = vec![0; tree.shape().tree_bytes() as usize];
             let nodes = edge.len().min(bytes.len());

@@ -7,3 +7,4 @@
 pub mod decode;
 pub mod dictionary;
 pub mod node;
+pub mod tree;

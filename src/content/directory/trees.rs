@@ -185,7 +185,7 @@ mod tests {
         for blocks in [2, 3, 5, 9, 300] {
             let (_scratch, folder, tree, bytes) = folder(blocks * 4_096);
             assert!(folder.has(tree.root(), tree.shape().size()) && !folder.has(&[0; 32], tree.shape().size()));
-            let step = bytes.len() / 40 + 7;
+            let step = bytes.len() / 20 + 7;
             for start in (0..bytes.len()).step_by(step) {
                 for end in (start + 1..=bytes.len()).step_by(step) {
                     let mut buffer = vec![0; end - start];
