@@ -44,7 +44,7 @@ impl TreeFolder {
     /// Begins a tree. Makes the folder, for the owner's eyes only.
     ///
     /// # Errors
-    /// Whatever the system says, or `AlreadyExists` if [`NEW_MAX`] are being made.
+    /// Whatever the system says, or `AlreadyExists` if 64 are being made.
     pub fn create(&self) -> io::Result<NewTree> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         let create = |number: usize| {
