@@ -89,11 +89,12 @@ impl Shelf {
     }
 
     /// How full the index is.
-    pub fn sizes(&self) -> [Size; 2] {
-        let Shelf { by_name, by_hash, turned_at: _ } = self; // the last is one name
+    pub fn sizes(&self) -> [Size; 3] {
+        let Shelf { by_name, by_sha256, by_blake3, turned_at: _ } = self; // the last is one name
         [
             Size::new("shared files", by_name.len(), SHARED_FILES_MAX),
-            Size::new("hashes of shared files", by_hash.len(), SHARED_FILES_MAX),
+            Size::new("SHA-256 of shared files", by_sha256.len(), SHARED_FILES_MAX),
+            Size::new("BLAKE3 of shared files", by_blake3.len(), SHARED_FILES_MAX),
         ]
     }
 
