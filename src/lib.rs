@@ -117,6 +117,7 @@ pub mod sizes;
 pub mod terminal;
 pub mod time;
 pub mod tokens;
+pub mod transfer;
 pub mod wire;
 pub mod worker;
 
