@@ -6,8 +6,8 @@
 //!
 //! - losses: see [`losses`]. Asks are made at the model's rate divided by what unavoidably survives, because on a path
 //!   that loses a fifth of large datagrams the gain of 1.25 would not make up for the losses,
-//! - a timeout reduces the window to [`WINDOW_AFTER_TIMEOUT`] datagrams, as RFC 8085 and RFC 5681 demand. It doubles each
-//!   round trip up to what the model allows, because the model may still be right,
+//! - a timeout reduces the window to one datagram or [`WINDOW_AFTER_TIMEOUT`] bytes, as RFC 8085 and RFC 5681 demand. It
+//!   doubles each round trip up to what the model allows, because the model may still be right,
 //! - portions follow the steps of the event loop's timers: see [`credit`].
 //!
 //! It refuses to know what is asked for; [`super::path`] does.
@@ -31,8 +31,8 @@ pub const WINDOW_FIRST: u64 = 14_720;
 /// The least that may be in flight, in datagrams: with fewer, one loss would often leave nothing to notice it by (BBR).
 pub const WINDOW_MIN_DATAGRAMS: u64 = 4;
 
-/// What may be in flight after a timeout, in datagrams (RFC 9002, 7.2): two, so that one loss more is noticed.
-pub const WINDOW_AFTER_TIMEOUT: u64 = 2;
+/// What may be in flight after a timeout, in bytes, if that is more than a datagram: two packets (RFC 9002, 7.2).
+pub const WINDOW_AFTER_TIMEOUT: u64 = 2_456;
 
 /// The pace of one path.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ impl Pace {
         let before = self.model.phase();
         if self.model.arrived(now, &sample, elapsed, view) {
             if matches!(self.model.phase(), Phase::ProbeBw(_)) && matches!(before, Phase::ProbeBw(_)) {
-                self.losses.end_round(now, self.model.round(), delivered);
+                self.losses.end_round(now, self.model.round(), delivered, self.is_queued());
             } else {
                 self.losses.restart(now, self.model.round(), delivered);
             }
@@ -163,7 +163,7 @@ impl Pace {
 
     /// Nothing has come for as long as one waits.
     pub fn timed_out(&mut self, now: Time) {
-        self.window = WINDOW_AFTER_TIMEOUT * self.datagram;
+        self.window = WINDOW_AFTER_TIMEOUT.max(self.datagram);
         self.settle(now);
     }
 
@@ -186,6 +186,12 @@ impl Pace {
             window = window.min(half.max(self.window_min()));
         }
         window.saturating_sub(self.in_flight)
+    }
+
+    /// Whether answers take clearly longer than the shortest round trip.
+    fn is_queued(&self) -> bool {
+        let limit = self.model.shortest().map(|shortest| shortest + shortest / 16);
+        self.smoothed.zip(limit).is_some_and(|(smoothed, limit)| smoothed > limit)
     }
 
     fn window_min(&self) -> u64 {

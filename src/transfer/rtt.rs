@@ -21,8 +21,15 @@ pub const RTO_MAX: Duration = Duration::from_secs(60);
 /// The least that the variance adds to the timeout: the steps in which the event loop's timers fire.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
-/// After so many doublings every timeout is the longest.
-const BACK_OFF_MAX: u32 = 9;
+/// Where the doubling pauses on a path that has worked, and the number of the timeout after which it goes on. So a path
+/// that was dark for some seconds is found again half a second later. Linux does the same for connections
+/// (`tcp_syn_linear_timeouts`): two asks a second for five seconds are no burden, and a path that stays dark sees the
+/// whole of the back-off.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_ENDS_AFTER: u32 = 12;
+
+/// After so many timeouts every one is the longest, whatever the first was.
+const BACK_OFF_MAX: u32 = PAUSE_ENDS_AFTER + 7;
 
 /// The estimator of one path.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +63,11 @@ impl RoundTrip {
             Some(smoothed) => (smoothed + (self.variation * 4).max(GRANULARITY)).max(RTO_MIN),
             None => RTO_FIRST,
         };
-        (timeout * (1 << self.back_off)).min(RTO_MAX)
+        if self.smoothed.is_none() || timeout >= PAUSE {
+            return (timeout * (1 << self.back_off)).min(RTO_MAX);
+        }
+        let paused = (timeout * (1 << self.back_off)).min(PAUSE);
+        (paused * (1 << self.back_off.saturating_sub(PAUSE_ENDS_AFTER - 1))).min(RTO_MAX)
     }
 
     /// Doubles the timeout, because it has passed (RFC 6298, 5.5).
@@ -124,19 +135,35 @@ mod tests {
     }
 
     #[test]
-    fn each_timeout_doubles_the_next_up_to_a_minute_until_an_answer_comes() {
+    fn timeouts_double_up_to_a_minute_with_a_pause_at_half_a_second_until_an_answer_comes() {
         let mut trip = RoundTrip::default();
         for _ in 0..100 {
             trip.sample(ms(20));
         }
         let mut waits = Vec::new();
-        for _ in 0..11 {
+        for _ in 0..21 {
             waits.push(trip.timeout().as_millis());
             trip.back_off();
         }
-        assert_eq!(waits, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]);
+        assert_eq!(waits[..2], [200, 400]);
+        assert_eq!(waits[2..12], [500; 10]);
+        assert_eq!(waits[12..], [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
         trip.sample(ms(20));
         assert_eq!(trip.timeout(), RTO_MIN);
+    }
+
+    #[test]
+    fn on_a_path_that_never_answered_every_timeout_doubles_the_next() {
+        let mut trip = RoundTrip::default();
+        let waits: Vec<u64> = (0..30)
+            .map(|_| {
+                let wait = trip.timeout().as_secs();
+                trip.back_off();
+                wait
+            })
+            .collect();
+        assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits[29], 60);
     }
 
     #[test]

@@ -6,8 +6,7 @@
 use crate::world::{Flow, Net};
 use std::collections::BTreeSet;
 
-/// Content of a segment, and its bytes on the link.
-const SEGMENT: u64 = 1_448;
+/// Bytes of a segment on the link: 1,448 of content.
 const WIRE: u64 = 1_500;
 
 /// Windows are counted in thousandths of a segment.
@@ -53,9 +52,9 @@ impl NewReno {
         }))
     }
 
-    /// Bytes that the receiver has in order.
-    pub fn content(&self) -> u64 {
-        self.expected * SEGMENT
+    /// The bytes that took on the link what the receiver has, in order or not.
+    pub fn wire(&self) -> u64 {
+        (self.expected + self.beyond.len() as u64) * WIRE
     }
 
     /// A segment reaches the receiver.
@@ -138,8 +137,7 @@ impl NewReno {
     }
 
     fn measure(&mut self, now: u64, upto: u64) {
-        let Some((segment, since)) = self.timed.filter(|(segment, _)| upto > *segment) else { return };
-        let _ = segment;
+        let Some((_, since)) = self.timed.filter(|(segment, _)| upto > *segment) else { return };
         let elapsed = now - since;
         self.timed = None;
         if self.smoothed == 0 {

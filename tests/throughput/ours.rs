@@ -1,6 +1,6 @@
 //! A flow of ours: it always wants more, asks as its `Path` allows, and its source answers each ask at once.
 
-use crate::world::{Flow, HEADERS, Net};
+use crate::world::{Flow, HEADERS, Net, packets};
 use cjp2p_node::transfer::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,7 @@ pub const SMALL: Shape = Shape { content: 798, payload: 1_200 };
 impl Shape {
     /// Bytes on the link for one datagram that is not lost, fragments' headers included.
     pub fn wire(self) -> u64 {
-        let datagram = self.payload + HEADERS;
-        datagram + (datagram.saturating_sub(1_500)).div_ceil(1_480) * 20
+        packets(self.payload + HEADERS).sum()
     }
 }
 
@@ -35,10 +34,8 @@ pub struct Ours {
     pub path: Path<u64>,
     pub shape: Shape,
     pub content: u64,
-    /// How many requests were sent.
-    pub requests: u64,
-    /// When a request was sent last, in microseconds.
-    pub requested_at: u64,
+    /// How many answers were asked for.
+    pub asks: u64,
     next: u64,
     again: Vec<u64>,
     missing: BTreeSet<u64>,
@@ -53,8 +50,7 @@ impl Ours {
             path: Path::new(Default::default()),
             shape,
             content: 0,
-            requests: 0,
-            requested_at: 0,
+            asks: 0,
             next: 0,
             again: Vec::new(),
             missing: BTreeSet::new(),
@@ -129,8 +125,7 @@ impl Ours {
             return;
         }
         self.run += 1;
-        self.requests += 1;
-        self.requested_at = net.now;
+        self.asks += run.len() as u64;
         self.runs.insert(self.run, run);
         net.back(flow, self.run);
     }

@@ -14,6 +14,9 @@ use std::collections::{BinaryHeap, VecDeque};
 /// The longest packet on the link, IP header included.
 pub const MTU: u64 = 1_500;
 
+/// Bytes of the header that each fragment has.
+const IP_HEADER: u64 = 20;
+
 /// Bytes of IP and UDP header.
 pub const HEADERS: u64 = 28;
 
@@ -50,9 +53,35 @@ impl Link {
         self.rate / 8 * self.round_trip / 1_000_000
     }
 
-    /// What the link carries in that time, in bytes.
-    pub fn carries(self, seconds: u64) -> u64 {
-        self.rate / 8 * seconds
+    /// What the link carries in so many milliseconds, in bytes.
+    pub fn carries(self, ms: u64) -> u64 {
+        self.rate / 8 * ms / 1_000
+    }
+}
+
+/// Drops what exceeds a rate, without a queue: a token bucket in front of the link.
+#[derive(Clone, Copy, Debug)]
+pub struct Policer {
+    /// Bits a second.
+    rate: u64,
+    /// Bytes.
+    bucket: u64,
+    /// Millionths of a bit.
+    tokens: u64,
+    since: u64,
+}
+
+impl Policer {
+    pub fn new(rate: u64, bucket: u64) -> Policer {
+        Policer { rate, bucket, tokens: bucket * 8 * 1_000_000, since: 0 }
+    }
+
+    fn lets_pass(&mut self, now: u64, bytes: u64) -> bool {
+        self.tokens = (self.tokens + (now - self.since) * self.rate).min(self.bucket * 8 * 1_000_000);
+        self.since = now;
+        let rest = self.tokens.checked_sub(bytes * 8 * 1_000_000);
+        self.tokens = rest.unwrap_or(self.tokens);
+        rest.is_some()
     }
 }
 
@@ -95,6 +124,7 @@ pub struct Net {
     pub link: Link,
     /// Nothing gets through, either way.
     pub is_dark: bool,
+    pub policer: Option<Policer>,
     rng: Rng,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
@@ -131,13 +161,11 @@ impl Net {
 
     /// The sender's side sends a datagram of so many bytes, headers included, into the queue.
     pub fn data(&mut self, flow: usize, tag: u64, bytes: u64) {
-        let (mut rest, mut wire, mut count) = (bytes, 0, 0);
-        let mut is_whole = true;
-        while rest > 0 {
-            let packet = if wire == 0 && count == 0 { rest.min(MTU) } else { (rest + 20).min(MTU) };
-            rest = if packet == MTU && rest > MTU - 20 && count > 0 { rest - (MTU - 20) } else { rest.saturating_sub(packet) };
+        let (mut wire, mut count, mut is_whole) = (0, 0, true);
+        for packet in packets(bytes) {
             self.offered[flow] += packet;
-            if self.queued + wire + packet > self.link.queue {
+            let is_policed = self.policer.as_mut().is_some_and(|policer| !policer.lets_pass(self.now, packet));
+            if is_policed || self.queued + wire + packet > self.link.queue {
                 self.dropped[flow] += packet;
                 is_whole = false;
             } else {
@@ -185,11 +213,18 @@ impl Net {
         (self.waited, self.passed) = (0, 0);
         mean as u64
     }
+}
 
-    /// How long the queue takes to leave, in microseconds.
-    pub fn standing(&self) -> u64 {
-        self.queued * 8 * 1_000_000 / self.link.rate
-    }
+/// The packets that a datagram of so many bytes, headers included, travels in. All but the first have an IP header more.
+pub fn packets(bytes: u64) -> impl Iterator<Item = u64> {
+    let mut rest = bytes;
+    let mut header = 0;
+    std::iter::from_fn(move || {
+        let packet = (rest > 0).then(|| (rest + header).min(MTU))?;
+        rest -= packet - header;
+        header = IP_HEADER;
+        Some(packet)
+    })
 }
 
 /// The world: the net and its flows.
@@ -205,6 +240,7 @@ impl World {
             now: 0,
             link,
             is_dark: false,
+            policer: None,
             rng: Rng::new(seed),
             events: BinaryHeap::new(),
             sequence: 0,
@@ -263,11 +299,16 @@ impl World {
         self.net.now = until_ms * 1_000;
     }
 
-    /// Content bytes that this flow has received, each counted once.
+    /// Content bytes that a flow of ours has received, each counted once.
     pub fn content(&self, flow: usize) -> u64 {
+        self.ours(flow).content
+    }
+
+    /// The bytes that what a flow has received took on the link, each counted once.
+    pub fn wire(&self, flow: usize) -> u64 {
         match &self.flows[flow] {
-            Flow::Ours(ours) => ours.content,
-            Flow::NewReno(tcp) => tcp.content(),
+            Flow::Ours(ours) => ours.content / ours.shape.content * ours.shape.wire(),
+            Flow::NewReno(tcp) => tcp.wire(),
         }
     }
 

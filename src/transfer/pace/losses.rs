@@ -6,8 +6,12 @@
 //! (the **floor**), we ask, for one period, for no more than what really arrived (the **trial**):
 //!
 //! - if the losses go away, they were our doing. The ceiling stays for a while and is then lifted to look again;
-//! - if they stay, nobody caused them here: they are the new floor, which the pace makes up for by asking for that much
-//!   more than it expects.
+//! - if they stay and no queue stands, they are nobody's doing: they are the new floor, which the pace makes up for by
+//!   asking for that much more than it expects,
+//! - if they stay and a queue stands although we asked for less, others may cause them. Half of them is believed, and the
+//!   ceiling stays, so that of several flows that lose together each backs off instead of making up for the others.
+//!
+//! The floor sinks with every period that loses less.
 //!
 //! This stands where BBR version 3 has a bound from a loss rate of 2 %, which a path with 5 % of random loss would never
 //! leave; version 1 finds policers in the same spirit ("long-term bandwidth sampling"). It refuses to react to single
@@ -114,8 +118,9 @@ impl Losses {
         self.period = Period { since: now, round, delivered, ..Period::default() };
     }
 
-    /// A round trip has ended: draws conclusions if enough was seen.
-    pub fn end_round(&mut self, now: Time, round: u64, delivered: u64) {
+    /// A round trip has ended: draws conclusions if enough was seen. `is_queued`: answers take longer than they would
+    /// without a queue.
+    pub fn end_round(&mut self, now: Time, round: u64, delivered: u64, is_queued: bool) {
         let Period { arrived, lost, .. } = self.period;
         if round < self.period.round + PERIOD_ROUNDS || arrived + lost < PERIOD_MIN {
             return;
@@ -125,9 +130,10 @@ impl Losses {
         let limit = self.floor + MARGIN + self.period.doubt(self.floor.max(MARGIN));
         self.state = match self.state {
             State::Free if share > limit => State::Trial { ceiling: rate * TRIAL_SHARE / 1_000, before: share },
-            State::Trial { before, .. } if share > self.floor + (before - self.floor) / 2 => {
-                self.floor = share.min(FLOOR_MAX);
-                State::Free
+            State::Trial { ceiling, before } if share > self.floor + before.saturating_sub(self.floor) / 2 => {
+                let floor = if is_queued { self.floor.midpoint(share) } else { share };
+                self.floor = floor.min(FLOOR_MAX);
+                if is_queued { State::Held { ceiling, until: round + HELD_ROUNDS } } else { State::Free }
             }
             State::Trial { ceiling, .. } => State::Held { ceiling, until: round + HELD_ROUNDS },
             State::Held { ceiling, until } if round < until => State::Held { ceiling, until },

@@ -12,8 +12,8 @@
 
 use super::delivery::{Sample, micros};
 use super::filter::Maximum;
-use crate::transfer::rtt::Minimum;
 use crate::time::Time;
+use crate::transfer::rtt::Minimum;
 use std::time::Duration;
 
 /// Startup's gain in percent, 2/ln 2: the least that doubles the rate each round trip.
@@ -34,6 +34,13 @@ const PROBE_RTT_GAIN: u64 = 50;
 /// How many round trips a measured rate is believed.
 const BANDWIDTH_ROUNDS: u64 = 10;
 
+/// How many it is believed while answers take more than [`LONG`] shortest ones: rounds are long then, and a rate that has
+/// fallen keeps its own queue standing for as long as it is believed.
+const BANDWIDTH_ROUNDS_LONG: u64 = 4;
+
+/// Our own window of two pipes makes answers take two round trips; what exceeds that by half is a fallen rate, or others.
+const LONG: u32 = 3;
+
 /// The pipe is full when the rate has not grown by a quarter in so many round trips.
 const FULL_ROUNDS: u32 = 3;
 
@@ -48,6 +55,11 @@ pub const SHORTEST_AFTER: Duration = Duration::from_secs(10);
 
 /// The least duration of a phase of the cycle: the event loop's timers know nothing shorter.
 const PHASE_MIN: Duration = Duration::from_millis(1);
+
+/// How many minimal round trips the phase with less than the rate lasts at most. It ends when no more than a pipe is in
+/// flight (so does Linux's BBR since its "drain to target"); beside a TCP that fills a deep queue this may take long,
+/// and would cost most of our share.
+const DRAIN_PHASES_MAX: u32 = 8;
 
 /// Where the model stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,7 +175,9 @@ impl Model {
         if let Some(rate) = sample.rate
             && (!sample.is_limited || rate >= self.bandwidth())
         {
-            self.bandwidth.sample(self.round, rate, BANDWIDTH_ROUNDS);
+            let is_long = elapsed.zip(self.shortest()).is_some_and(|(elapsed, shortest)| elapsed > shortest * LONG);
+            let window = if is_long { BANDWIDTH_ROUNDS_LONG } else { BANDWIDTH_ROUNDS };
+            self.bandwidth.sample(self.round, rate, window);
         }
         if has_ended && !sample.is_limited {
             self.look_whether_full();
@@ -198,10 +212,11 @@ impl Model {
     }
 
     fn is_phase_over(&self, now: Time, place: usize, view: View) -> bool {
-        let is_time = now.since(self.since) > self.shortest().unwrap_or_default().max(PHASE_MIN);
+        let shortest = self.shortest().unwrap_or_default().max(PHASE_MIN);
+        let is_time = now.since(self.since) > shortest;
         match CYCLE[place % CYCLE.len()] {
             gain if gain > 100 => is_time && (self.had_loss || view.in_flight >= view.pipe * gain / 100),
-            gain if gain < 100 => is_time || view.in_flight <= view.pipe,
+            gain if gain < 100 => view.in_flight <= view.pipe || now.since(self.since) > shortest * DRAIN_PHASES_MAX,
             _ => is_time,
         }
     }
@@ -210,7 +225,10 @@ impl Model {
         let is_due = self.probe.is_older_than(now, PROBE_RTT_AFTER);
         if let Some(elapsed) = elapsed {
             self.probe.sample(now, elapsed, PROBE_RTT_AFTER);
-            if self.probe.get() <= self.shortest() || self.shortest.is_older_than(now, SHORTEST_AFTER) || self.shortest().is_none() {
+            if self.probe.get() <= self.shortest()
+                || self.shortest.is_older_than(now, SHORTEST_AFTER)
+                || self.shortest().is_none()
+            {
                 self.shortest = self.probe;
             }
         }
