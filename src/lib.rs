@@ -92,6 +92,7 @@
 //! - [`time`]: a number that the caller calls time; `rate`: limits in one number each; `hash`: keyed hashes,
 //! - [`tokens`]: proof that somebody reads an address; [`budget`]: how much a stranger may be told,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
+//! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are,
 //! - [`node`]: the state machine made of all these.
 //!

@@ -53,18 +53,16 @@ pub struct Pace {
 impl Pace {
     /// A path of which nothing is known.
     pub fn new(now: Time) -> Pace {
-        let mut pace = Pace {
+        Pace {
             delivery: Delivery::default(),
             model: Model::default(),
             losses: Losses::default(),
-            credit: Credit::default(),
+            credit: Credit::new(now),
             in_flight: 0,
             window: WINDOW_FIRST,
             datagram: 0,
             smoothed: None,
-        };
-        pace.settle(now);
-        pace
+        }
     }
 
     /// Bytes that may be asked for now; one datagram may exceed what is left.

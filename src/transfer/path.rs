@@ -156,6 +156,7 @@ impl<K: Ord + Copy> Path<K> {
             && due <= now
         {
             self.give_up_oldest(into);
+            self.narrow_reordering();
         }
         if self.timeout_at().is_some_and(|due| due <= now) {
             self.time_out(now, into);
@@ -252,6 +253,19 @@ impl<K: Ord + Copy> Path<K> {
         }
     }
 
+    /// A wide reordering window narrows again when losses have been found in many round trips, none of them by mistake.
+    fn narrow_reordering(&mut self) {
+        let newest = self.newest_answered.map_or(0, |(newest, _)| newest);
+        if self.reordering_kept == 0 || newest < self.reordering_since {
+            return;
+        }
+        self.reordering_since = self.first + self.asks.len() as u64;
+        self.reordering_kept -= 1;
+        if self.reordering_kept == 0 {
+            self.reordering_steps = 1;
+        }
+    }
+
     fn give_up_oldest(&mut self, into: &mut Vec<K>) {
         let Some(index) = self.oldest_awaited.checked_sub(self.first).and_then(|index| usize::try_from(index).ok())
         else {
@@ -331,3 +345,6 @@ impl<K: Ord + Copy> Path<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

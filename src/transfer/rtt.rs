@@ -18,6 +18,9 @@ pub const RTO_MIN: Duration = Duration::from_millis(200);
 /// fell silent.
 pub const RTO_MAX: Duration = Duration::from_secs(60);
 
+/// No round trip counts as longer: timeouts end at a minute anyway, and the arithmetic stays in range.
+const ELAPSED_MAX: Duration = Duration::from_secs(3_600);
+
 /// The least that the variance adds to the timeout: the steps in which the event loop's timers fire.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
@@ -43,6 +46,7 @@ impl RoundTrip {
     /// An answer came after this time; undoes all doubling (RFC 6298, 5.7).
     pub fn sample(&mut self, elapsed: Duration) {
         self.back_off = 0;
+        let elapsed = elapsed.min(ELAPSED_MAX);
         let Some(smoothed) = self.smoothed else {
             self.smoothed = Some(elapsed);
             self.variation = elapsed / 2;

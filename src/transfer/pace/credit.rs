@@ -19,7 +19,7 @@ const SCALE: i64 = 1_000_000;
 pub const RATE_MAX: u64 = 64_000_000_000;
 
 /// The account of one path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Credit {
     balance: i64,
     since: Time,
@@ -28,6 +28,12 @@ pub struct Credit {
 }
 
 impl Credit {
+    /// No limit, until a rate is known.
+    pub fn new(now: Time) -> Credit {
+        let burst = burst(RATE_MAX, 0);
+        Credit { balance: scaled(burst), since: now, rate: RATE_MAX, burst }
+    }
+
     /// Settles what the old rate has brought, and goes on with a new one.
     pub fn set_rate(&mut self, now: Time, rate: u64, datagram: u64) {
         self.balance = self.balance(now);
@@ -82,9 +88,9 @@ mod tests {
     #[test]
     fn asking_whenever_it_is_allowed_gives_the_rate() {
         for rate in [10_000_u64, 1_250_000, 125_000_000] {
-            let mut credit = Credit::default();
+            let mut credit = Credit::new(at(0));
             credit.set_rate(at(0), rate, 1_228);
-            let (mut now, mut asked) = (at(0), 0);
+            let (mut now, mut asked) = (at(0), 0_u64);
             while now < at(10_000_000) {
                 while credit.available(now) > 0 {
                     credit.spend(now, 1_228);
@@ -100,14 +106,14 @@ mod tests {
 
     #[test]
     fn a_long_rest_saves_no_more_than_a_burst() {
-        let mut credit = Credit::default();
+        let mut credit = Credit::new(at(0));
         credit.set_rate(at(0), 10_000_000, 1_000);
         assert_eq!(credit.available(at(3_600_000_000)), 10_000 + 2_000);
     }
 
     #[test]
     fn waiting_until_the_named_time_suffices() {
-        let mut credit = Credit::default();
+        let mut credit = Credit::new(at(0));
         credit.set_rate(at(0), 3, 100);
         credit.spend(at(0), 1_000);
         let next = credit.next();

@@ -4,6 +4,7 @@
 //! those were asked for and in which they arrived, that is a rate that no burst exceeds. It refuses to believe rates
 //! measured over less than the shortest round trip, because those are bursts.
 
+use super::credit::RATE_MAX;
 use crate::time::Time;
 use std::time::Duration;
 
@@ -73,7 +74,8 @@ impl Delivery {
         let arriving = now.since(stamp.delivered_at);
         let interval = asking.max(arriving);
         let rate = (interval >= shortest.max(Duration::from_micros(1)))
-            .then(|| (self.delivered - stamp.delivered).saturating_mul(1_000_000) / micros(interval));
+            .then(|| (self.delivered - stamp.delivered).saturating_mul(1_000_000) / micros(interval))
+            .map(|rate| rate.min(RATE_MAX));
         Sample { delivered_before: stamp.delivered, rate, is_limited: stamp.is_limited }
     }
 
@@ -119,8 +121,13 @@ mod tests {
             delivery.arrived(at(140), stamp, 1_000, SHORTEST);
         }
         assert_eq!(delivery.arrived(at(140), &last, 1_000, SHORTEST).rate, Some(10_000 * 1_000 / 140));
-        let next = delivery.asked(at(140), 1_000);
-        assert_eq!(delivery.arrived(at(150), &next, 1_000, SHORTEST).rate, None, "too short a time");
+    }
+
+    #[test]
+    fn a_rate_over_less_than_the_shortest_round_trip_is_none() {
+        let mut delivery = Delivery::default();
+        let stamp = delivery.asked(at(0), 0);
+        assert_eq!(delivery.arrived(at(49), &stamp, 1_000, SHORTEST).rate, None);
     }
 
     #[test]
