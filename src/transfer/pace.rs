@@ -6,8 +6,8 @@
 //!
 //! - losses: see [`losses`]. Asks are made at the model's rate divided by what unavoidably survives, because on a path
 //!   that loses a fifth of large datagrams the gain of 1.25 would not make up for the losses,
-//! - a timeout reduces the window to one datagram or [`WINDOW_AFTER_TIMEOUT`] bytes, as RFC 8085 and RFC 5681 demand. It
-//!   doubles each round trip up to what the model allows, because the model may still be right,
+//! - a timeout reduces the window to one datagram or [`WINDOW_AFTER_TIMEOUT`] bytes, as RFC 8085 and RFC 5681 demand.
+//!   It doubles each round trip up to what the model allows, because the model may still be right,
 //! - portions follow the steps of the event loop's timers: see [`credit`].
 //!
 //! It refuses to know what is asked for; [`super::path`] does.

@@ -18,8 +18,8 @@ use std::time::Duration;
 /// How many answers may be awaited at once. With blocks of 4,096 bytes that is 16 MB in flight: 1 Gbit/s over 130 ms.
 pub const ASKS_MAX: usize = 4_096;
 
-/// How many asks are remembered, awaited or not, so that a late answer is known for what it is. The oldest ones that are
-/// not awaited are forgotten first; if there is none, nothing more is asked.
+/// How many asks are remembered, awaited or not, so that a late answer is known for what it is. The oldest ones that
+/// are not awaited are forgotten first; if there is none, nothing more is asked.
 pub const REMEMBERED_MAX: usize = 2 * ASKS_MAX;
 
 /// The reordering window is at least this: the event loop's timers fire in such steps.

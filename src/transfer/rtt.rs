@@ -24,11 +24,11 @@ const ELAPSED_MAX: Duration = Duration::from_secs(3_600);
 /// The least that the variance adds to the timeout: the steps in which the event loop's timers fire.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
-/// Where the doubling pauses on a path that has worked, and the number of the timeout after which it goes on. So a path
-/// that was dark for some seconds is found again half a second later. Linux does the same for connections
-/// (`tcp_syn_linear_timeouts`): two asks a second for five seconds are no burden, and a path that stays dark sees the
-/// whole of the back-off.
+/// Where the doubling pauses on a path that has worked. So a path that was dark for some seconds is found again half a
+/// second later. Linux does the same for connections (`tcp_syn_linear_timeouts`): two asks a second for five seconds
+/// are no burden, and a path that stays dark sees the whole of the back-off.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The number of the timeout after which the doubling goes on: five seconds of pause.
 const PAUSE_ENDS_AFTER: u32 = 12;
 
 /// After so many timeouts every one is the longest, whatever the first was.

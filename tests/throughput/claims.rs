@@ -158,7 +158,9 @@ claims! {
             world.change(20_000, |net| net.link.rate /= 10);
             world.change(40_000, |net| net.link.rate *= 10);
             world.play(20_000);
-            let short = (1..20).find(|second| watch(&mut world, 19_000 + second * 1_000, 20_000 + second * 1_000).wait < 100);
+            let short = (1..20).find(|second| {
+                watch(&mut world, 19_000 + second * 1_000, 20_000 + second * 1_000).wait < 100
+            });
             let seen = watch(&mut world, 30_000, 39_000);
             println!("queue of {queue} %: short again in second {short:?}, later {seen:?}");
             let found = (1..20).find(|second| {

@@ -1,4 +1,5 @@
-//! A TCP to compete with: NewReno (RFC 5681, RFC 6582) with slow start, congestion avoidance, fast recovery and timeout.
+//! A TCP to compete with: NewReno (RFC 5681, RFC 6582) with slow start, congestion avoidance, fast recovery and
+//! timeout.
 //!
 //! Segments of 1,448 bytes, every one acknowledged, windows without a limit of their own. It refuses selective
 //! acknowledgements, which NewReno does without.

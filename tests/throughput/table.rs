@@ -1,7 +1,7 @@
 //! A table of throughput over loss, round trip and link rate, compared with the one in `tests/data`.
 //!
-//! It promises nothing; it shows what a change of the algorithm changes. It is the same in every build, and short enough
-//! for one without optimisation. `UPDATE_THROUGHPUT=1 cargo test --test throughput` writes it anew.
+//! It promises nothing; it shows what a change of the algorithm changes. It is the same in every build, and short
+//! enough for one without optimisation. `UPDATE_THROUGHPUT=1 cargo test --test throughput` writes it anew.
 
 use crate::claims::efficiency;
 use crate::ours::{BLOCKS, SMALL, Shape};

@@ -215,7 +215,8 @@ impl Net {
     }
 }
 
-/// The packets that a datagram of so many bytes, headers included, travels in. All but the first have an IP header more.
+/// The packets that a datagram of so many bytes, headers included, travels in. All but the first have an IP header
+/// more.
 pub fn packets(bytes: u64) -> impl Iterator<Item = u64> {
     let mut rest = bytes;
     let mut header = 0;

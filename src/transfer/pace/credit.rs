@@ -1,7 +1,7 @@
 //! Asking in small portions: credit grows with time and is spent by asking.
 //!
-//! The event loop's timers fire in steps of a millisecond, so a portion is what a millisecond brings. Credit beyond that
-//! is forgotten; a portion that exceeds the credit is a debt, which time pays.
+//! The event loop's timers fire in steps of a millisecond, so a portion is what a millisecond brings. Credit beyond
+//! that is forgotten; a portion that exceeds the credit is a debt, which time pays.
 
 use crate::time::Time;
 use std::time::Duration;

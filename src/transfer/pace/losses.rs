@@ -8,14 +8,14 @@
 //! - if the losses go away, they were our doing. The ceiling stays for a while and is then lifted to look again;
 //! - if they stay and no queue stands, they are nobody's doing: they are the new floor, which the pace makes up for by
 //!   asking for that much more than it expects,
-//! - if they stay and a queue stands although we asked for less, others may cause them. Half of them is believed, and the
-//!   ceiling stays, so that of several flows that lose together each backs off instead of making up for the others.
+//! - if they stay and a queue stands although we asked for less, others may cause them. Half of them is believed, and
+//!   the ceiling stays, so that of several flows that lose together each backs off instead of making up for the others.
 //!
 //! The floor sinks with every period that loses less.
 //!
-//! This stands where BBR version 3 has a bound from a loss rate of 2 %, which a path with 5 % of random loss would never
-//! leave; version 1 finds policers in the same spirit ("long-term bandwidth sampling"). It refuses to react to single
-//! losses at all, and to believe in a floor above [`FLOOR_MAX`].
+//! This stands where BBR version 3 has a bound from a loss rate of 2 %, which a path with 5 % of random loss would
+//! never leave; version 1 finds policers in the same spirit ("long-term bandwidth sampling"). It refuses to react to
+//! single losses at all, and to believe in a floor above [`FLOOR_MAX`].
 
 use crate::time::Time;
 
@@ -28,8 +28,9 @@ const PERIOD_MIN: u64 = 64;
 /// By how much the losses must exceed the floor, in thousandths and on top of two standard deviations.
 const MARGIN: u64 = 50;
 
-/// For how many round trips a ceiling that helped stays: Linux's BBR keeps its long-term rate for 48.
-const HELD_ROUNDS: u64 = 48;
+/// For how many round trips a ceiling that helped stays. Linux's BBR keeps its long-term rate for 48; with half of that
+/// flows that lose together come to equal shares sooner.
+const HELD_ROUNDS: u64 = 24;
 
 /// What the path is asked for during a trial, of what arrived before, in thousandths.
 const TRIAL_SHARE: u64 = 900;
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(play.period(200, 0), (0, true));
         // What arrived in a trial is nine tenths of what arrived before: 80 of 100 datagrams in 50 ms.
         assert_eq!(play.losses.ceiling(), Some(80_000 * 20 * 9 / 10));
-        for _ in 0..1 + HELD_ROUNDS / PERIOD_ROUNDS - 1 {
+        for _ in 0..HELD_ROUNDS / PERIOD_ROUNDS {
             assert_eq!(play.period(200, 0), (0, true));
         }
         assert!(!play.period(200, 0).1, "then it looks again");

@@ -7,8 +7,8 @@
 //! - **Startup** doubles the rate each round trip until it no longer grows,
 //! - **Drain** empties the queue that this has built,
 //! - **ProbeBw** asks at the measured rate, a little more for one round trip of eight and as much less in the next,
-//! - **ProbeRtt** lets the queue run empty for a moment when the shortest round trip has not been seen for a while. It is
-//!   the gentler and more frequent one of BBR version 2: half a pipe, every five seconds.
+//! - **ProbeRtt** lets the queue run empty for a moment when the shortest round trip has not been seen for a while. It
+//!   is the gentler and more frequent one of BBR version 2: half a pipe, every five seconds.
 
 use super::delivery::{Sample, micros};
 use super::filter::Maximum;
@@ -25,7 +25,8 @@ const DRAIN_GAIN: u64 = 35;
 /// The gains of ProbeBw, a minimal round trip each.
 const CYCLE: [u64; 8] = [125, 75, 100, 100, 100, 100, 100, 100];
 
-/// How many pipes may be in flight in ProbeBw: room for answers that come late or together.
+/// How many pipes may be in flight, in percent: room for answers that come late or together. In Startup too, as in BBR
+/// version 3: more would only be a queue, and would push others aside.
 const WINDOW_GAIN: u64 = 200;
 
 /// What may be in flight in ProbeRtt (BBR version 2).
@@ -34,11 +35,12 @@ const PROBE_RTT_GAIN: u64 = 50;
 /// How many round trips a measured rate is believed.
 const BANDWIDTH_ROUNDS: u64 = 10;
 
-/// How many it is believed while answers take more than [`LONG`] shortest ones: rounds are long then, and a rate that has
-/// fallen keeps its own queue standing for as long as it is believed.
+/// How many it is believed while answers take more than [`LONG`] shortest ones: rounds are long then, and a rate that
+/// has fallen keeps its own queue standing for as long as it is believed.
 const BANDWIDTH_ROUNDS_LONG: u64 = 4;
 
-/// Our own window of two pipes makes answers take two round trips; what exceeds that by half is a fallen rate, or others.
+/// Our own window of two pipes makes answers take two round trips; what exceeds that by half is a fallen rate, or
+/// others.
 const LONG: u32 = 3;
 
 /// The pipe is full when the rate has not grown by a quarter in so many round trips.
@@ -59,7 +61,7 @@ const PHASE_MIN: Duration = Duration::from_millis(1);
 /// How many minimal round trips the phase with less than the rate lasts at most. It ends when no more than a pipe is in
 /// flight (so does Linux's BBR since its "drain to target"); beside a TCP that fills a deep queue this may take long,
 /// and would cost most of our share.
-const DRAIN_PHASES_MAX: u32 = 8;
+const DRAIN_PHASES_MAX: u32 = 7;
 
 /// Where the model stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,8 +145,7 @@ impl Model {
     /// How many pipes may be in flight, in percent.
     pub fn window_gain(&self) -> u64 {
         match self.phase {
-            Phase::Startup | Phase::Drain => STARTUP_GAIN,
-            Phase::ProbeBw(_) => WINDOW_GAIN,
+            Phase::Startup | Phase::Drain | Phase::ProbeBw(_) => WINDOW_GAIN,
             Phase::ProbeRtt(_) => PROBE_RTT_GAIN,
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::transfer::rtt::{RTO_FIRST, RTO_MIN};
 
+/// A datagram that fits everywhere, with its headers.
 const BYTES: usize = 1_228;
 
 fn at(ms: u64) -> Time {
@@ -51,7 +52,7 @@ fn what_was_overtaken_is_lost_after_the_reordering_window() {
     path.asked(at(50), 2, BYTES);
     assert!(path.arrived(at(90), 2, BYTES));
     assert_eq!(path.due(), Some(at(50 + 40 + 10)), "a quarter of the shortest round trip");
-    assert_eq!(lost(&mut path, 99), []);
+    assert!(lost(&mut path, 99).is_empty());
     assert_eq!(lost(&mut path, 100), [1]);
     assert!(path.is_idle());
     assert_eq!(lost(&mut path, 1_000), [], "and only once");
@@ -63,7 +64,7 @@ fn what_was_not_overtaken_is_waited_for_until_the_timeout() {
     path.asked(at(50), 1, BYTES);
     path.asked(at(51), 2, BYTES);
     assert_eq!(path.due(), Some(at(50) + RTO_MIN));
-    assert_eq!(lost(&mut path, 249), []);
+    assert!(lost(&mut path, 249).is_empty());
     assert_eq!(lost(&mut path, 250), [1, 2]);
     assert!(path.is_silent());
 }
@@ -204,7 +205,7 @@ fn whatever_happens_the_books_balance_and_nothing_grows() {
     for step in 0..200_000_u64 {
         now += draw(3) * draw(3) * draw(if step % 1_000 == 0 { 1_000_000 } else { 3_000 });
         let time = Time::from_micros(now);
-        let (key, bytes) = (draw(20_000), 1 + draw(65_535) as usize);
+        let (key, bytes) = (draw(20_000) as u32, 1 + draw(65_535) as usize);
         match draw(5) {
             0..=2 => _ = path.asked(time, key, bytes),
             3 => _ = path.arrived(time, key, bytes),
