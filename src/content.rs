@@ -11,6 +11,7 @@
 
 mod builder;
 mod directory;
+mod id;
 mod memory;
 mod ranges;
 mod rumours;
@@ -18,7 +19,8 @@ mod shelf;
 pub mod tree;
 
 pub use builder::{Builder, Ids};
-pub use directory::{DirectoryStore, NewTree, TreeFolder, is_shareable, open_shared, stamp};
+pub use directory::{DirectoryStore, NewTree, PartFolder, TreeFolder, is_shareable, open_shared, part_path, stamp};
+pub use id::{BLAKE3_PREFIX, ContentId, TREE_PREFIX};
 pub use memory::MemoryStore;
 pub use ranges::{FRAGMENTS_MAX, Ranges, TooScattered};
 pub use rumours::{HOLDERS_MAX, RUMOURS_MAX, Rumours};
@@ -83,6 +85,15 @@ impl SharedFile {
     }
 }
 
+/// Why a write did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// There is no room left for it.
+    Full,
+    /// It failed for another reason.
+    Failed,
+}
+
 /// Why a read gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadError {
@@ -99,4 +110,19 @@ pub trait Store {
     /// # Errors
     /// [`ReadError`]; the contents of `buffer` are then meaningless.
     fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Keeps bytes of a content that is being fetched. Where nothing was written nothing takes up room.
+    ///
+    /// # Errors
+    /// [`WriteError`]; what is kept in that place is then unknown.
+    fn write_part(&mut self, id: &ContentId, part: Part, offset: u64, bytes: &[u8]) -> Result<(), WriteError>;
+
+    /// Fills `buffer` with bytes of a content that is being fetched, which were written before.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the contents of `buffer` are then meaningless.
+    fn read_part(&mut self, id: &ContentId, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError>;
+
+    /// A content is not being fetched any more. What was kept of it stays.
+    fn close_part(&mut self, id: &ContentId);
 }

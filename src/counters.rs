@@ -48,6 +48,8 @@ counters! {
     datagrams_dropped,
     /// Events dropped because nobody fetched them in time.
     events_dropped,
+    /// Content that arrived and was not kept: nobody asked for it, or it was not what its id says.
+    content_refused,
     /// Reads of shared files that failed.
     reads_failed,
 }

@@ -141,6 +141,11 @@ impl DataDir {
         self.path.join("public")
     }
 
+    /// The folder of contents that are being fetched.
+    pub fn parts(&self) -> PathBuf {
+        self.path.join("parts")
+    }
+
     /// The folder with the trees of shared files. It need not exist.
     pub fn trees(&self) -> PathBuf {
         self.path.join("trees")

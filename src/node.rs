@@ -17,12 +17,14 @@
 
 mod chat;
 mod dispatch;
+mod fetch;
 mod interface;
 mod naming;
 mod notes;
 mod peering;
 mod provoked;
 mod reply;
+mod runs;
 mod serve;
 mod sizes;
 mod upkeep;
@@ -42,6 +44,7 @@ use crate::peers::links::Links;
 use crate::rate::Limiter;
 use crate::time::Time;
 use crate::tokens::Issuer;
+use crate::transfer::Transfers;
 use chat::ChatRoom;
 use provoked::Provoked;
 use rand::SeedableRng;
@@ -82,6 +85,8 @@ pub struct Node<S> {
     chat: ChatRoom,
     shelf: Shelf,
     rumours: Rumours,
+    transfers: Transfers,
+    fetching: fetch::Fetching,
     store: S,
     timers: Timers,
     counters: Counters,
@@ -89,6 +94,8 @@ pub struct Node<S> {
     events: VecDeque<Event>,
     /// Where lists of addresses are put together; never longer than one datagram.
     scratch: Vec<u8>,
+    /// Where blocks of content are read to.
+    block: Vec<u8>,
 }
 
 impl<S: Store> Node<S> {
@@ -109,12 +116,15 @@ impl<S: Store> Node<S> {
             chat: ChatRoom::new(Key::new(&mut rng)),
             shelf: Shelf::default(),
             rumours: Rumours::default(),
+            transfers: Transfers::default(),
+            fetching: fetch::Fetching::default(),
             store,
             timers: Timers::new(now, config.lan),
             counters: Counters::default(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             scratch: Vec::new(),
+            block: Vec::new(),
             config,
             rng,
         }
@@ -139,6 +149,12 @@ impl<S: Store> Node<S> {
             }
             Command::Unsent(transmit) => {
                 self.unbook(now, &transmit);
+                Ok(())
+            }
+            Command::Fetch { id, held, patience } => self.fetch(now, id, held, patience),
+            Command::StopFetching(id) => self.stop_fetching(now, id),
+            Command::Settled { id, outcome } => {
+                self.settle(now, id, outcome);
                 Ok(())
             }
             Command::Unshare(name) => {
@@ -198,6 +214,16 @@ impl<S: Store> Node<S> {
     /// The files that are shared, by name.
     pub fn shared_files(&self) -> impl Iterator<Item = &SharedFile> {
         self.shelf.iter()
+    }
+
+    /// What is being fetched.
+    pub fn fetching(&self) -> impl Iterator<Item = crate::transfer::Progress> + '_ {
+        self.transfers.progress()
+    }
+
+    /// What is there of a content that is being fetched.
+    pub fn held(&self, id: &crate::content::ContentId) -> Option<crate::transfer::Held> {
+        self.transfers.held(id)
     }
 
     /// The store.

@@ -1,15 +1,282 @@
-//! Fetching content from others.
+//! Fetching content: from many at once, checked, at the pace that each path carries.
 //!
-//! Whoever fetches decides how fast: a source answers what it is asked for, so the congestion control that RFC 8085
-//! demands sits with the asker, and "sending" means asking for bytes.
+//! ```text
+//!  Transfers ── Download (one for each content)
+//!      │           ├─ pieces      which part next
+//!      │           ├─ source      what each source has, was asked for, and is worth
+//!      │           ├─ assembly    blocks that arrive in parts
+//!      │           └─ trial, jury whose word counts, where only the whole can be checked
+//!      └─ Path (one for each source's address)
+//!                  └─ pace, rtt   how much may be on its way
+//! ```
 //!
-//! - [`path`]: what is asked of one source and has not come yet, and what must be given up,
-//! - [`pace`]: how much may be asked for, and how fast,
-//! - [`rtt`]: how long an answer takes, and how long to wait for one.
-//!
-//! Nothing here knows a node, a socket or a clock, and no answer is believed here: whether the bytes are the right ones
-//! is for others to say.
+//! It is told what arrived and says what to ask whom; it knows no tokens, no datagrams, no peers, and starts nothing by
+//! itself: only the user does. What is kept goes through [`Store`] and is checked before, as far as it can be. Whoever
+//! delivers what is wrong is asked no more.
 
+mod asking;
+mod assembly;
+mod download;
+mod jury;
 pub mod pace;
 pub mod path;
+pub mod pieces;
 pub mod rtt;
+mod source;
+mod taking;
+mod trial;
+
+pub use asking::{Ask, Question, RUN_BYTES_MAX, RUN_MAX};
+pub use download::SOURCES_MAX;
+pub use pieces::Has;
+
+use crate::content::{ContentId, Part, Ranges};
+use crate::sizes::Size;
+use crate::time::Time;
+use crate::wire::DATAGRAM_MAX_BYTES;
+use download::Download;
+use path::Path;
+use rand::Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How many contents are fetched at once. Each costs up to 5 MiB while its blocks arrive in parts.
+pub const DOWNLOADS_MAX: usize = 4;
+
+/// What names one expected answer: which content, which part of it, where it begins.
+type Key = (ContentId, Part, u64);
+
+/// What is there of a content from an earlier attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// How long it is, if that is known.
+    pub size: Option<u64>,
+    /// What is there of the content: checked, if it can be.
+    pub content: Ranges,
+    /// What is there of the tree, checked.
+    pub tree: Ranges,
+}
+
+/// How a download ended, or what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is there: make it last, check it as a whole if only that is possible, and tell
+    /// [`Transfers::settled`].
+    Settle {
+        /// Which content.
+        id: ContentId,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// It was given up. What is there is kept, should the user try again.
+    Failed {
+        /// Which content.
+        id: ContentId,
+        /// Why.
+        why: Failure,
+    },
+}
+
+/// Why a download was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nobody who was asked has it.
+    NotFound,
+    /// Those who have some of it delivered nothing for too long.
+    Stalled,
+    /// All who have it deliver something else than what its id says.
+    Wrong,
+    /// There is no room for it.
+    Full,
+    /// It could not be written.
+    Disk,
+}
+
+/// How far a download is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which content.
+    pub id: ContentId,
+    /// Its size in bytes, once known; a source's word until all is there.
+    pub size: Option<u64>,
+    /// Bytes of the content that are there.
+    pub held: u64,
+    /// How many sources are delivering.
+    pub sources: usize,
+    /// Bytes a second that arrive at present, all sources together.
+    pub rate: u64,
+    /// Whether all is there and is being checked and made to last.
+    pub is_settling: bool,
+}
+
+/// All downloads.
+#[derive(Debug, Default)]
+pub struct Transfers {
+    downloads: BTreeMap<ContentId, Download>,
+    paths: BTreeMap<SocketAddr, Path<Key>>,
+    outcomes: VecDeque<Outcome>,
+    /// Where base64 is decoded, and where blocks are put together.
+    scratch: Vec<u8>,
+}
+
+impl Transfers {
+    /// Begins to fetch a content, of which `held` is there already; given up when for `patience` nothing arrives. Says
+    /// no if [`DOWNLOADS_MAX`] are being fetched, or this one.
+    pub fn start(&mut self, now: Time, id: ContentId, held: Held, patience: Duration) -> bool {
+        if self.downloads.len() >= DOWNLOADS_MAX || self.downloads.contains_key(&id) {
+            return false;
+        }
+        let mut download = Download::new(now, id, patience);
+        download.held = [held.content, held.tree];
+        if let Some(size) = held.size {
+            download.adopt(now, size);
+        }
+        self.downloads.insert(id, download);
+        self.settle_if_complete(id);
+        true
+    }
+
+    /// Stops fetching a content.
+    pub fn stop(&mut self, id: &ContentId) -> bool {
+        let is_known = self.downloads.remove(id).is_some();
+        self.drop_idle_paths();
+        is_known
+    }
+
+    /// Somebody who can be written to might have this content.
+    pub fn offer_source(&mut self, now: Time, id: &ContentId, address: SocketAddr, rng: &mut impl Rng) -> bool {
+        self.downloads.get_mut(id).is_some_and(|download| download.add_source(now, address, rng))
+    }
+
+    /// Which contents are being fetched, and how many of their sources are delivering.
+    pub fn progress(&self) -> impl Iterator<Item = Progress> + '_ {
+        self.downloads.values().map(|download| self.progress_of(download))
+    }
+
+    fn progress_of(&self, download: &Download) -> Progress {
+        let active = || download.sources.iter().filter(|(_, source)| source.is_active());
+        let rates = active().filter_map(|(address, _)| self.paths.get(address)).map(Path::rate);
+        Progress {
+            id: download.id,
+            size: download.size(),
+            held: download.held[Part::Content as usize].count(),
+            sources: active().count(),
+            rate: rates.sum(),
+            is_settling: download.is_settling,
+        }
+    }
+
+    /// How full the tables are.
+    pub fn sizes(&self) -> impl Iterator<Item = Size> {
+        let Transfers { downloads, paths, outcomes, scratch } = self;
+        let own = [
+            Size::new("downloads", downloads.len(), DOWNLOADS_MAX),
+            Size::new("paths to sources", paths.len(), DOWNLOADS_MAX * SOURCES_MAX),
+            Size::new("ends of downloads to fetch", outcomes.len(), 2 * DOWNLOADS_MAX),
+            Size::new("bytes of a block that arrived", scratch.len(), DATAGRAM_MAX_BYTES),
+        ];
+        own.into_iter().chain(downloads.values().flat_map(Download::sizes))
+    }
+
+    /// Whether nothing is being fetched.
+    pub fn is_idle(&self) -> bool {
+        self.downloads.is_empty()
+    }
+
+    /// Whether somebody was asked for a content.
+    pub fn is_source(&self, id: &ContentId, address: SocketAddr) -> bool {
+        self.downloads.get(id).is_some_and(|download| download.sources.contains_key(&address))
+    }
+
+    /// The next download that ended or needs something done.
+    pub fn poll_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// When [`Transfers::handle_timeout`] and [`Transfers::ask`] may have something new to say.
+    pub fn due(&self) -> Option<Time> {
+        let of_paths = self.paths.values().filter_map(Path::due);
+        let fetching = self.downloads.values().filter(|download| !download.is_settling);
+        let of_downloads = fetching.flat_map(|download| {
+            let sources = download.sources.values().filter_map(source::Source::due);
+            let waiting = download.sources.iter().filter(|(_, source)| source.waits_for_room);
+            let rooms = waiting.filter_map(|(address, _)| self.paths.get(address)).filter_map(Path::next_ask);
+            sources.chain(rooms).chain([download.progressed + download.patience])
+        });
+        of_paths.chain(of_downloads).min()
+    }
+
+    /// Gives up what has not arrived in time, answers and downloads.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.take_losses(now);
+        let is_stuck =
+            |download: &&Download| !download.is_settling && now.since(download.progressed) >= download.patience;
+        let stuck: Vec<ContentId> = self.downloads.values().filter(is_stuck).map(|download| download.id).collect();
+        for id in stuck {
+            let why = self.downloads.get(&id).map_or(Failure::NotFound, Download::failure);
+            self.fail(id, why);
+        }
+    }
+
+    /// The part of a content that is there and checked, of those that are being fetched; with the size of that part.
+    pub fn holds(&self, id: &ContentId, part: Part, range: Range<u64>) -> Option<u64> {
+        let download = self.downloads.get(id).filter(|download| download.is_checkable())?;
+        let bytes = download.part_bytes(part)?;
+        let range = range.start..range.end.min(bytes);
+        download.held[part as usize].covers(range).then_some(bytes)
+    }
+
+    /// The size of a content that is being fetched, and a bitmap of the pieces of it that are there and checked.
+    pub fn holdings(&self, id: &ContentId, part: Part) -> Option<(u64, Vec<u8>)> {
+        let download = self.downloads.get(id).filter(|download| download.is_checkable())?;
+        let bytes = download.part_bytes(part)?;
+        Some((bytes, pieces::bitmap(bytes, &download.held[part as usize])))
+    }
+
+    /// What is there of a content, to be written down.
+    pub fn held(&self, id: &ContentId) -> Option<Held> {
+        let download = self.downloads.get(id)?;
+        let [content, tree] = download.held.clone();
+        Some(Held { size: download.size(), content, tree })
+    }
+
+    /// The content was made to last, or turned out to be wrong as a whole.
+    pub fn settled(&mut self, now: Time, id: &ContentId, is_right: bool, rng: &mut impl Rng) {
+        let Some(download) = self.downloads.get_mut(id) else { return };
+        if is_right {
+            self.stop(id);
+            return;
+        }
+        if !download.try_others(now, rng) {
+            self.fail(*id, Failure::Wrong);
+        }
+    }
+
+    /// It could not be made to last.
+    pub fn fail(&mut self, id: ContentId, why: Failure) {
+        if self.stop(&id) {
+            self.outcomes.push_back(Outcome::Failed { id, why });
+        }
+    }
+
+    /// Hands over what is complete.
+    fn settle_if_complete(&mut self, id: ContentId) {
+        let Some(download) = self.downloads.get_mut(&id).filter(|download| !download.is_settling) else { return };
+        if let Some(size) = download.size().filter(|_| download.is_complete()) {
+            download.is_settling = true;
+            download.restart();
+            self.outcomes.push_back(Outcome::Settle { id, size });
+        }
+    }
+
+    /// Forgets the paths to those who are no source of anything any more.
+    fn drop_idle_paths(&mut self) {
+        let downloads = &self.downloads;
+        let is_used = |address: &SocketAddr| {
+            downloads.values().any(|download| download.sources.get(address).is_some_and(|source| !source.is_left()))
+        };
+        self.paths.retain(|address, _| is_used(address));
+    }
+}

@@ -4,12 +4,14 @@
 //! and pipes, devices and folders are opened without waiting and then refused. A file is read only while it is in the
 //! state in which it was hashed, so that nothing is ever served under the hash of something else.
 
+mod parts;
 mod trees;
 
+pub use parts::{PartFolder, part_path};
 pub use trees::{NewTree, TreeFolder};
 
 use super::tree::{TREE_BLOCK_BYTES, Tree, header, leaf};
-use super::{Part, ReadError, SharedFile, Stamp, Store};
+use super::{ContentId, Part, ReadError, SharedFile, Stamp, Store, WriteError};
 use crate::wire::ID_MAX_BYTES;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -18,17 +20,18 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The files of one folder, and their trees in another.
-#[derive(Clone, Debug)]
+/// The files of one folder, their trees in another, and unfinished contents in a third.
+#[derive(Debug)]
 pub struct DirectoryStore {
     folder: PathBuf,
     trees: TreeFolder,
+    parts: PartFolder,
 }
 
 impl DirectoryStore {
-    /// The files in `folder` and the trees in `trees`, neither of which need exist (yet).
-    pub fn new(folder: PathBuf, trees: PathBuf) -> DirectoryStore {
-        DirectoryStore { folder, trees: TreeFolder::new(trees) }
+    /// The files in `folder`, the trees in `trees`, and what is being fetched in `parts`. None need exist (yet).
+    pub fn new(folder: PathBuf, trees: PathBuf, parts: PathBuf) -> DirectoryStore {
+        DirectoryStore { folder, trees: TreeFolder::new(trees), parts: PartFolder::new(parts) }
     }
 
     fn read_content(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
@@ -58,6 +61,18 @@ impl Store for DirectoryStore {
             Part::Content => self.read_content(file, offset, buffer),
             Part::Tree => self.read_tree(file, offset, buffer),
         }
+    }
+
+    fn write_part(&mut self, id: &ContentId, part: Part, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        self.parts.write(id, part, offset, bytes)
+    }
+
+    fn read_part(&mut self, id: &ContentId, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.parts.read(id, part, offset, buffer)
+    }
+
+    fn close_part(&mut self, id: &ContentId) {
+        self.parts.close(id);
     }
 }
 
@@ -135,7 +150,8 @@ mod tests {
     fn folder_with(name: &str, content: &[u8]) -> (TempDir, DirectoryStore) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), content).unwrap();
-        let store = DirectoryStore::new(folder.path().to_owned(), folder.path().join("trees"));
+        let store =
+            DirectoryStore::new(folder.path().to_owned(), folder.path().join("trees"), folder.path().join("parts"));
         (folder, store)
     }
 

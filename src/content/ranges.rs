@@ -114,6 +114,31 @@ impl Ranges {
         both.map(move |(start, end)| range.start.max(*start)..range.end.min(*end)).filter(|part| !part.is_empty())
     }
 
+    /// Whether the set and `range` have something in common.
+    pub fn overlaps(&self, range: Range<u64>) -> bool {
+        self.within(range).next().is_some()
+    }
+
+    /// What of `range` is not in the set.
+    pub fn gaps(&self, range: Range<u64>) -> Ranges {
+        let mut gaps = Ranges::default();
+        let mut from = range.start;
+        while let Some(gap) = self.first_gap(from..range.end) {
+            from = gap.end;
+            gaps.put(gap.start, gap.end);
+        }
+        gaps
+    }
+
+    /// What is in the set and not in `other`.
+    pub fn without(&self, other: &Ranges) -> Ranges {
+        let mut rest = Ranges::default();
+        for range in self.iter() {
+            other.gaps(range).iter().for_each(|gap| rest.put(gap.start, gap.end));
+        }
+        rest
+    }
+
     /// How many positions are in the set: bytes, where positions are bytes.
     pub fn count(&self) -> u64 {
         self.count

@@ -48,7 +48,7 @@ impl EventLoop {
         start_input(output.screen(), move |line| deliver(Inbound::Typed(line)))?;
         let control = open_control_socket(&data_dir, &poll);
         let clock = Clock::start();
-        let store = DirectoryStore::new(data_dir.public(), data_dir.trees());
+        let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let node = Node::new(config, seed()?, clock.now(), store);
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());

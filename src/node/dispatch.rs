@@ -145,9 +145,15 @@ impl<S: Store> Node<S> {
             Message::ContentList(list) => self.note_list(sender, &list.results.0),
             Message::IJustSawThis(seen) => self.note_holder(sender, &seen.id),
             Message::YouShouldSeeThis(seen) => self.note_holder(sender, &seen.id),
-            // Tokens were read before. Nothing is being fetched, so nobody was asked for content or its sources.
+            Message::PleaseSendBlocks(request) => self.serve_blocks(sender, request, reply),
+            Message::PleaseSendHoldings(request) => self.serve_holdings(sender, request, reply),
+            Message::Content(content) => self.take_content(now, sender, content),
+            Message::Block(block) => self.take_block(now, sender, block),
+            Message::Holdings(holdings) => self.take_holdings(now, sender, holdings),
+            Message::MaybeTheyHaveSome(maybe) => self.take_maybe(now, sender, maybe),
+            // Tokens were read before, and nobody was asked which messages it supports.
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
-            Message::Content(_) | Message::MaybeTheyHaveSome(_) | Message::SupportedMessages(_) => {}
+            Message::SupportedMessages(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }
@@ -187,6 +193,12 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
+        }
+        if !self.transfers.is_idle() {
+            if sender.is_new {
+                self.welcome_candidate(now, sender.address);
+            }
+            self.drive(now);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What goes into the [`Node`](super::Node) and what comes out, besides datagrams.
 
 use super::chat::CHAT_MAX_BYTES;
-use crate::content::SharedFile;
+use crate::content::{ContentId, SharedFile};
+use crate::transfer::{Failure, Held};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -75,6 +76,24 @@ pub enum Command {
     Share(SharedFile),
     /// The file of this name is gone: serve it no more.
     Unshare(String),
+    /// Fetch a content.
+    Fetch {
+        /// Which.
+        id: ContentId,
+        /// What is there of it from an earlier attempt.
+        held: Held,
+        /// For how long nothing may arrive before it is given up.
+        patience: Duration,
+    },
+    /// Stop fetching a content; what is there is kept.
+    StopFetching(ContentId),
+    /// What [`Event::Settle`] asked for has been done.
+    Settled {
+        /// Which content.
+        id: ContentId,
+        /// Whether it is what its id says, or why it could not be made to last.
+        outcome: Result<bool, Failure>,
+    },
 }
 
 /// What the node tells local applications and the event loop.
@@ -120,6 +139,23 @@ pub enum Event {
     SavePeers(Vec<SocketAddr>),
     /// A shared file is not what it was when it was hashed: hash it again.
     FileChanged(String),
+    /// All of a content is there: check it as a whole if its id is a SHA-256, make it last, and say
+    /// [`Command::Settled`].
+    Settle {
+        /// Which content.
+        id: ContentId,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A content has been fetched and made to last.
+    Fetched(ContentId),
+    /// A content will not come; what is there is kept.
+    FetchFailed {
+        /// Which content.
+        id: ContentId,
+        /// Why.
+        why: Failure,
+    },
 }
 
 /// Why a command could not be carried out. Nothing was sent and nothing changed.
@@ -137,6 +173,8 @@ pub enum CommandError {
     TooFast,
     /// A table is full.
     Full,
+    /// This content is not being fetched.
+    NotFetching,
 }
 
 impl fmt::Display for CommandError {
@@ -148,6 +186,7 @@ impl fmt::Display for CommandError {
             Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
             Self::Full => f.write_str("the table for that is full"),
+            Self::NotFetching => f.write_str("that is not being fetched"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::wire::encode::{BRACKETS_BYTES, Writer};
 use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
 
 /// The longest answer to one datagram, in datagrams.
-pub(super) const REPLY_DATAGRAMS_MAX: usize = 32;
+pub(super) const REPLY_DATAGRAMS_MAX: usize = 64;
 
 /// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in
 /// part.
@@ -179,6 +179,16 @@ impl Reply {
     /// The same for a block of content: a verified sender that asks for one longer than a datagram should be gets it.
     pub(super) fn push_block(&mut self, push: impl FnMut(&mut Writer, usize) -> bool) {
         self.push_within(DATAGRAM_MAX_BYTES, push);
+    }
+
+    /// Adds a whole datagram of its own to a verified sender's answer. No token rides on it.
+    pub(super) fn push_datagram(&mut self, datagram: Vec<u8>) {
+        if self.is_full() || !self.is_for_verified() {
+            self.is_trimmed = true;
+            return;
+        }
+        self.full_bytes += datagram.len();
+        self.full.push(datagram);
     }
 
     fn push_within(&mut self, alone_max: usize, mut push: impl FnMut(&mut Writer, usize) -> bool) {

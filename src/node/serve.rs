@@ -1,11 +1,11 @@
 //! Answering for what is shared: parts of files, the list of files, and who else might have something.
 //!
-//! Fetching is not here yet: nobody is asked for content, so nobody's content is taken.
+//! Runs of blocks, in words of our own, are in `runs`; fetching is in `fetch`.
 
 use super::Node;
 use super::dispatch::Sender;
 use super::reply::Reply;
-use crate::content::{Part, ReadError, SharedFile, Store};
+use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
@@ -16,6 +16,15 @@ pub const LIST_ANSWER_MAX: usize = 72;
 
 /// How many possible holders one `MaybeTheyHaveSome` names.
 pub const MAYBE_ANSWER_MAX: usize = 8;
+
+/// Where bytes that are served come from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// A shared file, or its tree.
+    Shared(SharedFile, Part),
+    /// What is there and checked of a content that is still being fetched.
+    Fetched(ContentId, Part),
+}
 
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might
@@ -30,8 +39,9 @@ impl<S: Store> Node<S> {
             reply.is_trimmed = true;
             return;
         }
-        match self.shelf.find(&request.id).map(|(file, part)| (file.clone(), part)) {
-            Some((file, part)) => self.send_part(&file, part, request, reply),
+        let wished = request.offset..request.offset.saturating_add(request.length.min(BLOCK_MAX_BYTES as u64));
+        match self.origin(&request.id, wished) {
+            Some((origin, eof)) => self.send_part(&origin, eof, request, reply),
             None => self.send_rumours(sender, &request.id, reply),
         }
         // Who asks for something will soon have it.
@@ -39,18 +49,29 @@ impl<S: Store> Node<S> {
     }
 
     /// Sends a block of a file or of its tree. At or past the end the block is empty, as the wild has it.
-    fn send_part(&mut self, file: &SharedFile, part: Part, request: &PleaseSendContent<'_>, reply: &mut Reply) {
-        let eof = file.len_of(part);
+    fn send_part(&mut self, origin: &Origin, eof: u64, request: &PleaseSendContent<'_>, reply: &mut Reply) {
         let head = ContentHead { id: &request.id, offset: request.offset, eof };
         let left = eof.saturating_sub(request.offset);
         let wished = request.length.min(left).min(BLOCK_MAX_BYTES as u64) as usize;
         let length = if reply.is_for_verified() { wished } else { wished.min(head.fits(reply.room())) };
         let mut block = vec![0; length];
         // An offset past the end is no place in the file; there is nothing to read there either.
-        let result = if length == 0 { Ok(()) } else { self.store.read(file, part, request.offset, &mut block) };
-        match result {
-            Ok(()) => reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes))),
-            Err(error) => self.note_failed_read(file, error),
+        if length == 0 || self.read_origin(origin, request.offset, &mut block) {
+            reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
+        }
+    }
+
+    /// Reads bytes that are to be served. Says whether it could.
+    pub(super) fn read_origin(&mut self, origin: &Origin, offset: u64, block: &mut [u8]) -> bool {
+        match origin {
+            Origin::Shared(file, part) => match self.store.read(file, *part, offset, block) {
+                Ok(()) => true,
+                Err(error) => {
+                    self.note_failed_read(file, error);
+                    false
+                }
+            },
+            Origin::Fetched(id, part) => self.store.read_part(id, *part, offset, block).is_ok(),
         }
     }
 
@@ -64,7 +85,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Names peers that might have a content we lack. Only verified ones, and only such as make sense to the asker.
-    fn send_rumours(&mut self, sender: &Sender, id: &str, reply: &mut Reply) {
+    pub(super) fn send_rumours(&mut self, sender: &Sender, id: &str, reply: &mut Reply) {
         let asker = sender.address;
         let holders = self.rumours.holders(id).filter(|holder| *holder != asker && makes_sense_to(*holder, asker));
         let texts = holders.filter_map(|holder| self.peers.get(holder)).map(|peer| peer.text);

@@ -90,6 +90,9 @@ const STEP_MIN: Duration = Duration::from_millis(10);
 /// silence.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
+/// While content is being fetched: the steps of the event loop's own clock.
+const STEP_FETCHING: Duration = Duration::from_millis(1);
+
 /// When each job is due.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -129,7 +132,7 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let optional = [timers.lan, timers.save, self.links.due()];
+        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
         let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -154,7 +157,8 @@ impl<S: Store> Node<S> {
         if self.timers.save.is_some_and(|due| now >= due) {
             self.ask_to_save(now);
         }
-        self.timers.earliest = now + STEP_MIN;
+        self.tend_fetching(now);
+        self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
     }
 
     /// The machine slept or moved: every neighbour has to prove again that it is there, at once.

@@ -220,6 +220,11 @@ impl<K: Ord + Copy> Path<K> {
         self.round_trip.is_backed_off()
     }
 
+    /// How many timeouts in a row have passed without anything coming.
+    pub fn timeouts(&self) -> u32 {
+        self.round_trip.timeouts()
+    }
+
     /// Where the congestion control stands, for display and tests.
     pub fn phase(&self) -> Phase {
         self.pace.phase()

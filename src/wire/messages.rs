@@ -195,6 +195,52 @@ messages! {
             eof: Option<u64>,
         }
 
+        /// Asks for blocks of a content that lie in a row, each in a datagram of its own. A word of this node.
+        PleaseSendBlocks<'a> {
+            /// Which content, as in `PleaseSendContent`.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Where the first block begins, in bytes.
+            offset: u64,
+            /// How long the blocks are together, in bytes.
+            length: u64,
+            /// How long each block is, in bytes; the last may be shorter.
+            block: u64,
+            /// What each answer is to carry: any number below 2^32.
+            run: u64,
+        }
+
+        /// One block out of those that were asked for. A word of this node.
+        Block<'a> {
+            /// The number in the question.
+            run: u64,
+            /// Where the block begins, in bytes.
+            offset: u64,
+            /// The bytes, in standard base64 with padding.
+            #[serde(borrow)]
+            base64: Text<'a>,
+        }
+
+        /// Asks which pieces of a content somebody has. A word of this node.
+        PleaseSendHoldings<'a> {
+            /// Which content, as in `PleaseSendContent`.
+            #[serde(borrow)]
+            id: Text<'a>,
+        }
+
+        /// Which pieces of a content the sender has, and can vouch for. A word of this node.
+        Holdings<'a> {
+            /// Which content.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// The size of the whole content in bytes, absent while unknown.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            eof: Option<u64>,
+            /// A bit for each piece, in standard base64 with padding; absent if it is all of them.
+            #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+            have: Option<Text<'a>>,
+        }
+
         /// Who else might have a content; sent by nodes that lack it, and now and then by those that do not.
         MaybeTheyHaveSome<'a> {
             /// Which content.

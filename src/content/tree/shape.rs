@@ -87,6 +87,17 @@ impl Shape {
         Some(start..self.size.min(start + TREE_BLOCK_BYTES))
     }
 
+    /// Where the leaves lie against which this range of the content is checked. `None` if the content has one block or
+    /// none, or if the range is no part of it.
+    pub fn leaves_of(&self, range: Range<u64>) -> Option<Range<u64>> {
+        if self.blocks() <= 1 || range.is_empty() {
+            return None;
+        }
+        let first = self.node(0, range.start / TREE_BLOCK_BYTES)?;
+        let last = self.node(0, (range.end - 1) / TREE_BLOCK_BYTES)?;
+        Some(first.start..last.end)
+    }
+
     /// The level in which a byte of the tree lies; `None` for the header and for what is past the end.
     fn level_at(&self, at: u64) -> Option<u32> {
         (0..self.levels()).find(|level| self.level(*level).contains(&at))

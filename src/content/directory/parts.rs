@@ -1,0 +1,129 @@
+//! What is there of contents that are being fetched: two files for each, its own bytes and those of its tree, each byte
+//! at its place. What has not come yet takes up no room.
+//!
+//! Nothing here knows which bytes are there, or whether they are right.
+
+use crate::content::{ContentId, Part, ReadError, WriteError};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The folder of unfinished contents.
+#[derive(Debug)]
+pub struct PartFolder {
+    path: PathBuf,
+    /// The files in use: two for each download.
+    open: BTreeMap<(ContentId, Part), File>,
+}
+
+impl PartFolder {
+    /// The unfinished contents in the folder at `path`, which need not exist yet.
+    pub fn new(path: PathBuf) -> PartFolder {
+        PartFolder { path, open: BTreeMap::new() }
+    }
+
+    /// Keeps some bytes.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&mut self, id: &ContentId, part: Part, offset: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        let file = self.file(id, part).map_err(|error| reason(&error))?;
+        file.write_all_at(bytes, offset).map_err(|error| reason(&error))
+    }
+
+    /// Reads bytes that were kept before.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(&mut self, id: &ContentId, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let file = self.file(id, part).map_err(|_| ReadError::Failed)?;
+        file.read_exact_at(buffer, offset).map_err(|_| ReadError::Failed)
+    }
+
+    /// Closes the files of a content: it is finished, or will not be fetched any more.
+    pub fn close(&mut self, id: &ContentId) {
+        self.open.retain(|(open, _), _| open != id);
+    }
+
+    fn file(&mut self, id: &ContentId, part: Part) -> io::Result<&File> {
+        let path = part_path(&self.path, id, part);
+        match self.open.entry((*id, part)) {
+            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                fs::create_dir_all(&self.path)?;
+                Ok(entry.insert(open_part(&path)?))
+            }
+        }
+    }
+}
+
+/// Where the bytes of a part lie while it is being fetched.
+pub fn part_path(folder: &Path, id: &ContentId, part: Part) -> PathBuf {
+    let ending = match part {
+        Part::Content => "part",
+        Part::Tree => "tree",
+    };
+    folder.join(format!("{}.{ending}", id.file_stem()))
+}
+
+/// Opens the file at `path`, which only its owner may read, or makes it. What is no regular file is refused, unopened.
+fn open_part(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(file)
+}
+
+fn reason(error: &io::Error) -> WriteError {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => WriteError::Full,
+        _ => WriteError::Failed,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_lie_at_their_places_and_survive_the_folder_being_closed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let id = ContentId::Blake3([7; 32]);
+        let mut folder = PartFolder::new(scratch.path().join("parts"));
+        folder.write(&id, Part::Content, 1 << 40, b"far").unwrap();
+        folder.write(&id, Part::Content, 2, b"near").unwrap();
+        folder.write(&id, Part::Tree, 0, b"tree").unwrap();
+        folder.close(&id);
+        let mut folder = PartFolder::new(scratch.path().join("parts"));
+        let mut bytes = [0; 4];
+        folder.read(&id, Part::Content, 2, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"near");
+        assert_eq!(folder.read(&id, Part::Tree, 1, &mut bytes), Err(ReadError::Failed));
+        assert_eq!(folder.read(&ContentId::Sha256([7; 32]), Part::Content, 2, &mut bytes), Err(ReadError::Failed));
+    }
+
+    #[test]
+    fn nothing_but_a_regular_file_is_written_to() {
+        let scratch = tempfile::tempdir().unwrap();
+        let id = ContentId::Sha256([8; 32]);
+        let path = part_path(scratch.path(), &id, Part::Content);
+        fs::create_dir(&path).unwrap();
+        let mut folder = PartFolder::new(scratch.path().to_owned());
+        assert_eq!(folder.write(&id, Part::Content, 0, b"x"), Err(WriteError::Failed));
+        fs::remove_dir(&path).unwrap();
+        let other = scratch.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert_eq!(folder.write(&id, Part::Content, 0, b"x"), Err(WriteError::Failed));
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
+    }
+}

@@ -1,0 +1,347 @@
+//! One download: what is there, who is to deliver what, and whom not to ask any more.
+//!
+//! Nothing is believed but the id. A source's word on the size only decides how the content is cut; blocks of a BLAKE3
+//! content are kept only when they have been checked. Of a SHA-256 content nothing can be checked before all of it is
+//! there: who delivered what is written down, for the [`jury`](super::jury).
+
+use super::asking::{BLOCK_COMMON, BLOCK_UNFRAGMENTED};
+use super::assembly::{ASSEMBLIES_MAX, Assemblies};
+use super::path::ASKS_MAX;
+use super::pieces::{Has, Pieces, piece_bytes};
+use super::source::{Asked, Source, Span, Standing};
+use super::trial::Trial;
+use crate::content::tree::Tree;
+use crate::content::{ContentId, FRAGMENTS_MAX, Part, Ranges};
+use crate::sizes::Size;
+use crate::time::Time;
+use rand::{Rng, RngExt};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How many sources one download has at most; those that have left make room. Each costs a few kilobytes.
+pub const SOURCES_MAX: usize = 32;
+
+/// How many pieces of a tree are looked at to find one that nobody delivers yet: as many as are on their way at once on
+/// a fast path.
+const TREE_LOOKS_MAX: usize = 64;
+
+/// How many parts a block comes in, if it comes in parts.
+const PARTS_PER_BLOCK: usize = (BLOCK_COMMON / BLOCK_UNFRAGMENTED) as usize;
+
+/// A download.
+#[derive(Debug)]
+pub(super) struct Download {
+    pub(super) id: ContentId,
+    /// How long it is, if those are right whose word was taken, with all that follows from it.
+    pub(super) tree: Option<Tree>,
+    /// What is there, of the content and of the tree.
+    pub(super) held: [Ranges; 2],
+    pub(super) pieces: Option<Pieces>,
+    pub(super) sources: BTreeMap<SocketAddr, Source>,
+    pub(super) assemblies: Assemblies,
+    /// True while all is there, and somebody else checks it and makes it last.
+    pub(super) is_settling: bool,
+    /// When something was kept last.
+    pub(super) progressed: Time,
+    /// How long nothing may be kept before it is given up.
+    pub(super) patience: Duration,
+    /// Whose word counts, for contents that can only be checked as a whole.
+    pub(super) trial: Trial,
+    sources_ever: u32,
+}
+
+impl Download {
+    pub(super) fn new(now: Time, id: ContentId, patience: Duration) -> Download {
+        Download {
+            id,
+            tree: None,
+            held: Default::default(),
+            pieces: None,
+            sources: BTreeMap::new(),
+            assemblies: Assemblies::default(),
+            is_settling: false,
+            progressed: now,
+            patience,
+            trial: Trial::default(),
+            sources_ever: 0,
+        }
+    }
+
+    /// How full the tables are.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = Size> {
+        let asks = self.sources.values().map(|source| source.asks.len()).max().unwrap_or(0);
+        let fragments = self.held.iter().map(Ranges::fragments).max().unwrap_or(0);
+        [
+            Size::new("sources of a download", self.sources.len(), SOURCES_MAX),
+            Size::new("answers expected from a source", asks, ASKS_MAX),
+            Size::new("fragments of a content", fragments, FRAGMENTS_MAX),
+            Size::new("blocks under assembly", self.assemblies.len(), ASSEMBLIES_MAX),
+        ]
+        .into_iter()
+    }
+
+    /// Whether every block can be checked alone.
+    pub(super) fn is_checkable(&self) -> bool {
+        matches!(self.id, ContentId::Blake3(_))
+    }
+
+    /// How long the content is, as far as is known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.tree.map(|tree| tree.shape().size())
+    }
+
+    /// How long a part is, as far as is known. A content of a single block, or none, needs no tree.
+    pub(super) fn part_bytes(&self, part: Part) -> Option<u64> {
+        let shape = self.tree?.shape();
+        Some(match part {
+            Part::Content => shape.size(),
+            Part::Tree if self.is_checkable() && shape.blocks() > 1 => shape.tree_bytes(),
+            Part::Tree => 0,
+        })
+    }
+
+    /// Adds somebody who might have the content. Says no if it is known, or if there are enough.
+    pub(super) fn add_source(&mut self, now: Time, address: SocketAddr, rng: &mut impl Rng) -> bool {
+        if self.sources.contains_key(&address) {
+            return false;
+        }
+        if self.sources.len() >= SOURCES_MAX {
+            let left = self.sources.iter().find(|(_, source)| source.is_left()).map(|(address, _)| *address);
+            let Some(left) = left else { return false };
+            self.sources.remove(&left);
+        }
+        let run = rng.random_range(1..u32::MAX - 1);
+        self.sources.insert(address, Source::new(now, self.sources_ever % u32::BITS, run));
+        self.sources_ever = self.sources_ever.wrapping_add(1);
+        true
+    }
+
+    /// A source says how large the content is.
+    pub(super) fn take_claim(&mut self, now: Time, address: SocketAddr, size: u64) {
+        let is_possible = self.tree_of(size).is_some_and(|tree| size > 0 || self.is_of_nothing(&tree));
+        let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
+        if !is_possible {
+            self.leave(now, address);
+            return;
+        }
+        source.claim = Some(size);
+        if matches!(source.standing, Standing::Knocking { .. }) {
+            source.standing = Standing::Active;
+        }
+        if self.size().is_none() {
+            self.adopt(now, size);
+        }
+    }
+
+    /// What is known of the tree of this content if it has this size; `None` if no content can have it.
+    fn tree_of(&self, size: u64) -> Option<Tree> {
+        let (ContentId::Sha256(root) | ContentId::Blake3(root)) = self.id;
+        Tree::new(root, size)
+    }
+
+    /// Whether the content could be empty: there will be no block that could be checked.
+    fn is_of_nothing(&self, tree: &Tree) -> bool {
+        !self.is_checkable() || tree.check_block(0, b"", |_, _| false).is_ok()
+    }
+
+    /// Plans for a content of this size. What is held already is kept.
+    pub(super) fn adopt(&mut self, now: Time, size: u64) {
+        let Some(tree) = self.tree_of(size) else { return };
+        self.tree = Some(tree);
+        self.pieces = Some(Pieces::new(size, &self.held[0], !self.is_checkable()));
+        self.trial.begin(size);
+        self.progressed = now;
+    }
+
+    /// The size in which nobody believes any more is given up, and all plans with it, for that of somebody else. Blocks
+    /// that were checked stay: their place is part of their hash.
+    pub(super) fn reconsider_size(&mut self, now: Time) {
+        let claims = |size: Option<u64>| self.sources.values().any(|source| source.is_active() && source.claim == size);
+        if self.size().is_none() || claims(self.size()) {
+            return;
+        }
+        let Some(other) = self.sources.values().filter(|source| source.is_active()).find_map(|source| source.claim)
+        else {
+            return;
+        };
+        self.held[Part::Tree as usize] = Ranges::default();
+        if !self.is_checkable() {
+            self.held[Part::Content as usize] = Ranges::default();
+        }
+        self.restart();
+        self.adopt(now, other);
+    }
+
+    /// Nobody delivers anything any more.
+    pub(super) fn restart(&mut self) {
+        self.assemblies = Assemblies::default();
+        self.sources.values_mut().for_each(|source| _ = source.release());
+    }
+
+    /// Whether a source can be given work.
+    pub(super) fn is_useful(&self, address: SocketAddr) -> bool {
+        let means_the_same = |source: &Source| source.is_active() && source.claim == self.size();
+        self.sources.get(&address).is_some_and(means_the_same) && self.trial.admits(address)
+    }
+
+    /// Gives a source something to deliver, if need be what others were asked for before `overdue`. Says whether there
+    /// was anything.
+    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, rng: &mut impl Rng) -> bool {
+        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, rng));
+        let Some(span) = span.or_else(|| self.stolen(address, overdue)) else { return false };
+        if let Some(source) = self.sources.get_mut(&address) {
+            source.assign(span);
+        }
+        true
+    }
+
+    /// A piece of the tree that can be checked as soon as it is there and that nobody delivers yet. Where to begin to
+    /// look is left to chance, so that fetchers of one source soon have something to give one another.
+    fn next_of_tree(&self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
+        let bytes = self.part_bytes(Part::Tree).filter(|bytes| *bytes > 0)?;
+        let (shape, held) = (self.tree?.shape(), &self.held[Part::Tree as usize]);
+        let has = &self.sources.get(&address)?.has[Part::Tree as usize];
+        let is_free = |range: &Range<u64>| {
+            let is_taken = |source: &Source| source.assigned[Part::Tree as usize].overlaps(range.clone());
+            has.may_have(range.start / piece_bytes(bytes)) && !self.sources.values().any(is_taken)
+        };
+        let mut from = rng.random_range(0..bytes);
+        let mut has_turned = false;
+        for _ in 0..TREE_LOOKS_MAX {
+            match shape.next_checkable(held, from) {
+                Some(range) if is_free(&range) => return Some(Span { part: Part::Tree, range }),
+                Some(range) => from = range.end,
+                None if has_turned => return None,
+                None => (from, has_turned) = (0, true),
+            }
+        }
+        None
+    }
+
+    /// Some of the content that can be checked as soon as it is there and that nobody delivers yet.
+    fn next_of_content(&mut self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
+        let (is_checkable, shape) = (self.is_checkable(), self.tree?.shape());
+        let has = &self.sources.get(&address)?.has[Part::Content as usize];
+        let tree_held = &self.held[Part::Tree as usize];
+        let is_ready = |range: &Range<u64>| {
+            !is_checkable || shape.leaves_of(range.clone()).is_none_or(|leaves| tree_held.covers(leaves))
+        };
+        let range = self.pieces.as_mut()?.take(has, is_ready, rng)?;
+        Some(Span { part: Part::Content, range })
+    }
+
+    /// Towards the end everything is expected from somebody: a source with nothing to do takes over what another has
+    /// not been asked for, or asks once more for what another was asked for long ago; whoever is first wins.
+    fn stolen(&mut self, address: SocketAddr, overdue: Time) -> Option<Span> {
+        let expected = |source: &Source| source.assigned.iter().map(Ranges::count).sum::<u64>();
+        let others = self.sources.iter().filter(|(other, source)| **other != address && source.is_active());
+        let busiest = others.max_by_key(|(_, source)| expected(source)).map(|(other, _)| *other)?;
+        let thief = self.sources.get(&address)?;
+        let suits = |span: &Span| {
+            let piece = piece_bytes(self.part_bytes(span.part).unwrap_or(1));
+            let is_new = !thief.assigned[span.part as usize].overlaps(span.range.clone());
+            is_new && thief.has[span.part as usize].may_have(span.range.start / piece)
+        };
+        let victim = self.sources.get(&busiest)?;
+        // What a source has begun to deliver it also finishes: blocks from two hands are put together by nobody.
+        let is_begun = |span: &Span| {
+            let whole = self.whole_blocks(span.part, span.range.clone());
+            whole.end != span.range.end || span.part == Part::Tree && whole.start != span.range.start
+        };
+        if let Some(span) = victim.queue.back().filter(|span| suits(span) && !is_begun(span)).cloned() {
+            return self.sources.get_mut(&busiest)?.cede_half(span);
+        }
+        let mut asked =
+            victim.asks.iter().filter(|(_, ask)| ask.asked < overdue).map(|((part, start), Asked { length, .. })| {
+                let range = *start..start.saturating_add(u64::from(*length));
+                Span { part: *part, range: self.whole_blocks(*part, range) }
+            });
+        asked.find(&suits)
+    }
+
+    /// The blocks in which a range of a part lies: what can be checked together.
+    pub(super) fn whole_blocks(&self, part: Part, range: Range<u64>) -> Range<u64> {
+        let Some(shape) = self.tree.map(|tree| tree.shape()) else { return range };
+        match part {
+            Part::Tree => shape.piece(range.start).unwrap_or(range),
+            Part::Content => {
+                let block = crate::content::tree::TREE_BLOCK_BYTES;
+                let end = range.end.div_ceil(block).saturating_mul(block).min(shape.size());
+                range.start / block * block..end
+            }
+        }
+    }
+
+    /// These bytes of a part are there, and checked as far as they can be.
+    pub(super) fn keep(&mut self, now: Time, part: Part, range: Range<u64>, from: SocketAddr) {
+        let before = self.held[part as usize].count();
+        // Too scattered to be written down means not to be kept; it will be asked for again.
+        let _ = self.held[part as usize].insert(range.clone());
+        let gained = self.held[part as usize].count() - before;
+        if gained == 0 {
+            return;
+        }
+        self.progressed = now;
+        self.assemblies.drop_blocks(part, range.clone());
+        for source in self.sources.values_mut() {
+            let _ = source.assigned[part as usize].remove(range.clone());
+        }
+        if let Some(source) = self.sources.get_mut(&from) {
+            source.delivered += gained;
+            if part == Part::Content {
+                self.trial.note(range, source.number);
+            }
+        }
+    }
+
+    /// Whether further blocks may be asked for in parts: each that was asked for has to find a place to be put
+    /// together.
+    pub(super) fn has_room_for_parts(&self) -> bool {
+        let asked: usize = self.sources.values().map(|source| source.asks.len()).sum();
+        self.assemblies.len() + asked / PARTS_PER_BLOCK < ASSEMBLIES_MAX
+    }
+
+    /// Whether nothing is missing.
+    pub(super) fn is_complete(&self) -> bool {
+        let is_whole =
+            |part: Part| self.part_bytes(part).is_some_and(|bytes| self.held[part as usize].covers(0..bytes));
+        !self.trial.is_out() && is_whole(Part::Content) && is_whole(Part::Tree)
+    }
+
+    /// A source is left behind: it is asked for nothing more, and what it was to deliver is free again.
+    pub(super) fn leave(&mut self, now: Time, address: SocketAddr) {
+        let Some(source) = self.sources.get_mut(&address) else { return };
+        source.standing = Standing::Left;
+        let has = std::mem::take(&mut source.has);
+        if let Some(pieces) = &mut self.pieces {
+            pieces.recount(&has[Part::Content as usize], &Has::Unknown);
+        }
+        self.unburden(address);
+        self.reconsider_size(now);
+    }
+
+    /// What a source was to deliver is free again: all that is not there and that nobody else delivers.
+    pub(super) fn unburden(&mut self, address: SocketAddr) {
+        let Some(source) = self.sources.get_mut(&address) else { return };
+        let [content, _] = source.release();
+        self.assemblies.forget(address);
+        let mut free = content.without(&self.held[Part::Content as usize]);
+        for other in self.sources.values() {
+            free = free.without(&other.assigned[Part::Content as usize]);
+        }
+        if let Some(pieces) = &mut self.pieces {
+            free.iter().for_each(|range| pieces.give_back(range));
+        }
+    }
+
+    /// A source said which pieces of a part it has.
+    pub(super) fn told(&mut self, now: Time, address: SocketAddr, part: Part, has: Has) {
+        let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
+        if let Some(pieces) = self.pieces.as_mut().filter(|_| part == Part::Content) {
+            pieces.recount(&source.has[part as usize], &has);
+        }
+        source.told(now, part, has);
+    }
+}

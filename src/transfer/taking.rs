@@ -1,0 +1,393 @@
+//! What arrives: taken only if it was asked for, of whom it was asked, and kept only if it is right.
+
+use super::asking::{BLOCK_UNFRAGMENTED, wire_bytes};
+use super::download::Download;
+use super::jury::Jury;
+use super::pieces::Has;
+use super::source::{Asked, Source, Span};
+use super::trial::Stage;
+use super::{Failure, Key, Transfers};
+use crate::content::tree::Refused;
+use crate::content::{ContentId, Part, Store, WriteError};
+use crate::time::Time;
+use rand::Rng;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// Answers in common blocks that may fail to arrive before smaller ones are tried: perhaps fragments do not get
+/// through.
+const COMMON_LOST_MAX: u32 = 4;
+
+/// Timeouts in a row after which others deliver what was expected from a source. One may be a burst of losses.
+const TIMEOUTS_PATIENT: u32 = 2;
+
+/// Timeouts in a row after which a source is left: with doubling some ten seconds of silence.
+const TIMEOUTS_MAX: u32 = 5;
+
+/// Why something that arrived was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// Nobody asked for it, or not for this.
+    Unasked,
+    /// It is no base64.
+    Malformed,
+    /// It is not what the id says.
+    Wrong,
+    /// It could not be written.
+    NotWritten(WriteError),
+}
+
+impl Transfers {
+    /// A source answered in the common words.
+    ///
+    /// # Errors
+    /// [`NotKept`]; nothing has changed but what is thought of the source.
+    pub fn take_content(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (id, part, offset): (ContentId, Part, u64),
+        (base64, eof): (&str, Option<u64>),
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
+        if let Some(size) = eof.filter(|_| part == Part::Content) {
+            download.take_claim(now, from, size);
+            self.settle_if_complete(id);
+        }
+        self.take(now, from, (id, part, offset), base64, store)
+    }
+
+    /// A source answered in our words.
+    ///
+    /// # Errors
+    /// [`NotKept`]; nothing has changed but what is thought of the source.
+    pub fn take_block(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (run, offset): (u64, u64),
+        base64: &str,
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        let is_meant = |download: &&Download| {
+            let source = download.sources.get(&from);
+            source.is_some_and(|source| run == u64::from(source.run) || run == u64::from(source.run) + 1)
+        };
+        let download = self.downloads.values().find(is_meant).ok_or(NotKept::Unasked)?;
+        let is_tree = download.sources.get(&from).is_some_and(|source| run != u64::from(source.run));
+        let part = if is_tree { Part::Tree } else { Part::Content };
+        self.take(now, from, (download.id, part, offset), base64, store)
+    }
+
+    /// A source said how long a content is and which pieces of a part it has.
+    pub fn take_holdings(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        id: &ContentId,
+        part: Part,
+        eof: Option<u64>,
+        has: Has,
+    ) {
+        let Some(download) = self.downloads.get_mut(id) else { return };
+        if has == Has::Some(Vec::new()) && part == Part::Content {
+            // It may get some later, from us for instance; until then it is no source.
+            return;
+        }
+        if let Some(size) = eof.filter(|_| part == Part::Content) {
+            download.take_claim(now, from, size);
+        }
+        download.told(now, from, part, has);
+        self.settle_if_complete(*id);
+    }
+
+    fn take(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (id, part, offset): Key,
+        base64: &str,
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
+        let source = download.sources.get_mut(&from).ok_or(NotKept::Unasked)?;
+        let length = source.asks.get(&(part, offset)).ok_or(NotKept::Unasked)?.length;
+        self.scratch.clear();
+        base64_simd::STANDARD.decode_append(base64.as_bytes(), &mut self.scratch).map_err(|_| NotKept::Malformed)?;
+        if self.scratch.len() != length as usize {
+            // Cut short for a stranger, most likely; it will be asked for again.
+            return Err(NotKept::Malformed);
+        }
+        source.asks.remove(&(part, offset));
+        source.lost_in_a_row = 0;
+        if let Some(path) = self.paths.get_mut(&from) {
+            path.arrived(now, (id, part, offset), wire_bytes(length));
+        }
+        let kept = download.accept(now, from, part, offset, &self.scratch, store);
+        match kept {
+            Err(NotKept::Wrong) => self.drop_idle_paths(),
+            Err(NotKept::NotWritten(error)) => self.fail(id, failure_of(error)),
+            _ => {}
+        }
+        self.settle_if_complete(id);
+        kept
+    }
+
+    /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.
+    pub(super) fn take_losses(&mut self, now: Time) {
+        let mut lost = Vec::new();
+        for (address, path) in &mut self.paths {
+            lost.clear();
+            let before = path.timeouts();
+            path.lost(now, &mut lost);
+            let timeouts = path.timeouts();
+            for (id, part, offset) in lost.drain(..) {
+                if let Some(download) = self.downloads.get_mut(&id) {
+                    download.lose(*address, part, offset);
+                }
+            }
+            if timeouts > before {
+                self.downloads.values_mut().for_each(|download| download.fall_silent(now, *address, timeouts));
+            }
+        }
+        self.drop_idle_paths();
+    }
+}
+
+impl Download {
+    /// Keeps what arrived, if it is right.
+    fn accept(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        part: Part,
+        offset: u64,
+        bytes: &[u8],
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        if let Stage::Jury(jury) = &mut self.trial.stage {
+            jury.hear(from, offset, *blake3::hash(bytes).as_bytes());
+            self.end_jury();
+            return Ok(());
+        }
+        let range = offset..offset + bytes.len() as u64;
+        if !self.is_checkable() {
+            store.write_part(&self.id, part, offset, bytes).map_err(NotKept::NotWritten)?;
+            self.keep(now, part, range, from);
+            return Ok(());
+        }
+        let whole = self.whole_blocks(part, range.clone());
+        if whole == range {
+            return self.check(now, from, part, offset, bytes, store);
+        }
+        let length = (whole.end - whole.start) as usize;
+        let at = (offset - whole.start) as usize;
+        match self.assemblies.add(from, (part, whole.start, length), at, bytes) {
+            Some(block) => self.check(now, from, part, whole.start, &block, store),
+            None if !self.assemblies.holds(part, whole.start, from) => {
+                // There was no place for it after all: it has to come again.
+                self.sources.get_mut(&from).into_iter().for_each(|source| {
+                    source.queue.push_back(Span { part, range: range.clone() });
+                });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks whole blocks, or a piece of the tree, and keeps what is right.
+    fn check(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        part: Part,
+        offset: u64,
+        bytes: &[u8],
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        let mut outcome = Ok(());
+        for (start, block) in self.cut(part, offset, bytes) {
+            let range = start..start + block.len() as u64;
+            if self.held[part as usize].covers(range.clone()) {
+                continue;
+            }
+            match self.is_right(part, start, block, store) {
+                true => {
+                    store.write_part(&self.id, part, start, block).map_err(NotKept::NotWritten)?;
+                    self.keep(now, part, range, from);
+                }
+                false => outcome = Err(NotKept::Wrong),
+            }
+        }
+        if outcome.is_err() {
+            self.blame(now, from, part, self.whole_blocks(part, offset..offset + bytes.len() as u64));
+        }
+        outcome
+    }
+
+    /// The units in which bytes of a part are checked.
+    fn cut<'a>(&self, part: Part, offset: u64, bytes: &'a [u8]) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
+        let unit = if part == Part::Tree { bytes.len() } else { crate::content::tree::TREE_BLOCK_BYTES as usize };
+        bytes.chunks(unit.max(1)).enumerate().map(move |(n, block)| (offset + (n * unit) as u64, block))
+    }
+
+    /// Whether a block, or a piece of the tree, is what the id says.
+    fn is_right(&self, part: Part, offset: u64, bytes: &[u8], store: &mut impl Store) -> bool {
+        let Some(tree) = self.tree else { return false };
+        let mut read = |at: u64, buffer: &mut [u8]| {
+            let range = at..at + buffer.len() as u64;
+            self.held[Part::Tree as usize].covers(range) && store.read_part(&self.id, Part::Tree, at, buffer).is_ok()
+        };
+        match part {
+            Part::Tree => {
+                let whole = offset..offset + bytes.len() as u64;
+                tree.check_nodes(offset, bytes, read).is_ok_and(|verified| verified == whole)
+            }
+            Part::Content => {
+                let block = offset / crate::content::tree::TREE_BLOCK_BYTES;
+                let result: Result<(), Refused> = tree.check_block(block, bytes, &mut read);
+                result.is_ok()
+            }
+        }
+    }
+
+    /// A source delivered something wrong.
+    fn blame(&mut self, now: Time, from: SocketAddr, part: Part, range: Range<u64>) {
+        let Some(source) = self.sources.get_mut(&from) else { return };
+        if source.delivered_wrong() {
+            self.leave(now, from);
+        } else {
+            // Perhaps a bit flipped on the way: the same again, and then it is enough.
+            source.queue.push_back(Span { part, range });
+        }
+    }
+
+    /// An answer did not come.
+    fn lose(&mut self, from: SocketAddr, part: Part, offset: u64) {
+        let Some(source) = self.sources.get_mut(&from) else { return };
+        let Some(Asked { length, .. }) = source.asks.remove(&(part, offset)) else { return };
+        source.lost_in_a_row += 1;
+        if source.lost_in_a_row >= COMMON_LOST_MAX && source.delivered == 0 {
+            source.needs_small = true;
+        }
+        if !matches!(self.trial.stage, Stage::Jury(_)) {
+            source.queue.push_front(Span { part, range: offset..offset + u64::from(length) });
+        }
+    }
+
+    /// A path fell silent: others may deliver what was expected from it.
+    fn fall_silent(&mut self, now: Time, address: SocketAddr, timeouts: u32) {
+        if !self.sources.get(&address).is_some_and(Source::is_active) {
+            return;
+        }
+        if timeouts >= TIMEOUTS_MAX {
+            if let Stage::Jury(jury) = &mut self.trial.stage {
+                jury.dismiss(address);
+            }
+            self.leave(now, address);
+            self.end_jury();
+            self.next_alone_if(now, address);
+        } else if timeouts >= TIMEOUTS_PATIENT {
+            self.unburden(address);
+        }
+    }
+
+    /// What the whole failure of a download comes down to.
+    pub(super) fn failure(&self) -> Failure {
+        let has_any = self.sources.values().any(|source| source.claim.is_some());
+        if has_any { Failure::Stalled } else { Failure::NotFound }
+    }
+
+    /// The content is wrong as a whole. Says whether somebody is left who may have the right one.
+    pub(super) fn try_others(&mut self, now: Time, rng: &mut impl Rng) -> bool {
+        self.is_settling = false;
+        self.progressed = now;
+        let Some(size) = self.size() else { return false };
+        let contributors: Vec<SocketAddr> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| self.trial.has_contributed(source.number))
+            .map(|(address, _)| *address)
+            .collect();
+        match &self.trial.stage {
+            Stage::Alone(order) => {
+                let liar = order.front().copied();
+                liar.is_some_and(|liar| self.next_alone(now, liar))
+            }
+            _ if contributors.len() == 1 => {
+                self.begin_anew(now, contributors[0]);
+                self.sources.values().any(|source| source.is_active())
+            }
+            _ => {
+                let jurors = self.sources.iter().filter(|(_, source)| source.is_active() && source.claim == Some(size));
+                let jurors: Vec<SocketAddr> = jurors.map(|(address, _)| *address).collect();
+                let is_any = !jurors.is_empty();
+                self.restart();
+                self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_UNFRAGMENTED), jurors, rng));
+                is_any
+            }
+        }
+    }
+
+    /// Everything came from one source and is wrong: without that source, everything again.
+    fn begin_anew(&mut self, now: Time, liar: SocketAddr) {
+        self.held = Default::default();
+        let size = self.size();
+        self.leave(now, liar);
+        if self.size() == size
+            && let Some(size) = size
+        {
+            self.restart();
+            self.adopt(now, size);
+        }
+    }
+
+    /// When all jurors have been heard, the most credible source delivers alone.
+    fn end_jury(&mut self) {
+        let Stage::Jury(jury) = &self.trial.stage else { return };
+        if jury.is_done() {
+            let order = jury.verdict().into();
+            self.trial.stage = Stage::Alone(order);
+            self.fetch_alone();
+        }
+    }
+
+    /// The source that delivers alone is gone, if that is who it was.
+    fn next_alone_if(&mut self, now: Time, address: SocketAddr) {
+        if matches!(&self.trial.stage, Stage::Alone(order) if order.front() == Some(&address)) {
+            self.next_alone(now, address);
+        }
+    }
+
+    /// The source that delivered alone was wrong: the next one. Says whether there is one.
+    fn next_alone(&mut self, now: Time, liar: SocketAddr) -> bool {
+        self.leave(now, liar);
+        let Stage::Alone(order) = &mut self.trial.stage else { return self.size().is_some() };
+        order.retain(|other| *other != liar);
+        if order.is_empty() {
+            return false;
+        }
+        self.fetch_alone();
+        true
+    }
+
+    /// Keeps what the first in the order delivered, and fetches the rest from it.
+    fn fetch_alone(&mut self) {
+        let Stage::Alone(order) = &self.trial.stage else { return };
+        let number = order.front().and_then(|first| self.sources.get(first)).map(|source| source.number);
+        let (Some(number), Some(size)) = (number, self.size()) else { return };
+        let kept = self.trial.alone(number);
+        self.restart();
+        self.pieces = Some(super::pieces::Pieces::new(size, &kept, true));
+        self.held[Part::Content as usize] = kept;
+    }
+}
+
+/// Why a write failed, for the user.
+pub(super) fn failure_of(error: WriteError) -> Failure {
+    match error {
+        WriteError::Full => Failure::Full,
+        WriteError::Failed => Failure::Disk,
+    }
+}

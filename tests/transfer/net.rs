@@ -1,0 +1,185 @@
+//! A downloader and its sources: a queue of what is on its way, and time that jumps from one thing to the next.
+
+use crate::rng::Rng;
+use crate::source::{Answer, Source};
+use cjp2p_node::Time;
+use cjp2p_node::content::{ContentId, MemoryStore, Part};
+use cjp2p_node::transfer::{Ask, Has, Held, Outcome, Transfers};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+enum Arrival {
+    Question(usize, Ask),
+    Answer(SocketAddr, Answer),
+}
+
+pub struct Net {
+    pub now: Time,
+    pub id: ContentId,
+    pub transfers: Transfers,
+    pub store: MemoryStore,
+    pub sources: Vec<Source>,
+    /// Of a thousand datagrams, how many are lost, each way.
+    pub lost: u32,
+    pub latency: Duration,
+    /// Content that the sources sent, in bytes; and how often they were asked.
+    pub sent: u64,
+    pub asked: u64,
+    /// How many bytes a second each source can send, and when it will have sent what it has said so far.
+    pub uplink: u64,
+    free_at: Vec<Time>,
+    rng: Rng,
+    node_rng: StdRng,
+    queue: BTreeMap<(Time, u64), Arrival>,
+    number: u64,
+}
+
+pub fn address(number: usize) -> SocketAddr {
+    SocketAddr::from(([198, 51, 100, 1 + number as u8], 24_254))
+}
+
+impl Net {
+    pub fn new(id: ContentId, sources: Vec<Source>) -> Net {
+        let now = Time::from_micros(1_000_000);
+        Net {
+            now,
+            uplink: 12_500_000,
+            free_at: vec![now; sources.len()],
+            id,
+            transfers: Transfers::default(),
+            store: MemoryStore::default(),
+            sources,
+            lost: 0,
+            latency: Duration::from_millis(20),
+            sent: 0,
+            asked: 0,
+            rng: Rng::new(7),
+            node_rng: StdRng::from_seed([7; 32]),
+            queue: BTreeMap::new(),
+            number: 0,
+        }
+    }
+
+    pub fn seed(mut self, seed: u64) -> Net {
+        self.rng = Rng::new(seed);
+        self.node_rng = StdRng::seed_from_u64(seed);
+        self
+    }
+
+    /// Fetches the content from all sources, and returns how that ended, as soon as it did.
+    pub fn fetch(&mut self, held: Held) -> Outcome {
+        assert!(self.transfers.start(self.now, self.id, held, Duration::from_secs(20)));
+        for number in 0..self.sources.len() {
+            self.transfers.offer_source(self.now, &self.id, address(number), &mut self.node_rng);
+        }
+        self.go_on()
+    }
+
+    /// Goes on until something ends.
+    pub fn go_on(&mut self) -> Outcome {
+        let end = self.now + Duration::from_secs(3_600);
+        loop {
+            self.ask();
+            if let Some(outcome) = self.transfers.poll_outcome() {
+                return outcome;
+            }
+            let arrival = self.queue.keys().next().map(|(time, _)| *time);
+            let next = [arrival, self.transfers.due()].into_iter().flatten().min().expect("something is due");
+            assert!(next < end, "it never ends: {:?}", self.transfers.progress().next());
+            self.now = self.now.max(next);
+            if arrival.is_some_and(|arrival| arrival <= self.now) {
+                self.arrive();
+            } else {
+                let before = self.transfers.due();
+                self.transfers.handle_timeout(self.now);
+                self.ask();
+                let after = self.transfers.due();
+                let is_over = self.transfers.progress().next().is_none();
+                assert!(
+                    is_over || after.is_none_or(|after| after > self.now),
+                    "due at {before:?} and again at {after:?}"
+                );
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        let mut questions = Vec::new();
+        self.transfers.ask(self.now, &mut self.node_rng, &mut questions);
+        for question in questions {
+            self.asked += 1;
+            let number = (0..self.sources.len()).find(|number| address(*number) == question.to).expect("a source");
+            if !self.rng.chance(self.lost) {
+                self.post(Arrival::Question(number, question.ask));
+            }
+        }
+    }
+
+    fn post(&mut self, arrival: Arrival) {
+        self.number += 1;
+        self.queue.insert((self.now + self.latency, self.number), arrival);
+    }
+
+    fn arrive(&mut self) {
+        let Some((_, arrival)) = self.queue.pop_first() else { return };
+        match arrival {
+            Arrival::Question(number, ask) => {
+                let answers = self.sources[number].answer(ask, &mut self.rng);
+                for answer in answers {
+                    self.sent += answer.payload() as u64;
+                    let span = Duration::from_micros((answer.payload() as u64 * 4 / 3 + 100) * 1_000_000 / self.uplink);
+                    self.free_at[number] = self.free_at[number].max(self.now) + span;
+                    if !self.rng.chance(self.lost) {
+                        self.number += 1;
+                        let arrival = Arrival::Answer(address(number), answer);
+                        self.queue.insert((self.free_at[number] + self.latency, self.number), arrival);
+                    }
+                }
+            }
+            Arrival::Answer(from, answer) => self.take(from, answer),
+        }
+    }
+
+    fn take(&mut self, from: SocketAddr, answer: Answer) {
+        let encode = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
+        let (id, now) = (self.id, self.now);
+        // What is not kept is not kept; what becomes of it is seen in the end.
+        let _ = match answer {
+            Answer::Content { part, offset, bytes, eof } => {
+                let eof = Some(eof);
+                let content = (&*encode(&bytes), eof);
+                self.transfers.take_content(now, from, (id, part, offset), content, &mut self.store)
+            }
+            Answer::Block { run, offset, bytes } => {
+                let place = (u64::from(run), offset);
+                self.transfers.take_block(now, from, place, &encode(&bytes), &mut self.store)
+            }
+            Answer::Holdings { part, eof } => {
+                self.transfers.take_holdings(now, from, &id, part, Some(eof), Has::All);
+                Ok(())
+            }
+        };
+    }
+
+    /// Says that the content is right as a whole, or not, until nothing more is to be said.
+    pub fn fetch_checked(&mut self, is_right: impl Fn(&[u8]) -> bool) -> Outcome {
+        let mut outcome = self.fetch(Held::default());
+        while outcome == (Outcome::Settle { id: self.id, size: self.kept().len() as u64 }) {
+            let is_right = is_right(self.kept());
+            let id = self.id;
+            self.transfers.settled(self.now, &id, is_right, &mut self.node_rng);
+            if is_right {
+                break;
+            }
+            outcome = self.go_on();
+        }
+        outcome
+    }
+
+    pub fn kept(&self) -> &[u8] {
+        self.store.part(&self.id, Part::Content)
+    }
+}

@@ -1,0 +1,188 @@
+//! The plays.
+
+use crate::net::Net;
+use crate::source::{Content, Source};
+use cjp2p_node::content::{ContentId, Part, Ranges, WriteError};
+use cjp2p_node::transfer::{Failure, Held, Outcome};
+use sha2::{Digest, Sha256};
+use std::rc::Rc;
+
+const MIB: usize = 1 << 20;
+
+fn blake3(content: &Rc<Content>, sources: Vec<Source>) -> Net {
+    Net::new(ContentId::Blake3(content.blake3), sources)
+}
+
+fn sha256(content: &Rc<Content>, sources: Vec<Source>) -> Net {
+    Net::new(ContentId::Sha256(content.sha256), sources)
+}
+
+fn settle(net: &Net, content: &Rc<Content>) -> Outcome {
+    Outcome::Settle { id: net.id, size: content.bytes.len() as u64 }
+}
+
+fn is_right(content: &Rc<Content>) -> impl Fn(&[u8]) -> bool + use<> {
+    let sha256 = content.sha256;
+    move |bytes| Sha256::digest(bytes).as_slice() == sha256
+}
+
+/// What the sources sent beside the size of the content.
+fn cost(net: &Net, content: &Rc<Content>) -> f64 {
+    net.sent as f64 / (content.bytes.len() as f64)
+}
+
+#[test]
+fn contents_of_every_awkward_size_arrive_by_either_id_from_either_kind_of_source() {
+    for size in [0, 1, 4_095, 4_096, 4_097, 8_192, 65_535, 65_536, 65_537, 300_001, MIB] {
+        let content = Content::new(size);
+        for is_ours in [true, false] {
+            let source = || Source { is_ours, ..Source::honest(&content) };
+            let mut net = blake3(&content, vec![source()]);
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{size} {is_ours}");
+            assert!(net.kept() == content.bytes, "{size} {is_ours}");
+            if size > 4_096 {
+                assert!(net.store.part(&net.id, Part::Tree) == content.tree, "{size} {is_ours}");
+            }
+            let mut net = sha256(&content, vec![source()]);
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{size} {is_ours}");
+            assert!(net.kept() == content.bytes, "{size} {is_ours}");
+        }
+    }
+}
+
+#[test]
+fn a_tenth_of_all_datagrams_lost_costs_time_and_not_the_content() {
+    let content = Content::new(4 * MIB);
+    for is_ours in [true, false] {
+        let source = || Source { is_ours, ..Source::honest(&content) };
+        let mut net = blake3(&content, vec![source(), source(), source()]);
+        net.lost = 100;
+        assert_eq!(net.fetch(Held::default()), settle(&net, &content));
+        assert!(net.kept() == content.bytes);
+        assert!(cost(&net, &content) < 1.4, "{}", cost(&net, &content));
+    }
+}
+
+#[test]
+fn several_sources_share_the_work() {
+    let content = Content::new(4 * MIB);
+    let mut net = blake3(&content, (0..4).map(|_| Source::honest(&content)).collect());
+    net.uplink = 1_250_000;
+    assert_eq!(net.fetch(Held::default()), settle(&net, &content));
+    assert!(cost(&net, &content) < 1.06, "{}", cost(&net, &content));
+    let alone = {
+        let mut net = blake3(&content, vec![Source::honest(&content)]);
+        net.uplink = 1_250_000;
+        net.fetch(Held::default());
+        net.now
+    };
+    let (one, four) = (alone.as_micros() - 1_000_000, net.now.as_micros() - 1_000_000);
+    assert!(four * 2 < one, "{four} against {one} microseconds");
+}
+
+#[test]
+fn nothing_wrong_is_ever_kept_of_a_content_that_can_be_checked_by_blocks() {
+    let content = Content::new(8 * MIB);
+    for (damaged, most) in [(100, 1.2), (1_000, 1.5)] {
+        for seed in 0..5 {
+            let mut sources = vec![Source::honest(&content)];
+            sources.extend((0..4).map(|_| Source::liar(&content, damaged)));
+            let mut net = blake3(&content, sources).seed(seed);
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content));
+            assert!(net.kept() == content.bytes);
+            assert!(cost(&net, &content) <= most, "{damaged}: {}", cost(&net, &content));
+        }
+    }
+}
+
+#[test]
+fn one_honest_source_among_five_is_enough_where_only_the_whole_can_be_checked() {
+    let content = Content::new(8 * MIB);
+    for (damaged, most) in [(100, 2.0), (1_000, 5.0)] {
+        for seed in 0..5 {
+            let mut sources = vec![Source::honest(&content)];
+            sources.extend((0..4).map(|_| Source::liar(&content, damaged)));
+            let mut net = sha256(&content, sources).seed(seed);
+            assert_eq!(net.fetch_checked(is_right(&content)), settle(&net, &content));
+            assert!(net.kept() == content.bytes, "{damaged} {seed}");
+            assert!(cost(&net, &content) <= most, "{damaged}: {}", cost(&net, &content));
+        }
+    }
+}
+
+#[test]
+fn where_everybody_lies_it_fails_and_says_so() {
+    let content = Content::new(MIB);
+    let liars = || (0..3).map(|_| Source::liar(&content, 1_000)).collect();
+    let mut net = sha256(&content, liars());
+    let failed = Outcome::Failed { id: net.id, why: Failure::Wrong };
+    assert_eq!(net.fetch_checked(is_right(&content)), failed);
+    let mut net = blake3(&content, liars());
+    assert!(matches!(net.fetch(Held::default()), Outcome::Failed { .. }));
+    assert_eq!(net.kept(), b"");
+}
+
+#[test]
+fn a_source_that_vanishes_or_swallows_answers_holds_nobody_up() {
+    let content = Content::new(2 * MIB);
+    let sources = vec![
+        Source { answers_left: 50, ..Source::honest(&content) },
+        Source { swallows: 900, ..Source::honest(&content) },
+        Source::honest(&content),
+    ];
+    let mut net = blake3(&content, sources);
+    assert_eq!(net.fetch(Held::default()), settle(&net, &content));
+    assert!(net.kept() == content.bytes);
+    assert!(net.now.as_micros() < 60_000_000, "{:?}", net.now);
+}
+
+#[test]
+fn a_wrong_word_on_the_size_is_outlived() {
+    let content = Content::new(300_001);
+    for exaggerates in [1, -1, 4_096, -4_096, 1 << 40, -300_000] {
+        for first in [true, false] {
+            let liar = Source { exaggerates, ..Source::honest(&content) };
+            let honest = Source::honest(&content);
+            let sources = if first { vec![liar, honest] } else { vec![honest, liar] };
+            let mut net = blake3(&content, sources);
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{exaggerates} {first}");
+            assert!(net.kept() == content.bytes);
+        }
+    }
+}
+
+#[test]
+fn nobody_has_it_and_nobody_delivers_are_told_apart() {
+    let content = Content::new(MIB);
+    let mut net = blake3(&content, vec![Source { answers_left: 0, ..Source::honest(&content) }]);
+    let failed = |why| Outcome::Failed { id: ContentId::Blake3(content.blake3), why };
+    assert_eq!(net.fetch(Held::default()), failed(Failure::NotFound));
+    assert!(net.now.as_micros() <= 21_000_000);
+    let mut net = blake3(&content, vec![Source { answers_left: 20, ..Source::honest(&content) }]);
+    assert_eq!(net.fetch(Held::default()), failed(Failure::Stalled));
+}
+
+#[test]
+fn a_full_disk_ends_it_with_a_reason() {
+    let content = Content::new(MIB);
+    let mut net = blake3(&content, vec![Source::honest(&content)]);
+    net.store.write_fault = Some(WriteError::Full);
+    assert_eq!(net.fetch(Held::default()), Outcome::Failed { id: net.id, why: Failure::Full });
+}
+
+#[test]
+fn what_is_there_already_is_not_fetched_again() {
+    let content = Content::new(4 * MIB);
+    let mut net = blake3(&content, vec![Source::honest(&content)]);
+    net.fetch(Held::default());
+    let (id, mut store) = (net.id, std::mem::take(&mut net.store));
+    let mut net = Net::new(id, vec![Source::honest(&content)]);
+    std::mem::swap(&mut net.store, &mut store);
+    let mut held = Ranges::default();
+    held.insert(0..3 * MIB as u64).unwrap();
+    let mut tree = Ranges::default();
+    tree.insert(0..content.tree.len() as u64).unwrap();
+    let held = Held { size: Some(content.bytes.len() as u64), content: held, tree };
+    assert_eq!(net.fetch(held), settle(&net, &content));
+    assert_eq!(net.sent, MIB as u64);
+}

@@ -1,0 +1,139 @@
+//! A source as a model: it answers questions as a node would, honestly or not.
+
+use crate::rng::Rng;
+use cjp2p_node::content::{Builder, Part};
+use cjp2p_node::transfer::Ask;
+use std::rc::Rc;
+
+/// A content with its ids and its tree.
+pub struct Content {
+    pub bytes: Vec<u8>,
+    pub tree: Vec<u8>,
+    pub sha256: [u8; 32],
+    pub blake3: [u8; 32],
+}
+
+impl Content {
+    /// `size` bytes that no two blocks of are alike.
+    pub fn new(size: usize) -> Rc<Content> {
+        let mut rng = Rng::new(size as u64 + 1);
+        let mut bytes = Vec::with_capacity(size + 8);
+        while bytes.len() < size {
+            bytes.extend_from_slice(&rng.below(u64::MAX).to_le_bytes());
+        }
+        bytes.truncate(size);
+        let mut tree: Vec<u8> = Vec::new();
+        let mut write = |at: u64, nodes: &[u8]| {
+            let at = at as usize;
+            tree.resize(tree.len().max(at + nodes.len()), 0);
+            tree[at..at + nodes.len()].copy_from_slice(nodes);
+            Ok::<(), ()>(())
+        };
+        let mut builder = Builder::new(size as u64).unwrap();
+        builder.update(&bytes, &mut write).unwrap();
+        let ids = builder.finish(&mut write).unwrap().unwrap();
+        Rc::new(Content { bytes, tree, sha256: ids.sha256, blake3: ids.blake3 })
+    }
+
+    fn part(&self, part: Part) -> &[u8] {
+        if part == Part::Tree { &self.tree } else { &self.bytes }
+    }
+}
+
+/// What a source says.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Content { part: Part, offset: u64, bytes: Vec<u8>, eof: u64 },
+    Block { run: u32, offset: u64, bytes: Vec<u8> },
+    Holdings { part: Part, eof: u64 },
+}
+
+impl Answer {
+    /// The content it carries, if it is not the one byte by which a source shows that it has it.
+    pub fn payload(&self) -> usize {
+        match self {
+            Answer::Content { bytes, .. } if bytes.len() == 1 => 0,
+            Answer::Content { bytes, .. } | Answer::Block { bytes, .. } => bytes.len(),
+            Answer::Holdings { .. } => 0,
+        }
+    }
+}
+
+/// A source.
+pub struct Source {
+    pub content: Rc<Content>,
+    /// Whether it knows our words.
+    pub is_ours: bool,
+    /// How many of a thousand answers are damaged, each in its own way.
+    pub damaged: u32,
+    /// How many answers it gives before it falls silent.
+    pub answers_left: u64,
+    /// How much longer or shorter than it is it says the content is.
+    pub exaggerates: i64,
+    /// How many of a thousand blocks it lacks but claims to have.
+    pub swallows: u32,
+}
+
+impl Source {
+    pub fn honest(content: &Rc<Content>) -> Source {
+        Source {
+            content: content.clone(),
+            is_ours: true,
+            damaged: 0,
+            answers_left: u64::MAX,
+            exaggerates: 0,
+            swallows: 0,
+        }
+    }
+
+    pub fn liar(content: &Rc<Content>, damaged: u32) -> Source {
+        Source { damaged, ..Source::honest(content) }
+    }
+
+    fn eof(&self) -> u64 {
+        self.content.bytes.len().saturating_add_signed(self.exaggerates as isize) as u64
+    }
+
+    pub fn answer(&mut self, ask: Ask, rng: &mut Rng) -> Vec<Answer> {
+        let mut answers = match ask {
+            Ask::Knock => self.introduce(),
+            Ask::Holdings(part) => vec![Answer::Holdings { part, eof: self.eof() }],
+            Ask::Block { part, offset, length } => {
+                let bytes = self.read(part, offset, u64::from(length), rng);
+                vec![Answer::Content { part, offset, bytes, eof: self.eof() }]
+            }
+            Ask::Run { part, offset, length, block, run } => (offset..offset + length)
+                .step_by(block as usize)
+                .map(|start| {
+                    let length = u64::from(block).min(offset + length - start);
+                    Answer::Block { run, offset: start, bytes: self.read(part, start, length, rng) }
+                })
+                .collect(),
+        };
+        answers.retain(|answer| answer.payload() == 0 || !rng.chance(self.swallows));
+        let left = self.answers_left.min(answers.len() as u64);
+        self.answers_left -= left;
+        answers.truncate(left as usize);
+        answers
+    }
+
+    fn introduce(&self) -> Vec<Answer> {
+        let first = self.content.bytes.first().map(|byte| vec![*byte]).unwrap_or_default();
+        let mut answers = vec![Answer::Content { part: Part::Content, offset: 0, bytes: first, eof: self.eof() }];
+        if self.is_ours {
+            answers.push(Answer::Holdings { part: Part::Content, eof: self.eof() });
+        }
+        answers
+    }
+
+    fn read(&self, part: Part, offset: u64, length: u64, rng: &mut Rng) -> Vec<u8> {
+        let all = self.content.part(part);
+        let place = |at: u64| (at as usize).min(all.len());
+        let mut bytes = all[place(offset)..place(offset + length)].to_vec();
+        if !bytes.is_empty() && rng.chance(self.damaged) {
+            let at = rng.index(bytes.len());
+            bytes[at] ^= rng.between(1, 255) as u8;
+        }
+        bytes
+    }
+}
