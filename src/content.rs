@@ -7,7 +7,7 @@
 //! - [`Store`] is the one service the core calls directly: small bounded reads. [`MemoryStore`] is for simulations; the
 //!   one that reads a directory belongs to the IO side.
 //!
-//! Fetching content will live beside these; sharing knows nothing about it.
+//! Fetching content lives in [`transfer`](crate::transfer); sharing knows nothing about it.
 
 mod builder;
 mod directory;
@@ -19,7 +19,10 @@ mod shelf;
 pub mod tree;
 
 pub use builder::{Builder, Ids};
-pub use directory::{DirectoryStore, NewTree, PartFolder, TreeFolder, is_shareable, open_shared, part_path, stamp};
+pub use directory::{
+    DirectoryStore, NewContent, NewTree, Note, PartFolder, StoreFolder, TreeFolder, is_shareable, open_part, open_shared,
+    part_path, stamp, stored_hash, stored_name, write_error,
+};
 pub use id::{BLAKE3_PREFIX, ContentId, TREE_PREFIX};
 pub use memory::MemoryStore;
 pub use ranges::{FRAGMENTS_MAX, Ranges, TooScattered};
@@ -43,10 +46,10 @@ pub struct Stamp {
     pub inode: u64,
 }
 
-/// A file of the public folder whose hashes are known.
+/// A file of the public folder or the store whose hashes are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedFile {
-    /// Its name in the folder: one path component.
+    /// Its name in the folder: one path component; in the store, what [`stored_name`] says, which has a slash.
     pub name: String,
     /// The state it was in when it was hashed.
     pub stamp: Stamp,

@@ -5,6 +5,8 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
+//! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
+//! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
 //! | `node.json` | process id and UDP address of the running node |
 //! | `control.sock` | where its owner's commands go |
@@ -19,6 +21,7 @@ mod hashes_file;
 mod peers_file;
 
 pub use files::write_atomically;
+pub(crate) use files::read_bounded;
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{parse_peers, render_peers};
 
@@ -141,7 +144,7 @@ impl DataDir {
         self.path.join("public")
     }
 
-    /// The folder of contents that are being fetched.
+    /// The folder of contents that are being fetched. It need not exist.
     pub fn parts(&self) -> PathBuf {
         self.path.join("parts")
     }

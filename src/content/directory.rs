@@ -1,13 +1,16 @@
-//! A [`Store`] over the public folder: regular files that lie directly in it, and nothing else.
+//! A [`Store`] over the public folder and the store beside it: regular files that lie directly in them, and nothing
+//! else.
 //!
 //! What a name can reach is decided here and only here. A name is one path component, symbolic links are not followed,
 //! and pipes, devices and folders are opened without waiting and then refused. A file is read only while it is in the
 //! state in which it was hashed, so that nothing is ever served under the hash of something else.
 
 mod parts;
+mod store;
 mod trees;
 
-pub use parts::{PartFolder, part_path};
+pub use parts::{PartFolder, open_part, part_path, reason as write_error};
+pub use store::{NewContent, Note, StoreFolder, stored_hash, stored_name};
 pub use trees::{NewTree, TreeFolder};
 
 use super::tree::{TREE_BLOCK_BYTES, Tree, header, leaf};
@@ -20,7 +23,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The files of one folder, their trees in another, and unfinished contents in a third.
+/// The files of one folder and of the store beside it, their trees in another, and unfinished contents in a third.
 #[derive(Debug)]
 pub struct DirectoryStore {
     folder: PathBuf,
@@ -91,16 +94,16 @@ fn read_unchanged(
     if stamp(&after) == file.stamp { Ok(()) } else { Err(ReadError::Changed) }
 }
 
-/// Opens the file called `name` in `folder` for reading, and says in which state it is.
+/// Opens the file called `name` in `folder`, or in the [store](StoreFolder) beside it, for reading, and says in which
+/// state it is.
 ///
 /// # Errors
 /// Whatever the system says; `NotFound` if the name is not one that may be shared, or names no regular file.
 pub fn open_shared(folder: &Path, name: &str) -> io::Result<(File, Stamp)> {
-    if !is_shareable(name) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
+    let path = store::store_path(folder, name).or_else(|| is_shareable(name).then(|| folder.join(name)));
+    let path = path.ok_or(io::ErrorKind::NotFound)?;
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(folder.join(name))?;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::ErrorKind::NotFound.into());

@@ -65,7 +65,8 @@ impl Shelf {
         } else if is_hash_like(id) {
             self.holder(&self.by_sha256, id).map(file)
         } else {
-            self.by_name.get(id).map(file)
+            // A content of the store is found by its hashes alone.
+            self.by_name.get(id).filter(|_| !id.contains('/')).map(file)
         }
     }
 

@@ -35,7 +35,7 @@ fn set_aside(path: &Path, reason: &str) {
 }
 
 /// The content of a regular file, if it is no longer than `max_bytes`.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, OpenOptions::new().read(true))?;
     let mut bytes = Vec::new();
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;

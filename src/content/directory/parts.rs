@@ -3,13 +3,13 @@
 //!
 //! Nothing here knows which bytes are there, or whether they are right.
 
+use super::store::open_own;
 use crate::content::{ContentId, Part, ReadError, WriteError};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The folder of unfinished contents.
@@ -50,12 +50,11 @@ impl PartFolder {
     }
 
     fn file(&mut self, id: &ContentId, part: Part) -> io::Result<&File> {
-        let path = part_path(&self.path, id, part);
-        match self.open.entry((*id, part)) {
+                match self.open.entry((*id, part)) {
             std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::btree_map::Entry::Vacant(entry) => {
                 fs::create_dir_all(&self.path)?;
-                Ok(entry.insert(open_part(&path)?))
+                Ok(entry.insert(open_part(&self.path, id, part)?))
             }
         }
     }
@@ -70,19 +69,16 @@ pub fn part_path(folder: &Path, id: &ContentId, part: Part) -> PathBuf {
     folder.join(format!("{}.{ending}", id.file_stem()))
 }
 
-/// Opens the file at `path`, which only its owner may read, or makes it. What is no regular file is refused, unopened.
-fn open_part(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    Ok(file)
+/// Opens the file in which the bytes of a part lie while it is being fetched.
+///
+/// # Errors
+/// Whatever the system says; what is no regular file is refused, unopened.
+pub fn open_part(folder: &Path, id: &ContentId, part: Part) -> io::Result<File> {
+    open_own(&part_path(folder, id, part))
 }
 
-fn reason(error: &io::Error) -> WriteError {
+/// Why bytes were not written.
+pub fn reason(error: &io::Error) -> WriteError {
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => WriteError::Full,
         _ => WriteError::Failed,
