@@ -21,7 +21,7 @@ mod hashes_file;
 mod peers_file;
 
 pub use files::write_atomically;
-pub(crate) use files::read_bounded;
+pub(crate) use files::{read_bounded, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{parse_peers, render_peers};
 

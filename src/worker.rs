@@ -1,30 +1,38 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
-//! It looks through the public folder, hashes what is new and makes its trees, and writes the peers file and the index
-//! of hashes. What it finds out comes back to the node as commands; it never touches the node, a socket, or the files
+//! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file
+//! and the index of hashes. Of contents that are fetched it finds out what is there already, writes down what has come,
+//! and makes them last when all has. What it finds out comes back to the node as commands; it never touches the node, a socket, or the files
 //! it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile up, and they are
 //! looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits for a large one.
 
 mod folder;
 mod hash;
 mod index;
+mod journal;
 mod queue;
+mod resume;
 mod saver;
+mod settle;
+mod tasks;
 mod trees;
 mod work;
 
-use crate::content::{SHARED_FILES_MAX, TreeFolder};
+pub use journal::Journal;
+
+use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
 use crate::node::Command;
 use folder::Folder;
 use index::Index;
 use saver::Saver;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, mem, thread};
+use tasks::Tasks;
 use trees::Trees;
 use work::Work;
 
@@ -37,7 +45,20 @@ struct Orders {
     save: Option<Vec<SocketAddr>>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
+    /// Look through the folders at once.
+    look: bool,
+    /// What to do about contents that are being fetched. The event loop knows a few at a time.
+    contents: BTreeMap<ContentId, ContentOrders>,
     is_stopping: bool,
+}
+
+/// What is to be done about one content, in this order; each field holds the newest order of its kind.
+#[derive(Default)]
+struct ContentOrders {
+    journal: Option<Journal>,
+    discard: bool,
+    settle: Option<u64>,
+    prepare: Option<Duration>,
 }
 
 /// Where orders wait.
@@ -69,7 +90,10 @@ impl Inbox {
     /// Waits until something is ordered, at most for `pause`.
     fn wait(&self, pause: Duration) {
         let is_idle =
-            |orders: &mut Orders| !orders.is_stopping && orders.save.is_none() && orders.look_again.is_empty();
+            |orders: &mut Orders| {
+                let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
+                !orders.is_stopping && orders.save.is_none() && !orders.look && !has_names
+            };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
 }
@@ -106,7 +130,8 @@ impl Worker {
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let (trees, saver) = (Trees::new(TreeFolder::new(data_dir.trees())), Saver::new(data_dir.peers_file()));
-        let mut work = Work::new(inbox.clone(), folder, index, trees, saver, report);
+        let tasks = Tasks::new(data_dir.parts());
+        let mut work = Work::new(inbox.clone(), folder, index, trees, saver, tasks, report);
         // Whoever does not listen to the end does not care how it was.
         thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
         Ok(Worker { inbox, done })
@@ -124,6 +149,35 @@ impl Worker {
                 orders.look_again.insert(name);
             }
         });
+    }
+
+    /// Looks through the folders, at once.
+    pub fn look(&self) {
+        self.inbox.change(|orders| orders.look = true);
+    }
+
+    /// Finds out what is there of a content, and reports [`Command::Fetch`] with it.
+    pub fn prepare(&self, id: ContentId, patience: Duration) {
+        self.change_content(id, |orders| orders.prepare = Some(patience));
+    }
+
+    /// Writes down what is there of a content.
+    pub fn note(&self, id: ContentId, journal: Journal) {
+        self.change_content(id, |orders| orders.journal = Some(journal));
+    }
+
+    /// Forgets what is there of a content.
+    pub fn discard(&self, id: ContentId) {
+        self.change_content(id, |orders| *orders = ContentOrders { discard: true, ..ContentOrders::default() });
+    }
+
+    /// Checks a content of this size as a whole, makes it last, and reports [`Command::Settled`].
+    pub fn settle(&self, id: ContentId, size: u64) {
+        self.change_content(id, |orders| orders.settle = Some(size));
+    }
+
+    fn change_content(&self, id: ContentId, change: impl FnOnce(&mut ContentOrders)) {
+        self.inbox.change(|orders| change(orders.contents.entry(id).or_default()));
     }
 
     /// Writes these peers, and waits until the thread has ended; not for ever.

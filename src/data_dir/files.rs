@@ -88,6 +88,19 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
+/// Replaces the file at `path` like [`write_atomically`], but lets the system choose when it goes onto the disk: a kill
+/// leaves the old file or the new one, a power cut may leave anything.
+///
+/// # Errors
+/// Whatever the system says; the file is then what it was.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("json.tmp");
+    remove(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    fs::rename(&temporary, path)
+}
+
 /// Writes into a file that nobody else has made or opened.
 fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
     remove(path)?;

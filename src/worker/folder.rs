@@ -1,11 +1,11 @@
-//! What is in the public folder, and what has become of it since the last look.
+//! What is in the public folder and the store, and what has become of it since the last look.
 //!
 //! Two looks that find a file in the same state say that nobody is writing it; only the first look of all takes what it
 //! finds for finished, and should it be wrong, the next one sees it. A folder that cannot be read makes nothing
 //! forgotten: the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is
-//! empty.
+//! empty. What is in the store was finished when it got there.
 
-use crate::content::{SHARED_FILES_MAX, Stamp, is_shareable, stamp};
+use crate::content::{SHARED_FILES_MAX, Stamp, StoreFolder, is_shareable, stamp, stored_hash, stored_name};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io, mem};
@@ -42,6 +42,7 @@ pub(super) struct Changes {
 /// The folder as of the last look.
 pub(super) struct Folder {
     path: PathBuf,
+    store: StoreFolder,
     known: BTreeMap<String, (Stamp, State)>,
     is_first_look: bool,
     /// Whether the user has been told about the present trouble.
@@ -50,11 +51,22 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Folder {
-        Folder { path, known: BTreeMap::new(), is_first_look: true, has_warned: false }
+        let store = StoreFolder::beside(&path);
+        Folder { path, store, known: BTreeMap::new(), is_first_look: true, has_warned: false }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The store beside the folder.
+    pub(super) fn store(&self) -> &StoreFolder {
+        &self.store
+    }
+
+    /// The files that were there when the folder was last looked through, and their states.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Stamp)> {
+        self.known.iter().map(|(name, (stamp, _))| (name.as_str(), *stamp))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -108,7 +120,7 @@ impl Folder {
 
     /// Looks through the folder.
     pub(super) fn look(&mut self) -> Changes {
-        match list(&self.path) {
+        match list(&self.path, &self.store) {
             Ok(found) => {
                 self.warn_if(found.len() >= SHARED_FILES_MAX, || {
                     format!("holds too much; {SHARED_FILES_MAX} files are shared")
@@ -142,7 +154,7 @@ impl Folder {
                     changes.gone.push(name.clone());
                     Next::Keep(State::Settling)
                 }
-                _ if is_first_look => Next::Hash,
+                _ if is_first_look || stored_hash(&name).is_some() => Next::Hash,
                 _ => Next::Keep(State::Settling),
             };
             if let Next::Hash = state {
@@ -171,9 +183,10 @@ fn again(state: State) -> Next {
     }
 }
 
-/// The files in `folder` that may be shared, at most [`SHARED_FILES_MAX`], and their states.
-fn list(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
-    let mut found = BTreeMap::new();
+/// The files in `folder` and `store` that may be shared, at most [`SHARED_FILES_MAX`], and their states.
+fn list(folder: &Path, store: &StoreFolder) -> io::Result<BTreeMap<String, Stamp>> {
+    let stored = store.list(SHARED_FILES_MAX)?.into_iter();
+    let mut found: BTreeMap<String, Stamp> = stored.map(|(sha256, stamp)| (stored_name(&sha256), stamp)).collect();
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         entries => entries?,
@@ -260,7 +273,8 @@ mod tests {
         fs::create_dir(path.join("sub")).unwrap();
         symlink("good", path.join("link")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, path.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert_eq!(list(path).unwrap().into_keys().collect::<Vec<_>>(), ["good"]);
+        let store = StoreFolder::beside(path);
+        assert_eq!(list(path, &store).unwrap().into_keys().collect::<Vec<_>>(), ["good"]);
     }
 
     #[test]

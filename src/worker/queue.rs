@@ -69,6 +69,11 @@ impl Queue {
         self.begun.retain(|begun| is_wanted(&begun.job.name, begun.job.stamp));
     }
 
+    /// Whether there is a file whose hash is remembered.
+    pub(super) fn has_remembered(&self) -> bool {
+        self.waiting.first_key_value().is_some_and(|((is_new, ..), _)| !is_new)
+    }
+
     /// Whose turn it is; `None` if there is nothing to do.
     pub(super) fn next(&mut self) -> Option<Turn<'_>> {
         let has_room = self.begun.len() < BEGUN_MAX;

@@ -9,8 +9,10 @@ use super::hash::{Hashing, Progress, confirm};
 use super::index::{self, Index};
 use super::queue::{Begun, Job, Queue, Turn};
 use super::saver::Saver;
+use super::tasks::Tasks;
 use super::trees::Trees;
-use crate::content::{Ids, SharedFile, Stamp};
+use crate::content::{Ids, Note, SharedFile, Stamp, stored_hash};
+use crate::content::tree::Hash;
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -37,6 +39,7 @@ pub(super) struct Work<R> {
     trees: Trees,
     saver: Saver,
     queue: Queue,
+    tasks: Tasks,
     /// When the folder is to be looked at.
     next_look: Instant,
     report: R,
@@ -50,14 +53,16 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         index: Index,
         trees: Trees,
         saver: Saver,
+        tasks: Tasks,
         report: R,
     ) -> Work<R> {
-        Work { inbox, folder, index, trees, saver, queue: Queue::default(), next_look: index::now(), report }
+        Work { inbox, folder, index, trees, saver, queue: Queue::default(), tasks, next_look: index::now(), report }
     }
 
     /// Works until told to stop, or until nobody listens any more, and saves. True if all is saved.
     pub(super) fn run(&mut self) -> bool {
         self.index.load();
+        self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
         self.saver.flush()
@@ -69,7 +74,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if self.next_look <= index::now() {
             self.look()?;
         }
-        let is_idle = self.step()?;
+        let is_idle = !self.advance_tasks()? && self.step()?;
         self.index.save_sometimes();
         if is_idle {
             self.inbox.wait(self.next_look.saturating_duration_since(index::now()));
@@ -90,6 +95,10 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             self.trees.release(&name);
             self.next_look = index::now();
         }
+        if orders.look {
+            self.next_look = index::now();
+        }
+        self.tasks.take(orders.contents);
         if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -102,7 +111,12 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             self.index.keep(|name, stamp| self.folder.has(name, stamp));
             self.queue.keep(|name, stamp| self.folder.has(name, stamp));
             self.trees.keep(|name, stamp| self.folder.has(name, stamp));
-            self.trees.sweep_once(self.index.trees());
+            let store = self.folder.store();
+            let stored = self.folder.files().filter_map(|(name, stamp)| {
+                let ids = store.ids_of(&stored_hash(name)?, stamp)?;
+                Some((name, stamp, ids.blake3))
+            });
+            self.trees.sweep_once(self.index.trees().chain(stored));
         }
         for name in changes.gone {
             log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
@@ -118,6 +132,25 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
         self.next_look = index::now() + PAUSE + PAUSE_PER_FILE * files;
         ControlFlow::Continue(())
+    }
+
+    /// Goes one step further with a content that is being fetched, once those are shared that are known already: it may
+    /// be one of them. False if there is nothing to do.
+    fn advance_tasks(&mut self) -> ControlFlow<(), bool> {
+        if self.queue.has_remembered() {
+            return ControlFlow::Continue(false);
+        }
+        let Some(done) = self.tasks.advance(self.trees.folder(), self.folder.store()) else {
+            return ControlFlow::Continue(self.tasks.has_work());
+        };
+        if let Some(file) = done.shared {
+            log::info!("fetched {} ({} bytes)", file.id(), file.stamp.size);
+            self.folder.set_shared(&file.name, file.stamp);
+            self.trees.need(&file.name, file.stamp, file.blake3);
+            (self.report)(Command::Share(file))?;
+        }
+        (self.report)(done.command)?;
+        ControlFlow::Continue(true)
     }
 
     /// Goes one step further with the file whose turn it is; true if there is none.
@@ -140,7 +173,11 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
 
     /// The hashes of a file in this state that are remembered, if its tree is still there.
     fn remembered(&self, name: &str, stamp: Stamp) -> Option<Ids> {
-        self.index.get(name, stamp).filter(|ids| self.trees.folder().has(&ids.blake3, stamp.size))
+        let known = match stored_hash(name) {
+            Some(sha256) => self.folder.store().ids_of(&sha256, stamp),
+            None => self.index.get(name, stamp),
+        };
+        known.filter(|ids| self.trees.folder().has(&ids.blake3, stamp.size))
     }
 
     /// Begins with a file: shares it under the hashes that are remembered, or begins to take them.
@@ -168,6 +205,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         match progress {
             Ok(Progress::Done(ids)) => {
                 let Ids { sha256, blake3 } = ids;
+                if let Some(name) = stored_hash(&job.name) {
+                    return self.conclude_stored(job, name, ids);
+                }
                 self.index.add(SharedFile { name: job.name.clone(), stamp: job.stamp, sha256, blake3 }, since_ns);
                 return self.share(job, ids);
             }
@@ -178,6 +218,26 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Shares a content of the store that has been read again, if it still is what its name says.
+    fn conclude_stored(&mut self, job: Job, name: Hash, ids: Ids) -> ControlFlow<()> {
+        let store = self.folder.store();
+        if ids.sha256 != name {
+            let path = store.path_of(&name);
+            let aside = path.with_extension("damaged");
+            log::warn!("{} is damaged and no longer shared; it is now {}", path.display(), aside.display());
+            if let Err(error) = std::fs::rename(&path, aside) {
+                log::warn!("cannot rename it: {error}");
+            }
+            self.folder.set_unreadable(&job.name, job.stamp);
+            return ControlFlow::Continue(());
+        }
+        let note = Note { name: store.note(&name).and_then(|note| note.name), stamp: job.stamp, ids };
+        if let Err(error) = store.write_note(&note) {
+            log::warn!("cannot write down what is known about {}: {error}", job.name);
+        }
+        self.share(job, ids)
     }
 
     fn share(&mut self, job: Job, ids: Ids) -> ControlFlow<()> {

@@ -1,0 +1,123 @@
+//! What is to be done about contents that are being fetched: look at what is there, write down what came, make last what
+//! is whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is waiting.
+
+use super::ContentOrders;
+use super::resume::{self, Scan};
+use super::settle::{Settled, Settling, failure};
+use crate::content::{ContentId, SharedFile, StoreFolder, TreeFolder};
+use crate::node::Command;
+use crate::transfer::Failure;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// What comes next, by turns.
+enum Task {
+    Prepare(ContentId, Duration),
+    Scan(Scan),
+    Settle(ContentId, u64),
+    Settling(Box<Settling>),
+}
+
+/// What has come of a task.
+pub(super) struct Done {
+    /// A content that is in the store now.
+    pub(super) shared: Option<SharedFile>,
+    /// What the node is to be told afterwards.
+    pub(super) command: Command,
+}
+
+/// The tasks. Each content has one at a time, and the event loop knows a few contents.
+pub(super) struct Tasks {
+    parts: PathBuf,
+    waiting: VecDeque<Task>,
+}
+
+impl Tasks {
+    /// No tasks; parts of contents lie in this folder.
+    pub(super) fn new(parts: PathBuf) -> Tasks {
+        Tasks { parts, waiting: VecDeque::new() }
+    }
+
+    /// Removes what was left behind long ago.
+    pub(super) fn sweep(&self, store: &StoreFolder) {
+        let now = time_of_day();
+        for (what, swept) in
+            [("parts of contents", resume::sweep(&self.parts, now)), ("unfinished copies", store.sweep(now))]
+        {
+            if let Err(error) = swept {
+                log::warn!("cannot remove old {what}: {error}");
+            }
+        }
+    }
+
+    /// Takes orders. What is short is done at once.
+    pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>) {
+        for (id, ContentOrders { journal, discard, settle, prepare }) in orders {
+            let is_saved = journal.map_or(Ok(()), |journal| journal.save(&self.parts, &id));
+            if let Err(error) = is_saved.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) }) {
+                log::warn!("cannot keep account of what is there of {id}: {error}");
+            }
+            self.waiting.extend(settle.map(|size| Task::Settle(id, size)));
+            self.waiting.extend(prepare.map(|patience| Task::Prepare(id, patience)));
+        }
+    }
+
+    /// Whether there is something to do.
+    pub(super) fn has_work(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Goes one step further with one task.
+    pub(super) fn advance(&mut self, trees: &TreeFolder, store: &StoreFolder) -> Option<Done> {
+        match self.waiting.pop_front()? {
+            Task::Prepare(id, patience) => {
+                self.waiting.push_front(Task::Scan(Scan::begin(&self.parts, id, patience)));
+                None
+            }
+            Task::Scan(mut scan) => match scan.advance() {
+                Some(held) => {
+                    let command = Command::Fetch { id: scan.id, held, patience: scan.patience };
+                    Some(Done { shared: None, command })
+                }
+                None => {
+                    self.waiting.push_back(Task::Scan(scan));
+                    None
+                }
+            },
+            Task::Settle(id, size) => match Settling::begin(&self.parts, id, size, trees) {
+                Ok(settling) => {
+                    self.waiting.push_front(Task::Settling(Box::new(settling)));
+                    None
+                }
+                Err(error) => Some(failed(id, &error)),
+            },
+            Task::Settling(mut settling) => {
+                let (shared, outcome) = match settling.advance(store) {
+                    Ok(Settled::More) => {
+                        self.waiting.push_back(Task::Settling(settling));
+                        return None;
+                    }
+                    Ok(Settled::Kept(file)) => (Some(file), Ok(true)),
+                    Ok(Settled::Wrong) => (None, Ok(false)),
+                    Err(error) => return Some(failed(settling.id, &error)),
+                };
+                Some(Done { shared, command: Command::Settled { id: settling.id, outcome } })
+            }
+        }
+    }
+}
+
+/// A content could not be made to last.
+fn failed(id: ContentId, error: &io::Error) -> Done {
+    let why: Failure = failure(error);
+    log::warn!("cannot keep {id}: {error}");
+    Done { shared: None, command: Command::Settled { id, outcome: Err(why) } }
+}
+
+/// The time of day, with which the ages of files are compared.
+#[expect(clippy::disallowed_methods, reason = "this is compared with what the file system says of a file")]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
