@@ -7,6 +7,7 @@
 
 mod clock;
 mod control_socket;
+mod fetches;
 mod lan;
 mod news;
 mod requests;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub data_dir: DataDir,
     /// Where lines are printed.
     pub output: Output,
+    /// Whether somebody may type at the standard input.
+    pub is_console: bool,
 }
 
 /// What comes from other threads.
@@ -106,6 +109,10 @@ pub struct EventLoop {
     pings: Vec<SocketAddr>,
     /// Addresses that the user added and that are no peers yet, and when we stop waiting for that.
     added: Vec<(SocketAddr, Time)>,
+    /// What the user fetches, and what became of it.
+    fetches: Vec<fetches::Fetch>,
+    /// Whether somebody may type at the standard input.
+    is_console: bool,
     /// Whether the user knows that we are not alone.
     has_met_anybody: bool,
     is_stopping: bool,
@@ -185,6 +192,7 @@ impl EventLoop {
         if is_signalled && self.signals.pending().next().is_some() {
             self.is_stopping = true;
         }
+        self.note_progress(false);
         if is_alarmed || self.next_upkeep <= now {
             self.look_around();
         }
@@ -227,6 +235,9 @@ impl EventLoop {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
                 Event::FileChanged(name) => self.worker.look_again(name),
                 Event::PeerVerified(address) => self.meet(address),
+                Event::Settle { id, size } => self.worker.settle(id, size),
+                Event::Fetched(id) => self.end_fetch(id, None),
+                Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
                 event => self.show(&event),
             }
         }
@@ -237,6 +248,7 @@ impl EventLoop {
         for _ in 0..BATCH_MAX {
             match self.inbox.try_recv() {
                 Ok(Inbound::Typed(line)) => self.obey(line),
+                Ok(Inbound::Found(Command::Fetch { id, held, patience })) => self.begin_fetch(id, held, patience),
                 Ok(Inbound::Found(command)) => {
                     if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
@@ -302,7 +314,8 @@ impl EventLoop {
 
     /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
     /// can take our place.
-    fn stop(self) -> usize {
+    fn stop(mut self) -> usize {
+        self.note_progress(true);
         let peers = self.node.saved_peers();
         let remembered = peers.len();
         // The worker may be waiting for us to listen.

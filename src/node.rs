@@ -216,6 +216,11 @@ impl<S: Store> Node<S> {
         self.shelf.iter()
     }
 
+    /// The shared file with this id: see [`Shelf::find`].
+    pub fn find_shared(&self, id: &str) -> Option<&SharedFile> {
+        self.shelf.find(id).map(|(file, _)| file)
+    }
+
     /// What is being fetched.
     pub fn fetching(&self) -> impl Iterator<Item = crate::transfer::Progress> + '_ {
         self.transfers.progress()

@@ -4,12 +4,20 @@
 
 mod answer;
 
-pub use answer::{Answer, FileLine, PeerLine, Status};
+pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, PeerLine, Status};
 
+use crate::content::ContentId;
 use crate::terminal::printable;
 use crate::wire::PORT;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How long nothing may arrive before a content is given up, unless the user says otherwise.
+pub const GET_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest that a user may say, in seconds: a week.
+pub const GET_PATIENCE_MAX_SECONDS: u64 = 604_800;
 
 /// How much of a mistake is shown, in characters.
 const MISTAKE_SHOWN_CHARS: usize = 60;
@@ -29,6 +37,14 @@ pub enum Request {
     Peers,
     /// The shared files.
     Files,
+    /// Fetch a content, which is given up when nothing arrives for so long.
+    Get(ContentId, Duration),
+    /// Stop fetching it.
+    Unget(ContentId),
+    /// How that is going.
+    Fetching,
+    /// Look for new files at once.
+    Look,
     /// How the node is doing.
     Status,
     /// Make contact with an address.
@@ -79,6 +95,20 @@ const SPECS: &[Spec] = &[
     },
     Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },
     Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
+    Spec { name: "/get", arguments: "ID", help: "fetch a content into the store", parse: get },
+    Spec {
+        name: "/unget",
+        arguments: "ID",
+        help: "stop fetching it; what is there is kept",
+        parse: |rest| content_id(rest).map(Request::Unget),
+    },
+    Spec {
+        name: "/fetching",
+        arguments: "",
+        help: "what is being fetched, and what became of it",
+        parse: |rest| none(rest, Request::Fetching),
+    },
+    Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
     Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
@@ -122,6 +152,28 @@ fn none(rest: &str, request: Request) -> Result<Request, String> {
 /// What was typed wrong, fit to be shown.
 fn mistake(text: &str) -> String {
     printable(text, MISTAKE_SHOWN_CHARS)
+}
+
+/// An id, and perhaps after how many seconds to give up.
+fn get(rest: &str) -> Result<Request, String> {
+    let (id, seconds) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let id = content_id(id)?;
+    if seconds.is_empty() {
+        return Ok(Request::Get(id, GET_PATIENCE));
+    }
+    let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
+    let seconds = seconds.ok_or_else(|| format!("give up after 1 to {GET_PATIENCE_MAX_SECONDS} seconds"))?;
+    Ok(Request::Get(id, Duration::from_secs(seconds)))
+}
+
+/// The id of a content, as a person may write it.
+///
+/// # Errors
+/// One sentence for the user.
+pub fn content_id(text: &str) -> Result<ContentId, String> {
+    ContentId::from_user(text).ok_or_else(|| {
+        format!("'{}' is not an id: 64 hex digits (SHA-256), or blake3/ and 64 hex digits", mistake(text))
+    })
 }
 
 fn message(rest: &str) -> Result<Request, String> {
@@ -195,6 +247,11 @@ mod tests {
             (" /peers ", Request::Peers),
             ("/files", Request::Files),
             ("/status", Request::Status),
+            ("/fetching", Request::Fetching),
+            ("/look", Request::Look),
+            (&format!("/get {}", "AB".repeat(32)), Request::Get(ContentId::Sha256([0xab; 32]), GET_PATIENCE)),
+            (&format!("/get {} 7", "ab".repeat(32)), Request::Get(ContentId::Sha256([0xab; 32]), Duration::from_secs(7))),
+            (&format!("/unget blake3/{}", "ab".repeat(32)), Request::Unget(ContentId::Blake3([0xab; 32]))),
             ("/quit", Request::Quit),
             ("/add 192.0.2.1:7000", Request::Add(peer)),
             ("/ping\t192.0.2.1:7000", Request::Ping(peer)),
@@ -219,6 +276,8 @@ mod tests {
             ("/msg", "/msg 192.0.2.1:24254 hello"),
             ("/msg 192.0.2.1", "say what to whom"),
             ("/msg nobody hello", "'nobody'"),
+            ("/get notes.txt", "'notes.txt'"),
+            (&format!("/get {} 0", "ab".repeat(32)), "1 to 604800"),
             ("/ignore everybody", "'everybody'"),
             ("/", "/help"),
         ] {

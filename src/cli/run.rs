@@ -41,7 +41,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = data_dir.path().display().to_string();
     let config = config(arguments, peers, remembered);
     let remembered = config.remembered.len();
-    let settings = Settings { socket, config, data_dir, output: output.clone() };
+    let settings = Settings { socket, config, data_dir, output: output.clone(), is_console: true };
     let event_loop = EventLoop::start(settings)
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {

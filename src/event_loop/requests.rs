@@ -38,6 +38,13 @@ impl EventLoop {
                 folder: self.data_dir.public().to_string_lossy().into_owned(),
                 files: self.file_lines(),
             },
+            Request::Get(id, patience) => self.get(id, patience),
+            Request::Unget(id) => self.unget(id),
+            Request::Fetching => Answer::Fetching(self.fetch_lines()),
+            Request::Look => {
+                self.worker.look();
+                Answer::Done("looking for new files".to_owned())
+            }
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),

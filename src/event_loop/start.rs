@@ -31,7 +31,7 @@ impl EventLoop {
     /// # Errors
     /// If the system has no more room for a thread or a descriptor, or no entropy.
     pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, data_dir, output } = settings;
+        let Settings { socket: (socket, family), config, data_dir, output, is_console } = settings;
         let address = plain(socket.local_addr()?);
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;
@@ -45,7 +45,9 @@ impl EventLoop {
             move |command| deliver(Inbound::Found(command))
         })?;
         let deliver = deliver(sender, waker);
-        start_input(output.screen(), move |line| deliver(Inbound::Typed(line)))?;
+        if is_console {
+            start_input(output.screen(), move |line| deliver(Inbound::Typed(line)))?;
+        }
         let control = open_control_socket(&data_dir, &poll);
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
@@ -80,6 +82,8 @@ impl EventLoop {
             output,
             pings: Vec::with_capacity(PINGS_MAX),
             added: Vec::with_capacity(ADDED_MAX),
+            fetches: Vec::new(),
+            is_console,
             has_met_anybody: false,
             is_stopping: false,
         })

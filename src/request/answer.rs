@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// How much of a file's name is shown, in characters.
 const NAME_SHOWN_CHARS: usize = 100;
@@ -24,6 +25,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// The verified peers.
     Peers(Vec<PeerLine>),
+    /// What is being fetched, and what became of it.
+    Fetching(Vec<FetchLine>),
     /// The shared files.
     Files {
         /// The folder they are in.
@@ -69,6 +72,58 @@ pub struct PeerLine {
     pub is_neighbour: bool,
 }
 
+/// A content that the user wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchLine {
+    /// Its id, as on the wire.
+    pub id: String,
+    /// What is going on.
+    pub state: FetchState,
+    /// Its size in bytes, once known.
+    pub size: Option<u64>,
+    /// How many bytes of it are there.
+    pub held: u64,
+    /// Bytes a second that arrive at present.
+    pub rate: u64,
+    /// How many sources are delivering.
+    pub sources: usize,
+}
+
+/// How far a content is that the user wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchState {
+    /// We look at what is there of it.
+    Preparing,
+    /// It is being fetched.
+    Fetching,
+    /// All of it is there, and is being checked and made to last.
+    Checking,
+    /// It is here.
+    Done(KeptFile),
+    /// It did not come; a sentence.
+    Failed(String),
+}
+
+/// Where a content lies that is shared, and the state in which its file was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The SHA-256 of its content, in hex.
+    pub sha256: String,
+    /// The id by its BLAKE3.
+    pub blake3: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// See [`Stamp`](crate::content::Stamp).
+    pub modified_ns: i128,
+    /// The same.
+    pub changed_ns: i128,
+    /// The same.
+    pub inode: u64,
+}
+
 /// A shared file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileLine {
@@ -88,6 +143,7 @@ impl Answer {
             Self::Refused(text) => serde_json::to_string(&BTreeMap::from([("refused", text)])),
             Self::Status(status) => serde_json::to_string(status),
             Self::Peers(peers) => serde_json::to_string(peers),
+            Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
@@ -102,6 +158,8 @@ impl fmt::Display for Answer {
             Self::Status(status) => status.fmt(f),
             Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
             Self::Peers(peers) => write_lines(f, peers),
+            Self::Fetching(fetches) if fetches.is_empty() => f.write_str("nothing is being fetched"),
+            Self::Fetching(fetches) => write_lines(f, fetches),
             Self::Files { folder, files } if files.is_empty() => {
                 write!(f, "nothing is shared; put files into {}", printable(folder, usize::MAX))
             }
@@ -126,6 +184,22 @@ impl fmt::Display for PeerLine {
             None => write!(f, "{:>9} ms", "-")?,
         }
         write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })
+    }
+}
+
+impl fmt::Display for FetchLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  ", self.id)?;
+        match &self.state {
+            FetchState::Preparing => f.write_str("looking at what is there"),
+            FetchState::Fetching => {
+                let size = self.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
+                write!(f, "{} of {size} bytes, {} bytes/s from {}", self.held, self.rate, self.sources)
+            }
+            FetchState::Checking => f.write_str("checking all of it"),
+            FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
+            FetchState::Failed(why) => f.write_str(why),
+        }
     }
 }
 

@@ -1,0 +1,204 @@
+//! What the user fetches: from the wish to the file, and how far it is meanwhile.
+//!
+//! The node fetches, the worker knows what is there already and makes it last; here they are told of one another. What
+//! ended is remembered for a while, so that whoever asks now and then learns how.
+
+use super::{Duration, EventLoop};
+use crate::content::{ContentId, Part, SharedFile, stored_hash};
+use crate::node::Command;
+use crate::request::{Answer, FetchLine, FetchState, KeptFile};
+use crate::time::Time;
+use crate::transfer::{Failure, Held, Progress};
+use crate::worker::Journal;
+use std::path::PathBuf;
+
+/// Contents of which we know how they are doing; the one that ended first is forgotten first. The node fetches 4 at once.
+pub(super) const FETCHES_MAX: usize = 64;
+
+/// How much may have come since it was last written down that it came. A kill costs as much, and what comes in the
+/// moment that writing takes.
+const UNNOTED_MAX_BYTES: u64 = 512 * 1024;
+
+/// How long something may have been there without being written down.
+const UNNOTED_MAX: Duration = Duration::from_secs(1);
+
+/// A content that the user wants.
+pub(super) struct Fetch {
+    id: ContentId,
+    stage: Stage,
+    /// What was written down last: the size and how much is there, and when.
+    noted: (Option<u64>, u64, Time),
+}
+
+enum Stage {
+    /// The worker looks at what is there.
+    Preparing,
+    /// The node fetches it.
+    Fetching,
+    /// It is shared.
+    Done,
+    /// It will not come; a sentence.
+    Failed(String),
+}
+
+impl EventLoop {
+    /// Begins to fetch a content, unless it is being fetched. What is shared already is done as soon as the worker knows.
+    pub(super) fn get(&mut self, id: ContentId, patience: Duration) -> Answer {
+        let is_busy = |fetch: &Fetch| matches!(fetch.stage, Stage::Preparing | Stage::Fetching);
+        let known = self.fetches.iter().position(|fetch| fetch.id == id);
+        if known.is_some_and(|place| is_busy(&self.fetches[place])) {
+            return Answer::Done(format!("fetching {id} already"));
+        }
+        if let Some(place) = known {
+            self.fetches.remove(place);
+        }
+        if self.fetches.len() >= FETCHES_MAX {
+            match self.fetches.iter().position(|fetch| !is_busy(fetch)) {
+                Some(oldest) => drop(self.fetches.remove(oldest)),
+                None => return Answer::Refused("too much is being fetched; wait for some of it".to_owned()),
+            }
+        }
+        self.fetches.push(Fetch { id, stage: Stage::Preparing, noted: (None, 0, self.clock.now()) });
+        self.worker.prepare(id, patience);
+        Answer::Done(format!("fetching {id}"))
+    }
+
+    /// Stops fetching a content.
+    pub(super) fn unget(&mut self, id: ContentId) -> Answer {
+        let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else {
+            return Answer::Refused(format!("{id} is not being fetched"));
+        };
+        match self.fetches[place].stage {
+            Stage::Preparing => {}
+            Stage::Fetching => {
+                self.note_progress(true);
+                if let Err(error) = self.node.handle_command(self.clock.now(), Command::StopFetching(id)) {
+                    return Answer::Refused(error.to_string());
+                }
+            }
+            Stage::Done | Stage::Failed(_) => return Answer::Refused(format!("{id} is not being fetched")),
+        }
+        self.fetches.remove(place);
+        Answer::Done(format!("stopped; what is there of {id} is kept for the next time"))
+    }
+
+    /// The worker has looked at what is there of a content.
+    pub(super) fn begin_fetch(&mut self, id: ContentId, held: Held, patience: Duration) {
+        let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
+        if self.node.find_shared(&id.to_string()).is_some() {
+            self.fetches[place].stage = Stage::Done;
+            return;
+        }
+        let now = self.clock.now();
+        self.fetches[place].noted = (held.size, held.content.count(), now);
+        let begun = self.node.handle_command(now, Command::Fetch { id, held, patience });
+        self.fetches[place].stage = match begun {
+            Ok(()) => Stage::Fetching,
+            Err(_) => Stage::Failed("four others are being fetched; wait for one of them".to_owned()),
+        };
+    }
+
+    /// A content has come, or will not come.
+    pub(super) fn end_fetch(&mut self, id: ContentId, why: Option<Failure>) {
+        let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
+        let (size, held, _) = self.fetches[place].noted;
+        match why {
+            Some(Failure::Wrong) => self.worker.discard(id),
+            // Perhaps a source lied about the size.
+            Some(Failure::Stalled | Failure::NotFound) if size.is_some() && matches!(id, ContentId::Blake3(_)) => {
+                self.worker.note(id, Journal { size, is_doubted: true, ..Journal::default() });
+            }
+            _ => {}
+        }
+        self.fetches[place].stage = match why {
+            None => Stage::Done,
+            Some(why) => Stage::Failed(sentence(why, id, held > 0)),
+        };
+        let line = self.fetch_line(&self.fetches[place], &[]);
+        if self.is_console {
+            self.output.print(line.to_string());
+        }
+    }
+
+    /// Lets the worker write down what has come, if it is `is_urgent` or has not for a while.
+    pub(super) fn note_progress(&mut self, is_urgent: bool) {
+        if self.fetches.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let progress: Vec<Progress> = self.node.fetching().filter(|progress| !progress.is_settling).collect();
+        for Progress { id, size, held, .. } in progress {
+            let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { continue };
+            let (noted_size, noted, since) = fetch.noted;
+            let is_new = match id {
+                ContentId::Blake3(_) => noted_size != size,
+                ContentId::Sha256(_) => {
+                    let is_late = is_urgent || now.since(since) >= UNNOTED_MAX || noted_size != size;
+                    held.abs_diff(noted) >= UNNOTED_MAX_BYTES || held != noted && is_late
+                }
+            };
+            fetch.noted.1 = if is_new || matches!(id, ContentId::Blake3(_)) { held } else { noted };
+            if !is_new {
+                continue;
+            }
+            fetch.noted = (size, held, now);
+            let content = match id {
+                ContentId::Blake3(_) => Default::default(),
+                ContentId::Sha256(_) => self.node.held(&id).map(|held| held.content).unwrap_or_default(),
+            };
+            self.worker.note(id, Journal { size, content, is_doubted: false });
+        }
+    }
+
+    /// How everything is doing that the user wants.
+    pub(super) fn fetch_lines(&self) -> Vec<FetchLine> {
+        let progress: Vec<Progress> = self.node.fetching().collect();
+        self.fetches.iter().map(|fetch| self.fetch_line(fetch, &progress)).collect()
+    }
+
+    fn fetch_line(&self, fetch: &Fetch, progress: &[Progress]) -> FetchLine {
+        let id = fetch.id.to_string();
+        let progress = progress.iter().find(|progress| progress.id == fetch.id);
+        let shared = || self.node.find_shared(&id);
+        let state = match &fetch.stage {
+            Stage::Preparing => FetchState::Preparing,
+            Stage::Fetching if progress.is_some_and(|progress| progress.is_settling) => FetchState::Checking,
+            Stage::Fetching => FetchState::Fetching,
+            Stage::Done => match shared() {
+                Some(file) => FetchState::Done(self.kept(file)),
+                None => FetchState::Failed("it was here, and is not any more".to_owned()),
+            },
+            Stage::Failed(why) => FetchState::Failed(why.clone()),
+        };
+        let (size, held) = progress.map_or((fetch.noted.0, fetch.noted.1), |progress| (progress.size, progress.held));
+        let (rate, sources) = progress.map_or((0, 0), |progress| (progress.rate, progress.sources));
+        FetchLine { id, state, size, held, rate, sources }
+    }
+
+    fn kept(&self, file: &SharedFile) -> KeptFile {
+        let public = self.data_dir.public();
+        let is_stored = stored_hash(&file.name).is_some();
+        let path: PathBuf = if is_stored { self.data_dir.path().join(&file.name) } else { public.join(&file.name) };
+        KeptFile {
+            path,
+            sha256: file.id(),
+            blake3: ContentId::Blake3(file.blake3).to_string(),
+            size: file.len_of(Part::Content),
+            modified_ns: file.stamp.modified_ns,
+            changed_ns: file.stamp.changed_ns,
+            inode: file.stamp.inode,
+        }
+    }
+}
+
+/// Why a content did not come.
+fn sentence(why: Failure, id: ContentId, is_some_there: bool) -> String {
+    let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
+    match why {
+        Failure::NotFound => format!("nobody in reach has {id}"),
+        Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
+        Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),
+        Failure::Full => format!("the disk is full{kept}"),
+        Failure::Disk => format!("the data directory cannot be written to, see the node's log{kept}"),
+    }
+}
