@@ -3,6 +3,7 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
+//! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
 //!
@@ -10,11 +11,15 @@
 
 mod address;
 mod ask;
+mod bar;
+mod get;
 mod options;
 mod ping;
 mod probe;
 mod run;
 mod send;
+mod share;
+mod target;
 
 use options::{Arguments, Command};
 use std::io::{self, Write};
@@ -69,6 +74,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Peers => ask::ask(arguments, "/peers"),
         Command::Add => ask::add(arguments, argument(0)),
         Command::Stop => ask::stop(arguments),
+        Command::Get => get::get(arguments, argument(0)),
+        Command::Share => share::share(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
     }

@@ -235,7 +235,7 @@ impl EventLoop {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
                 Event::FileChanged(name) => self.worker.look_again(name),
                 Event::PeerVerified(address) => self.meet(address),
-                Event::Settle { id, size } => self.worker.settle(id, size),
+                Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
                 event => self.show(&event),
@@ -250,6 +250,7 @@ impl EventLoop {
                 Ok(Inbound::Typed(line)) => self.obey(line),
                 Ok(Inbound::Found(Command::Fetch { id, held, patience })) => self.begin_fetch(id, held, patience),
                 Ok(Inbound::Found(command)) => {
+                    self.note_outcome(&command);
                     if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
                     }

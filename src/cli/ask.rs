@@ -95,10 +95,20 @@ pub(super) fn stop(arguments: &Arguments) -> Result<(), Failure> {
     say("stopped")
 }
 
-type Reader = BufReader<io::Take<UnixStream>>;
+/// The end of a conversation that is still open.
+pub(super) type Reader = BufReader<io::Take<UnixStream>>;
+
+/// One request and its answer; `None` if no node is running.
+pub(super) fn try_converse(arguments: &Arguments, command: &str) -> Result<Option<Answer>, Failure> {
+    let socket = control_socket(&data_path(arguments)?);
+    match connect(&socket) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        _ => converse(arguments, command).map(|(answer, _)| Some(answer)),
+    }
+}
 
 /// One request and its answer. The connection is still open then.
-fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Failure> {
+pub(super) fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Failure> {
     let path = data_path(arguments)?;
     let failed = |error: io::Error| Failure::Impossible(no_answer(&path, &error));
     let mut stream = connect(&control_socket(&path)).map_err(failed)?;

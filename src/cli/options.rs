@@ -35,6 +35,14 @@ pub(crate) struct Arguments {
     pub(crate) wait: Option<Duration>,
     pub(crate) count: Option<u64>,
     pub(crate) json: bool,
+    /// Where a fetched content goes.
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) force: bool,
+    /// How long a content may take without progress.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) list: bool,
+    /// The id of what is to be shared no longer.
+    pub(crate) remove: Option<String>,
     /// How many `-v` there are, minus how many `-q`.
     pub(crate) verbosity: i32,
     pub(crate) help: bool,

@@ -4,7 +4,7 @@ use super::Failure;
 use super::address::resolve;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
-use cjp2p_node::data_dir::{DataDir, default_path};
+use cjp2p_node::data_dir::{DataDir, DataDirError, default_path};
 use cjp2p_node::event_loop::{EventLoop, Settings, bind, reachable};
 use cjp2p_node::node::Config;
 use cjp2p_node::peers::address::is_possible;
@@ -55,6 +55,21 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
         output.print(format!("stopped; {} remembered", count_of_peers(remembered)));
     }
     Ok(())
+}
+
+/// Starts a node for a command that needs one for a moment, where none is running: it says nothing and listens to nobody
+/// at the terminal.
+pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, DataDirError>, Failure> {
+    let peers = peers(arguments)?;
+    let data_dir = match DataDir::open(&data_path(arguments)?) {
+        Ok(data_dir) => data_dir,
+        Err(error) => return Ok(Err(error)),
+    };
+    let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
+    let config = config(arguments, peers, data_dir.load_peers());
+    let settings = Settings { socket, config, data_dir, output: Output::silent(), is_console: false };
+    let event_loop = EventLoop::start(settings);
+    event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }
 
 fn count_of_peers(count: usize) -> String {

@@ -46,6 +46,12 @@ impl Output {
         Ok(output)
     }
 
+    /// Prints nothing, for a node that nobody looks at.
+    pub fn silent() -> Output {
+        let (queue, _) = mpsc::sync_channel(0);
+        Output { queue, dropped: Arc::default(), screen: None }
+    }
+
     /// Where lines can be edited, if they can.
     pub fn screen(&self) -> Option<Arc<Screen>> {
         self.screen.clone()

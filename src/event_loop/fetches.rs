@@ -4,7 +4,7 @@
 //! ended is remembered for a while, so that whoever asks now and then learns how.
 
 use super::{Duration, EventLoop};
-use crate::content::{ContentId, Part, SharedFile, stored_hash};
+use crate::content::{ContentId, Part, Ranges, SharedFile, stored_hash};
 use crate::node::Command;
 use crate::request::{Answer, FetchLine, FetchState, KeptFile};
 use crate::time::Time;
@@ -96,6 +96,26 @@ impl EventLoop {
             Ok(()) => Stage::Fetching,
             Err(_) => Stage::Failed("four others are being fetched; wait for one of them".to_owned()),
         };
+    }
+
+    /// All of a content is there: it is to be checked as a whole and made to last.
+    pub(super) fn settle_fetch(&mut self, id: ContentId, size: u64) {
+        if let ContentId::Sha256(_) = id {
+            let mut content = Ranges::default();
+            // A single range always has room.
+            let _ = content.insert(0..size);
+            self.worker.note(id, Journal { size: Some(size), content, is_doubted: false });
+        }
+        self.worker.settle(id, size);
+    }
+
+    /// What is written down about a content that turned out to be wrong is worth nothing.
+    pub(super) fn note_outcome(&mut self, command: &Command) {
+        if let Command::Settled { id, outcome: Ok(false) } = command
+            && let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == *id)
+        {
+            fetch.noted = (None, 0, self.clock.now());
+        }
     }
 
     /// A content has come, or will not come.

@@ -100,7 +100,11 @@ impl Tasks {
                         return None;
                     }
                     Ok(Settled::Kept(file)) => (Some(file), Ok(true)),
-                    Ok(Settled::Wrong) => (None, Ok(false)),
+                    Ok(Settled::Wrong) => {
+                        // Nobody is to go on from there.
+                        let _ = std::fs::remove_file(super::journal::path(&self.parts, &settling.id));
+                        (None, Ok(false))
+                    }
                     Err(error) => return Some(failed(settling.id, &error)),
                 };
                 Some(Done { shared, command: Command::Settled { id: settling.id, outcome } })

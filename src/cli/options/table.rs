@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, data_dir, parse, peer, shown, wait};
+use super::values::{bind, count, path, parse, peer, shown, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -10,6 +10,8 @@ pub(crate) enum Command {
     /// Run the node; what is done if no command is named.
     #[default]
     Run,
+    Get,
+    Share,
     Send,
     Ping,
     Status,
@@ -19,7 +21,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Help, Peers, Ping, Run, Send, Status, Stop};
+use Command::{Add, Get, Help, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -30,6 +32,13 @@ pub(super) struct CommandSpec {
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Run, name: "", arguments: &[], help: "run a node until Ctrl-C" },
+    CommandSpec { command: Get, name: "get", arguments: &["ID"], help: "fetch a content and check it" },
+    CommandSpec {
+        command: Share,
+        name: "share",
+        arguments: &["[PATH...]"],
+        help: "share files, and those in folders; say their ids",
+    },
     CommandSpec {
         command: Send,
         name: "send",
@@ -69,10 +78,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Send, Ping, Status, Peers, Add, Stop, Help];
-const WITH_SOCKET: &[Command] = &[Run, Send, Ping];
-const WITH_DATA: &[Command] = &[Run, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Send, Ping, Status, Peers];
+const ALL: &[Command] = &[Run, Get, Share, Send, Ping, Status, Peers, Add, Stop, Help];
+const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
+const WITH_NODE: &[Command] = &[Run, Get];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Send, Ping, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -96,7 +106,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("ADDR", |to, text| peer(text).map(|peer| to.peers.push(peer))),
         is_repeatable: true,
-        commands: &[Run],
+        commands: WITH_NODE,
         help: "a node to make contact with; may be repeated",
     },
     OptionSpec {
@@ -104,7 +114,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Flag(|to| to.no_bootstrap = true),
         is_repeatable: false,
-        commands: &[Run],
+        commands: WITH_NODE,
         help: "do not contact the well-known nodes",
     },
     OptionSpec {
@@ -112,16 +122,56 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Flag(|to| to.no_lan = true),
         is_repeatable: false,
-        commands: &[Run],
+        commands: WITH_NODE,
         help: "do not look for neighbours on the local network",
     },
     OptionSpec {
         long: "--data-dir",
         short: None,
-        set: Set::Value("DIR", |to, text| data_dir(text).map(|path| to.data_dir = Some(path))),
+        set: Set::Value("DIR", |to, text| path(text).map(|path| to.data_dir = Some(path))),
         is_repeatable: false,
         commands: WITH_DATA,
         help: "where the node keeps its data",
+    },
+    OptionSpec {
+        long: "--output",
+        short: Some("-o"),
+        set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
+        is_repeatable: false,
+        commands: &[Get],
+        help: "the file to write (default: the digits of the id)",
+    },
+    OptionSpec {
+        long: "--force",
+        short: Some("-f"),
+        set: Set::Flag(|to| to.force = true),
+        is_repeatable: false,
+        commands: &[Get],
+        help: "replace the file if there is one",
+    },
+    OptionSpec {
+        long: "--timeout",
+        short: None,
+        set: Set::Value("SECONDS", |to, text| timeout(text).map(|timeout| to.timeout = Some(timeout))),
+        is_repeatable: false,
+        commands: &[Get],
+        help: "give up after so long without progress (default: 20)",
+    },
+    OptionSpec {
+        long: "--list",
+        short: None,
+        set: Set::Flag(|to| to.list = true),
+        is_repeatable: false,
+        commands: &[Share],
+        help: "list what is shared",
+    },
+    OptionSpec {
+        long: "--remove",
+        short: None,
+        set: Set::Value("ID", |to, text| text_of(text).map(|id| to.remove = Some(id))),
+        is_repeatable: false,
+        commands: &[Share],
+        help: "share this no longer",
     },
     OptionSpec {
         long: "--wait",
@@ -195,6 +245,9 @@ impl CommandSpec {
         if let Some(missing) = self.arguments.get(words.len()).filter(|argument| !argument.starts_with('[')) {
             return Err(format!("{missing} is missing: {}", self.usage()));
         }
+        if self.arguments.last().is_some_and(|last| last.ends_with("...]")) {
+            return Ok(());
+        }
         match words.get(self.arguments.len()) {
             Some(extra) => Err(format!("'{}' is too much: {}", shown(extra.as_ref()), self.usage())),
             None => Ok(()),
@@ -215,7 +268,8 @@ impl OptionSpec {
             }
             Set::Value(name, set) => {
                 let take = |rest: &mut pico_args::Arguments| {
-                    rest.opt_value_from_os_str(self.long, |value| Ok::<_, String>(value.to_owned()))
+                    let keys = [self.short.unwrap_or(self.long), self.long];
+                    rest.opt_value_from_os_str(keys, |value| Ok::<_, String>(value.to_owned()))
                 };
                 while let Some(value) =
                     take(rest).map_err(|_| format!("{} needs a value: {} {name}", self.long, self.long))?

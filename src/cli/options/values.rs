@@ -1,6 +1,7 @@
 //! The values that options take: each is understood whole or refused in one sentence.
 
 use crate::cli::address;
+use cjp2p_node::request::GET_PATIENCE_MAX_SECONDS;
 use cjp2p_node::terminal::printable;
 use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
@@ -31,11 +32,15 @@ pub(super) fn bind(text: &OsStr) -> Result<IpAddr, String> {
 }
 
 pub(super) fn peer(text: &OsStr) -> Result<String, String> {
-    let text = text.to_str().ok_or_else(|| format!("'{}' is not valid UTF-8", shown(text)))?;
-    address::check(text).map(|()| text.to_owned())
+    let text = text_of(text)?;
+    address::check(&text).map(|()| text)
 }
 
-pub(super) fn data_dir(text: &OsStr) -> Result<PathBuf, String> {
+pub(super) fn text_of(text: &OsStr) -> Result<String, String> {
+    text.to_str().map(str::to_owned).ok_or_else(|| format!("'{}' is not valid UTF-8", shown(text)))
+}
+
+pub(super) fn path(text: &OsStr) -> Result<PathBuf, String> {
     if text.is_empty() { Err("the name is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
@@ -45,6 +50,14 @@ pub(super) fn wait(text: &OsStr) -> Result<Duration, String> {
         return Err(format!("'{}' is not more than 0 and at most {WAIT_MAX_SECONDS} seconds", shown(text)));
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+pub(super) fn timeout(text: &OsStr) -> Result<Duration, String> {
+    let seconds: u64 = parse(text, "a whole number of seconds")?;
+    if !(1..=GET_PATIENCE_MAX_SECONDS).contains(&seconds) {
+        return Err(format!("'{}' is not from 1 to {GET_PATIENCE_MAX_SECONDS} seconds", shown(text)));
+    }
+    Ok(Duration::from_secs(seconds))
 }
 
 pub(super) fn count(text: &OsStr) -> Result<u64, String> {

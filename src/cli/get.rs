@@ -1,0 +1,164 @@
+//! `get`: one content, by its id, into a file.
+//!
+//! A running node fetches it: the one on the data directory, or, if there is none, one of our own for as long as it
+//! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
+
+use super::ask::{converse, try_converse};
+use super::bar::{self, Bar};
+use super::options::Arguments;
+use super::probe::now;
+use super::run::start_alone;
+use super::target::Target;
+use super::{Failure, say};
+use cjp2p_node::content::ContentId;
+use cjp2p_node::data_dir::DataDirError;
+use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile, content_id};
+use cjp2p_node::terminal::printable;
+use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// The pause between two looks at how it goes; no person sees the difference, and a look takes a tenth of a millisecond.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a node that has the data directory may take to be there for us: it is starting, or stopping.
+const START_PATIENCE: Duration = Duration::from_secs(6);
+
+/// What was fetched, for scripts.
+#[derive(Serialize)]
+struct Fetched<'a> {
+    id: String,
+    sha256: &'a str,
+    blake3: &'a str,
+    size: u64,
+    path: &'a Path,
+    seconds: f64,
+}
+
+/// The node that fetches for us.
+struct Helper<'a> {
+    arguments: &'a Arguments,
+    /// One of our own.
+    own: Option<JoinHandle<()>>,
+}
+
+/// Fetches the content with this id.
+pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
+    let id = content_id(text).map_err(Failure::Impossible)?;
+    let path = arguments.output.clone().unwrap_or_else(|| default_path(id));
+    let target = Target::prepare(&path, arguments.force)?;
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
+    }
+    let start = now();
+    let helper = Helper::find(arguments)?;
+    let fetched = helper.fetch(id, &is_interrupted).and_then(|kept| target.fill(&kept).map(|()| kept));
+    helper.dismiss();
+    let kept = fetched?;
+    let seconds = now().saturating_duration_since(start).as_secs_f64();
+    if arguments.json {
+        let KeptFile { sha256, blake3, size, .. } = &kept;
+        let fetched = Fetched { id: id.to_string(), sha256, blake3, size: *size, path: &path, seconds };
+        return say(&serde_json::to_string(&fetched).map_err(Failure::impossible)?);
+    }
+    say(&format!("{} ({} bytes in {seconds:.1} s)", printable(&path.to_string_lossy(), usize::MAX), kept.size))
+}
+
+/// The id's digits, in the current folder.
+fn default_path(id: ContentId) -> PathBuf {
+    let text = id.to_string();
+    PathBuf::from(text.rsplit('/').next().unwrap_or(&text))
+}
+
+impl Helper<'_> {
+    /// The node that runs, or one of our own.
+    fn find(arguments: &Arguments) -> Result<Helper<'_>, Failure> {
+        let deadline = now() + START_PATIENCE;
+        loop {
+            if try_converse(arguments, "/fetching")?.is_some() {
+                return Ok(Helper { arguments, own: None });
+            }
+            match start_alone(arguments)? {
+                Ok(event_loop) => {
+                    let run = move || drop(event_loop.run());
+                    let own = thread::Builder::new().name("node".to_owned()).spawn(run).map_err(Failure::impossible)?;
+                    return Ok(Helper { arguments, own: Some(own) });
+                }
+                Err(DataDirError::InUse(_)) if now() < deadline => pause(),
+                Err(error) => return Err(Failure::impossible(error)),
+            }
+        }
+    }
+
+    /// Lets the content be fetched, and waits for it.
+    fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
+        let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
+        match converse(self.arguments, &format!("/get {id} {patience}"))?.0 {
+            Answer::Refused(why) => return Err(Failure::Impossible(why)),
+            _ => {}
+        }
+        let mut bar = Bar::new();
+        loop {
+            if is_interrupted.load(Ordering::Relaxed) {
+                bar.clear();
+                if self.own.is_none() {
+                    // If the node has ended there is nothing to stop.
+                    let _ = converse(self.arguments, &format!("/unget {id}"));
+                }
+                return Err(interrupted());
+            }
+            let line = match converse(self.arguments, "/fetching") {
+                Ok((Answer::Fetching(lines), _)) => lines.into_iter().find(|line| line.id == id.to_string()),
+                Ok(_) => None,
+                // A signal may have stopped the node too.
+                Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
+                Err(failure) => return Err(failure),
+            };
+            match line {
+                Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(kept),
+                Some(FetchLine { state: FetchState::Failed(why), .. }) => return Err(Failure::Impossible(why)),
+                Some(line) => bar.draw(|| describe(&line)),
+                None => return Err(Failure::Impossible(format!("somebody stopped the node from fetching {id}"))),
+            }
+            pause();
+        }
+    }
+
+    /// Lets a node of our own save and stop.
+    fn dismiss(self) {
+        if let Some(own) = self.own {
+            // If it does not answer, it is stopping already.
+            let _ = converse(self.arguments, "/quit");
+            let _ = own.join();
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::Impossible("interrupted; what has come is kept, and the same command goes on from there".to_owned())
+}
+
+/// How far it is.
+fn describe(line: &FetchLine) -> Vec<String> {
+    match line.state {
+        FetchState::Preparing => vec!["looking at what is there".to_owned()],
+        FetchState::Checking => vec!["100%".to_owned(), "checking all of it".to_owned()],
+        _ if line.size.is_none() => vec!["looking for somebody who has it".to_owned()],
+        _ => {
+            let sources = if line.sources == 1 { "1 source".to_owned() } else { format!("{} sources", line.sources) };
+            let mut parts = bar::parts(line.held, line.size, line.rate);
+            parts.push(sources);
+            parts
+        }
+    }
+}
+
+fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
+    thread::sleep(PAUSE);
+}

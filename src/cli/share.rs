@@ -1,0 +1,322 @@
+//! `share`: files, and those in folders, into the store; what is shared; and what is to be shared no longer.
+//!
+//! A file is copied, or cloned where the file system can, so that what its owner does to it later spoils nothing. It is
+//! read once for both ids and the tree. A running node is told and need not read it; without one, the next serves it.
+
+use super::ask::try_converse;
+use super::bar::{self, Bar};
+use super::options::Arguments;
+use super::probe::now;
+use super::run::data_path;
+use super::{Failure, say};
+use cjp2p_node::content::tree::TREE_BLOCK_BYTES;
+use cjp2p_node::content::{
+    Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, stamp,
+};
+use cjp2p_node::data_dir::load_hashes;
+use cjp2p_node::request::content_id;
+use cjp2p_node::terminal::printable;
+use rustix::fs::{OFlags, ioctl_ficlone};
+use serde::Serialize;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A shared content, for people and for scripts.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    size: u64,
+    sha256: String,
+    blake3: String,
+    /// How it came here: `shared` by the user, `fetched`, or `public` for a file of the public folder.
+    origin: &'static str,
+    command: String,
+}
+
+/// Does what the options say.
+pub(super) fn share(arguments: &Arguments) -> Result<(), Failure> {
+    let place = Place::open(arguments)?;
+    let done = match (&arguments.remove, arguments.list, arguments.words.is_empty()) {
+        (None, true, true) => place.list(arguments.json),
+        (Some(id), false, true) => place.remove(id),
+        (None, false, false) => place.add(arguments),
+        (None, false, true) => {
+            Err(Failure::Mistake("name files or folders to share, or say --list or --remove ID".to_owned()))
+        }
+        _ => Err(Failure::Mistake("either PATH..., or --list, or --remove ID; one at a time".to_owned())),
+    };
+    if !arguments.list {
+        // Without a running node the next one sees it when it starts.
+        let _ = try_converse(arguments, "/look");
+    }
+    done
+}
+
+/// The folders of a data directory that matter here.
+struct Place {
+    data: PathBuf,
+    store: StoreFolder,
+    trees: TreeFolder,
+}
+
+impl Place {
+    fn open(arguments: &Arguments) -> Result<Place, Failure> {
+        let data = data_path(arguments)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&data).map_err(|error| {
+            Failure::Impossible(format!("cannot use the data directory {}: {error}", shown(&data)))
+        })?;
+        let data = std::path::absolute(&data).map_err(Failure::impossible)?;
+        let store = StoreFolder::beside(&data.join("public"));
+        Ok(Place { store, trees: TreeFolder::new(data.join("trees")), data })
+    }
+
+    /// Shares all files that were named. One that cannot be read does not keep the others from being shared.
+    fn add(&self, arguments: &Arguments) -> Result<(), Failure> {
+        let mut files = Files::default();
+        arguments.words.iter().for_each(|word| files.take(Path::new(word)));
+        let mut bar = Bar::new();
+        for path in std::mem::take(&mut files.found) {
+            match self.add_file(&path, &mut bar) {
+                Ok(line) => {
+                    bar.clear();
+                    say(&if arguments.json { line.to_json() } else { line.to_text() })?;
+                }
+                Err(error) => {
+                    bar.clear();
+                    files.complain(&path, &reason(&error));
+                }
+            }
+        }
+        if files.has_failed { Err(Failure::Silent) } else { Ok(()) }
+    }
+
+    /// Shares one file.
+    fn add_file(&self, path: &Path, bar: &mut Bar) -> io::Result<Line> {
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let source = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let before = stamp(&source.metadata()?);
+        let new = self.store.create()?;
+        let tree = (before.size > TREE_BLOCK_BYTES).then(|| self.trees.create()).transpose()?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let ids = copy(&source, &new, tree.as_ref(), before, bar)?;
+        let has_changed = || io::Error::other("it was changed while it was read; share it again when it is finished");
+        let ids = ids.filter(|_| source.metadata().is_ok_and(|found| stamp(&found) == before)).ok_or_else(has_changed)?;
+        if let Some(tree) = tree {
+            tree.keep(&ids.blake3)?;
+        }
+        let there = fs::symlink_metadata(self.store.path_of(&ids.sha256)).ok().map(|found| stamp(&found));
+        match there.filter(|there| self.store.ids_of(&ids.sha256, *there).is_some()) {
+            Some(stamp) => self.store.write_note(&Note { name: name.clone(), stamp, ids })?,
+            None => drop(new.keep(&self.store, ids, name.clone())?),
+        }
+        Ok(Line::new(name, before.size, ids, "shared"))
+    }
+
+    /// Prints what is shared.
+    fn list(&self, is_json: bool) -> Result<(), Failure> {
+        let stored = self.store.list(SHARED_FILES_MAX).map_err(Failure::impossible)?;
+        let mut lines: Vec<Line> = stored
+            .into_iter()
+            .filter_map(|(sha256, stamp)| {
+                let Note { name, ids, .. } = self.store.note(&sha256)?;
+                let origin = if name.is_some() { "shared" } else { "fetched" };
+                Some(Line::new(name, stamp.size, ids, origin))
+            })
+            .collect();
+        let public = self.data.join("public");
+        let remembered = load_hashes(&self.data.join("hashes.json")).into_iter();
+        lines.extend(remembered.filter(|file| public.join(&file.name).is_file()).map(|file| {
+            let ids = Ids { sha256: file.sha256, blake3: file.blake3 };
+            Line::new(Some(file.name), file.stamp.size, ids, "public")
+        }));
+        lines.sort_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
+        lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
+    }
+
+    /// Shares a content no longer.
+    fn remove(&self, text: &str) -> Result<(), Failure> {
+        let id = content_id(text).map_err(Failure::Impossible)?;
+        let stored = self.store.list(SHARED_FILES_MAX).map_err(Failure::impossible)?;
+        let names = |sha256: &[u8; 32]| match id {
+            ContentId::Sha256(wanted) => *sha256 == wanted,
+            ContentId::Blake3(wanted) => self.store.note(sha256).is_some_and(|note| note.ids.blake3 == wanted),
+        };
+        let Some((sha256, _)) = stored.into_iter().find(|(sha256, _)| names(sha256)) else {
+            return Err(Failure::Impossible(format!(
+                "{id} is not in the store; a file of the public folder is shared until you take it away"
+            )));
+        };
+        self.store.remove(&sha256).map_err(|error| Failure::Impossible(format!("cannot remove {id}: {error}")))?;
+        say(&format!("no longer shared: {id}"))
+    }
+}
+
+/// Copies a content and takes its hashes; `None` if it is not as long as it was.
+fn copy(
+    mut source: &File,
+    new: &NewContent,
+    tree: Option<&NewTree>,
+    before: Stamp,
+    bar: &mut Bar,
+) -> io::Result<Option<Ids>> {
+    let mut builder = Builder::new(before.size).ok_or(io::ErrorKind::FileTooLarge)?;
+    let mut write = |offset: u64, bytes: &[u8]| tree.map_or(Ok(()), |tree| tree.write(offset, bytes));
+    // A clone is a copy that nobody can change any more, so that is what is read.
+    let is_cloned = ioctl_ficlone(&new.file, source).is_ok();
+    let (mut buffer, mut done, start) = (vec![0; CHUNK_BYTES], 0, now());
+    loop {
+        let read = if is_cloned { (&new.file).read(&mut buffer)? } else { source.read(&mut buffer)? };
+        if read == 0 {
+            return builder.finish(&mut write);
+        }
+        if !is_cloned {
+            (&new.file).write_all(&buffer[..read])?;
+        }
+        builder.update(&buffer[..read], &mut write)?;
+        done += read as u64;
+        if done > before.size {
+            return Ok(None);
+        }
+        let seconds = now().saturating_duration_since(start).as_secs_f64();
+        bar.draw(|| bar::parts(done, Some(before.size), (done as f64 / seconds.max(1e-3)) as u64));
+    }
+}
+
+/// The files that are to be shared.
+#[derive(Default)]
+struct Files {
+    found: Vec<PathBuf>,
+    has_failed: bool,
+}
+
+impl Files {
+    /// Takes what the user named: a file, a link to one, or a folder.
+    fn take(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => self.take_folder(path),
+            Ok(found) if found.is_file() => self.push(path.to_owned()),
+            Ok(_) => self.complain(path, "it is neither a file nor a folder"),
+            Err(error) => self.complain(path, &reason(&error)),
+        }
+    }
+
+    /// Takes what is in a folder, in the order of the names: folders too, but no links, which may lead anywhere.
+    fn take_folder(&mut self, folder: &Path) {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            let mut entries = match entries {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.complain(&folder, &reason(&error));
+                    continue;
+                }
+            };
+            entries.sort_by_key(fs::DirEntry::file_name);
+            for entry in entries {
+                let path = entry.path();
+                let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+                match entry.file_type() {
+                    _ if is_hidden => self.leave_out(&path, "it is hidden"),
+                    Ok(kind) if kind.is_symlink() => self.leave_out(&path, "it is a link"),
+                    Ok(kind) if kind.is_dir() => folders.push(path),
+                    Ok(kind) if kind.is_file() => self.push(path),
+                    Ok(_) => self.leave_out(&path, "it is no file"),
+                    Err(error) => self.complain(&path, &reason(&error)),
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, path: PathBuf) {
+        if self.found.len() < SHARED_FILES_MAX {
+            self.found.push(path);
+        } else {
+            self.complain(&path, &format!("{SHARED_FILES_MAX} files are the most that a node shares"));
+        }
+    }
+
+    fn leave_out(&self, path: &Path, why: &str) {
+        tell(&format!("left out {}: {why}", shown(path)));
+    }
+
+    fn complain(&mut self, path: &Path, why: &str) {
+        self.has_failed = true;
+        tell(&format!("cannot share {}: {why}", shown(path)));
+    }
+}
+
+impl Line {
+    fn new(name: Option<String>, size: u64, ids: Ids, origin: &'static str) -> Line {
+        let (sha256, blake3) = (ContentId::Sha256(ids.sha256).to_string(), ContentId::Blake3(ids.blake3).to_string());
+        let output = name.as_deref().map_or(String::new(), |name| format!(" -o {}", quoted(name)));
+        let command = format!("cjp2p-node get {blake3}{output}");
+        Line { name, size, sha256, blake3, origin, command }
+    }
+
+    fn to_json(&self) -> String {
+        // Strings and numbers always have a JSON form.
+        cjp2p_node::terminal::printable_json(&serde_json::to_string(self).unwrap_or_default())
+    }
+
+    fn to_text(&self) -> String {
+        let Line { size, sha256, blake3, command, .. } = self;
+        format!("{} ({size} bytes)\n  {sha256}\n  {blake3}\n  {}", self.title(), printable(command, usize::MAX))
+    }
+
+    fn to_row(&self) -> String {
+        format!("{}  {}  {:>12}  {:7}  {}", self.sha256, self.blake3, self.size, self.origin, self.title())
+    }
+
+    fn title(&self) -> String {
+        printable(self.name.as_deref().unwrap_or("-"), usize::MAX)
+    }
+}
+
+/// A name as a shell takes it for one word.
+fn quoted(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(&byte);
+    let place = if name.starts_with('-') { "./" } else { "" };
+    if name.bytes().all(is_plain) { format!("{place}{name}") } else { format!("'{place}{}'", name.replace('\'', r"'\''")) }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Says something beside the results. That nobody reads it is no reason to stop.
+fn tell(sentence: &str) {
+    let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy(), usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_any_name_for_one_word() {
+        for (name, word) in [
+            ("a.txt", "a.txt"),
+            ("-rf", "./-rf"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("-a b", "'./-a b'"),
+        ] {
+            assert_eq!(quoted(name), word);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The file that a fetched content becomes: nothing has its name until all of it is there.
+
+use super::Failure;
+use cjp2p_node::content::stamp;
+use cjp2p_node::request::KeptFile;
+use cjp2p_node::terminal::printable;
+use rustix::fs::{CWD, OFlags, RenameFlags, ioctl_ficlone, renameat_with};
+use rustix::io::Errno;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// A file in the making. Unless it is kept, it is gone in the end.
+#[derive(Debug)]
+pub(super) struct Target {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    may_replace: bool,
+}
+
+impl Target {
+    /// Makes sure that a file can be made at `path`, before anything is fetched for it.
+    pub(super) fn prepare(path: &Path, may_replace: bool) -> Result<Target, Failure> {
+        let sentence = |what: &str| Failure::Impossible(format!("{} {what}", shown(path)));
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_dir() => return Err(sentence("is a folder; name a file with -o")),
+            Ok(_) if !may_replace => return Err(exists(path)),
+            _ => {}
+        }
+        if path.file_name().is_none() {
+            return Err(sentence("is no name for a file; name one with -o"));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = folder.join(format!(".cjp2p-node-{}.tmp", std::process::id()));
+        // Left by a process that was killed, and had the same number.
+        let _ = fs::remove_file(&temporary);
+        let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = made.map_err(|error| unwritable(path, &error))?;
+        Ok(Target { path: path.to_owned(), temporary, file, may_replace })
+    }
+
+    /// Fills the file with a content and gives it its name.
+    pub(super) fn fill(self, kept: &KeptFile) -> Result<(), Failure> {
+        let source = open_unchanged(kept)?;
+        self.copy(&source, kept.size).map_err(|error| unwritable(&self.path, &error))?;
+        check_unchanged(&source, kept)?;
+        if self.may_replace {
+            return fs::rename(&self.temporary, &self.path).map_err(|error| unwritable(&self.path, &error));
+        }
+        match renameat_with(CWD, &self.temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => Err(exists(&self.path)),
+            // The file system does not know this. A second name is refused as well if there is one already.
+            Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&self.temporary, &self.path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
+                linked => linked.map_err(|error| unwritable(&self.path, &error)),
+            },
+            renamed => renamed.map_err(|error| unwritable(&self.path, &error.into())),
+        }
+    }
+
+    /// Shares the blocks of the source where the file system can, and copies them where not.
+    fn copy(&self, mut source: &File, size: u64) -> io::Result<()> {
+        if ioctl_ficlone(&self.file, source).is_err() {
+            let copied = io::copy(&mut source, &mut &self.file)?;
+            if copied != size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.file.sync_all()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It has its name by now, or is of no use.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Opens a content, if it is in the state in which it was checked.
+fn open_unchanged(kept: &KeptFile) -> Result<File, Failure> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&kept.path);
+    let file = opened.map_err(|error| Failure::Impossible(format!("cannot read {}: {error}", shown(&kept.path))))?;
+    check_unchanged(&file, kept)?;
+    Ok(file)
+}
+
+fn check_unchanged(file: &File, kept: &KeptFile) -> Result<(), Failure> {
+    let found = file.metadata().map(|metadata| stamp(&metadata)).map_err(Failure::impossible)?;
+    let is_same = found.size == kept.size
+        && found.modified_ns == kept.modified_ns
+        && found.changed_ns == kept.changed_ns
+        && found.inode == kept.inode;
+    let changed = || Failure::Impossible(format!("{} has been changed meanwhile; try again", shown(&kept.path)));
+    is_same.then_some(()).ok_or_else(changed)
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::Impossible(format!("{} exists already; --force replaces it", shown(path)))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Impossible(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("the disk is full: there is no room for {}", shown(path))
+        }
+        _ => format!("cannot write {}: {error}", shown(path)),
+    })
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy(), usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(path: &Path) -> KeptFile {
+        let found = stamp(&fs::metadata(path).unwrap());
+        let (size, modified_ns) = (found.size, found.modified_ns);
+        let (changed_ns, inode) = (found.changed_ns, found.inode);
+        let (sha256, blake3) = Default::default();
+        KeptFile { path: path.to_owned(), sha256, blake3, size, modified_ns, changed_ns, inode }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_name_appears_with_the_whole_content_or_not_at_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, vec![7; 100_000]).unwrap();
+        let content = kept(&source);
+        let target = Target::prepare(&path, false).unwrap();
+        assert!(!path.exists());
+        drop(target);
+        assert_eq!(names(scratch.path()), ["source"]);
+        Target::prepare(&path, false).unwrap().fill(&content).unwrap();
+        assert!(fs::read(&path).unwrap() == vec![7; 100_000]);
+        assert_eq!(names(scratch.path()), ["out", "source"]);
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_only_if_the_user_says_so_even_if_it_came_meanwhile() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, "new").unwrap();
+        let content = kept(&source);
+        let target = Target::prepare(&path, false).unwrap();
+        fs::write(&path, "old").unwrap();
+        assert!(matches!(target.fill(&content), Err(Failure::Impossible(why)) if why.contains("--force")));
+        assert!(matches!(Target::prepare(&path, false), Err(Failure::Impossible(why)) if why.contains("--force")));
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("old".to_owned(), 2));
+        Target::prepare(&path, true).unwrap().fill(&content).unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("new".to_owned(), 2));
+    }
+
+    #[test]
+    fn a_source_in_another_state_is_not_copied() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, "old").unwrap();
+        let content = KeptFile { changed_ns: 0, ..kept(&source) };
+        assert!(Target::prepare(&path, false).unwrap().fill(&content).is_err());
+        assert_eq!(names(scratch.path()), ["source"]);
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_named_at_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        for (place, part) in [("", "is a folder"), ("missing/out", "cannot write")] {
+            let path = scratch.path().join(place);
+            assert!(matches!(Target::prepare(&path, false), Err(Failure::Impossible(why)) if why.contains(part)), "{place}");
+        }
+    }
+}
