@@ -20,8 +20,8 @@ pub mod tree;
 
 pub use builder::{Builder, Ids};
 pub use directory::{
-    DirectoryStore, NewContent, NewTree, Note, PartFolder, StoreFolder, TreeFolder, is_shareable, open_part, open_shared,
-    part_path, stamp, stored_hash, stored_name, write_error,
+    DirectoryStore, NewContent, NewTree, Note, PartFolder, StoreFolder, TreeFolder, is_shareable, open_part,
+    open_shared, part_path, stamp, stored_hash, stored_name, write_error,
 };
 pub use id::{BLAKE3_PREFIX, ContentId, TREE_PREFIX};
 pub use memory::MemoryStore;

@@ -250,7 +250,10 @@ mod tests {
             ("/fetching", Request::Fetching),
             ("/look", Request::Look),
             (&format!("/get {}", "AB".repeat(32)), Request::Get(ContentId::Sha256([0xab; 32]), GET_PATIENCE)),
-            (&format!("/get {} 7", "ab".repeat(32)), Request::Get(ContentId::Sha256([0xab; 32]), Duration::from_secs(7))),
+            (
+                &format!("/get {} 7", "ab".repeat(32)),
+                Request::Get(ContentId::Sha256([0xab; 32]), Duration::from_secs(7)),
+            ),
             (&format!("/unget blake3/{}", "ab".repeat(32)), Request::Unget(ContentId::Blake3([0xab; 32]))),
             ("/quit", Request::Quit),
             ("/add 192.0.2.1:7000", Request::Add(peer)),

@@ -89,11 +89,10 @@ impl Inbox {
 
     /// Waits until something is ordered, at most for `pause`.
     fn wait(&self, pause: Duration) {
-        let is_idle =
-            |orders: &mut Orders| {
-                let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-                !orders.is_stopping && orders.save.is_none() && !orders.look && !has_names
-            };
+        let is_idle = |orders: &mut Orders| {
+            let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
+            !orders.is_stopping && orders.save.is_none() && !orders.look && !has_names
+        };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
 }

@@ -13,12 +13,16 @@ mod command_line;
 mod console;
 #[path = "binary/control.rs"]
 mod control;
+#[path = "binary/fetching.rs"]
+mod fetching;
 #[path = "binary/files.rs"]
 mod files;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]
 mod lifecycle;
+#[path = "binary/sharing.rs"]
+mod sharing;
 #[path = "binary/swarm.rs"]
 mod swarm;
 #[path = "binary/talking.rs"]

@@ -68,9 +68,11 @@ struct Place {
 impl Place {
     fn open(arguments: &Arguments) -> Result<Place, Failure> {
         let data = data_path(arguments)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&data).map_err(|error| {
-            Failure::Impossible(format!("cannot use the data directory {}: {error}", shown(&data)))
-        })?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&data)
+            .map_err(|error| Failure::Impossible(format!("cannot use the data directory {}: {error}", shown(&data))))?;
         let data = std::path::absolute(&data).map_err(Failure::impossible)?;
         let store = StoreFolder::beside(&data.join("public"));
         Ok(Place { store, trees: TreeFolder::new(data.join("trees")), data })
@@ -106,7 +108,8 @@ impl Place {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let ids = copy(&source, &new, tree.as_ref(), before, bar)?;
         let has_changed = || io::Error::other("it was changed while it was read; share it again when it is finished");
-        let ids = ids.filter(|_| source.metadata().is_ok_and(|found| stamp(&found) == before)).ok_or_else(has_changed)?;
+        let ids =
+            ids.filter(|_| source.metadata().is_ok_and(|found| stamp(&found) == before)).ok_or_else(has_changed)?;
         if let Some(tree) = tree {
             tree.keep(&ids.blake3)?;
         }
@@ -283,7 +286,11 @@ impl Line {
 fn quoted(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(&byte);
     let place = if name.starts_with('-') { "./" } else { "" };
-    if name.bytes().all(is_plain) { format!("{place}{name}") } else { format!("'{place}{}'", name.replace('\'', r"'\''")) }
+    if name.bytes().all(is_plain) {
+        format!("{place}{name}")
+    } else {
+        format!("'{place}{}'", name.replace('\'', r"'\''"))
+    }
 }
 
 fn reason(error: &io::Error) -> String {

@@ -179,7 +179,10 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         for (place, part) in [("", "is a folder"), ("missing/out", "cannot write")] {
             let path = scratch.path().join(place);
-            assert!(matches!(Target::prepare(&path, false), Err(Failure::Impossible(why)) if why.contains(part)), "{place}");
+            assert!(
+                matches!(Target::prepare(&path, false), Err(Failure::Impossible(why)) if why.contains(part)),
+                "{place}"
+            );
         }
     }
 }

@@ -8,8 +8,9 @@
 use crate::content::{ContentId, FRAGMENTS_MAX, Ranges};
 use crate::data_dir::{read_bounded, replace};
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The longest journal we read: [`FRAGMENTS_MAX`] ranges, each two numbers of 20 digits with brackets and commas.
@@ -51,7 +52,7 @@ impl Journal {
     /// # Errors
     /// Whatever the system says; what was written before is then still there.
     pub(super) fn save(&self, parts: &Path, id: &ContentId) -> io::Result<()> {
-        fs::create_dir_all(parts)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
         replace(&path(parts, id), render(self).as_bytes())
     }
 }
@@ -111,7 +112,9 @@ mod tests {
     fn a_damaged_journal_says_nothing() {
         let good = render(&Journal { size: Some(9), content: ranges(&[0..5]), is_doubted: false });
         assert!(parse(good.as_bytes()).is_some());
-        for (part, instead) in [("}", ""), ("[0,5]", "[5,5]"), ("[0,5]", "[5,0]"), ("5]", "10]"), ("9", "null"), ("9", "-1")] {
+        for (part, instead) in
+            [("}", ""), ("[0,5]", "[5,5]"), ("[0,5]", "[5,0]"), ("5]", "10]"), ("9", "null"), ("9", "-1")]
+        {
             let damaged = good.replacen(part, instead, 1);
             assert_ne!(damaged, good, "{part}");
             assert_eq!(parse(damaged.as_bytes()), None, "{damaged}");

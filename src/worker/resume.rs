@@ -134,7 +134,8 @@ fn check_block(rest: &Rest, block: u64, held: &mut Held) {
     if !is_provable || rest.content.read_exact_at(&mut bytes, range.start).is_err() {
         return;
     }
-    let leaf = |at: u64, buffer: &mut [u8]| rest.nodes.as_ref().is_some_and(|nodes| nodes.read_exact_at(buffer, at).is_ok());
+    let leaf =
+        |at: u64, buffer: &mut [u8]| rest.nodes.as_ref().is_some_and(|nodes| nodes.read_exact_at(buffer, at).is_ok());
     if rest.tree.check_block(block, &bytes, leaf).is_ok() {
         let _ = held.content.insert(range);
     }
@@ -145,7 +146,8 @@ fn check_block(rest: &Rest, block: u64, held: &mut Held) {
 /// # Errors
 /// Whatever the system says.
 pub(super) fn discard(parts: &Path, id: &ContentId) -> io::Result<()> {
-    let files = [part_path(parts, id, Part::Content), part_path(parts, id, Part::Tree), super::journal::path(parts, id)];
+    let files =
+        [part_path(parts, id, Part::Content), part_path(parts, id, Part::Tree), super::journal::path(parts, id)];
     files.iter().try_for_each(|path| match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -169,7 +171,8 @@ pub(super) fn sweep(parts: &Path, now: SystemTime) -> io::Result<()> {
         files.push((entry.path(), is_young));
     }
     // The files of a content are as young as the youngest of them.
-    let is_old = |path: &Path| !files.iter().any(|(other, is_young)| *is_young && other.file_stem() == path.file_stem());
+    let is_old =
+        |path: &Path| !files.iter().any(|(other, is_young)| *is_young && other.file_stem() == path.file_stem());
     files.iter().filter(|(path, _)| is_old(path)).try_for_each(|(path, _)| fs::remove_file(path))
 }
 
@@ -183,7 +186,8 @@ mod tests {
     /// A content in parts, all of it; its id, its bytes and those of its tree.
     fn parts(folder: &Path, size: u64) -> (ContentId, Vec<u8>, Vec<u8>) {
         let content: Vec<u8> = (0..size).map(|n| (n * 31 + (n >> 8) * 7 + (n >> 16)) as u8).collect();
-        let (mut tree, mut builder) = (vec![0; Tree::new([0; 32], size).unwrap().shape().tree_bytes() as usize], Builder::new(size).unwrap());
+        let (mut tree, mut builder) =
+            (vec![0; Tree::new([0; 32], size).unwrap().shape().tree_bytes() as usize], Builder::new(size).unwrap());
         let mut write = |at: u64, bytes: &[u8]| -> Result<(), ()> {
             tree[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
             Ok(())
@@ -251,7 +255,12 @@ mod tests {
         let (id, _, _) = parts(scratch.path(), SIZE);
         for (is_whole, size) in [(true, Some(SIZE)), (false, None)] {
             if !is_whole {
-                File::options().write(true).open(part_path(scratch.path(), &id, Part::Content)).unwrap().set_len(SIZE - 1).unwrap();
+                File::options()
+                    .write(true)
+                    .open(part_path(scratch.path(), &id, Part::Content))
+                    .unwrap()
+                    .set_len(SIZE - 1)
+                    .unwrap();
             }
             Journal { size: Some(SIZE), is_doubted: true, ..Journal::default() }.save(scratch.path(), &id).unwrap();
             let held = scan(scratch.path(), id);
@@ -281,7 +290,9 @@ mod tests {
     fn what_nobody_goes_on_with_for_two_weeks_is_removed_and_the_rest_stays() {
         let scratch = tempfile::tempdir().unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        for (name, days) in [("old.part", 15), ("old.json", 15), ("mixed.part", 1), ("mixed.json", 20), ("new.part", 13)] {
+        for (name, days) in
+            [("old.part", 15), ("old.json", 15), ("mixed.part", 1), ("mixed.json", 20), ("new.part", 13)]
+        {
             let file = File::create(scratch.path().join(name)).unwrap();
             file.set_modified(now - Duration::from_secs(days * 86_400)).unwrap();
         }

@@ -5,7 +5,8 @@
 
 use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::content::{
-    Builder, ContentId, NewTree, Part, SharedFile, StoreFolder, TreeFolder, WriteError, open_part, part_path, write_error,
+    Builder, ContentId, NewTree, Part, SharedFile, StoreFolder, TreeFolder, WriteError, open_part, part_path,
+    write_error,
 };
 use crate::transfer::Failure;
 use std::fs::{self, DirBuilder, File};

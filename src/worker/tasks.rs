@@ -56,7 +56,8 @@ impl Tasks {
     pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>) {
         for (id, ContentOrders { journal, discard, settle, prepare }) in orders {
             let is_saved = journal.map_or(Ok(()), |journal| journal.save(&self.parts, &id));
-            if let Err(error) = is_saved.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) }) {
+            if let Err(error) = is_saved.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) })
+            {
                 log::warn!("cannot keep account of what is there of {id}: {error}");
             }
             self.waiting.extend(settle.map(|size| Task::Settle(id, size)));

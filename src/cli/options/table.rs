@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, path, parse, peer, shown, text_of, timeout, wait};
+use super::values::{bind, count, parse, path, peer, shown, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -268,8 +268,11 @@ impl OptionSpec {
             }
             Set::Value(name, set) => {
                 let take = |rest: &mut pico_args::Arguments| {
-                    let keys = [self.short.unwrap_or(self.long), self.long];
-                    rest.opt_value_from_os_str(keys, |value| Ok::<_, String>(value.to_owned()))
+                    let whole = |value: &OsStr| Ok::<_, String>(value.to_owned());
+                    match self.short {
+                        Some(short) => rest.opt_value_from_os_str([short, self.long], whole),
+                        None => rest.opt_value_from_os_str(self.long, whole),
+                    }
                 };
                 while let Some(value) =
                     take(rest).map_err(|_| format!("{} needs a value: {} {name}", self.long, self.long))?

@@ -7,9 +7,9 @@ use super::store::open_own;
 use crate::content::{ContentId, Part, ReadError, WriteError};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 /// The folder of unfinished contents.
@@ -50,10 +50,10 @@ impl PartFolder {
     }
 
     fn file(&mut self, id: &ContentId, part: Part) -> io::Result<&File> {
-                match self.open.entry((*id, part)) {
+        match self.open.entry((*id, part)) {
             std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                fs::create_dir_all(&self.path)?;
+                DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
                 Ok(entry.insert(open_part(&self.path, id, part)?))
             }
         }
@@ -89,6 +89,7 @@ pub fn reason(error: &io::Error) -> WriteError {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn bytes_lie_at_their_places_and_survive_the_folder_being_closed() {

@@ -339,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_note_survives_writing_and_a_damaged_one_is_none() {
-        let stamp = Stamp { size: u64::MAX, modified_ns: i128::from(i64::MIN) * 1_000_000_000, changed_ns: 1, inode: 2 };
+        let stamp =
+            Stamp { size: u64::MAX, modified_ns: i128::from(i64::MIN) * 1_000_000_000, changed_ns: 1, inode: 2 };
         let ids = Ids { sha256: [1; 32], blake3: [2; 32] };
         for name in [None, Some("\u{1}".repeat(NAME_MAX_BYTES))] {
             let note = Note { name, stamp, ids };

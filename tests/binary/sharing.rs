@@ -1,0 +1,69 @@
+//! `share`: files into the store, with and without a running node.
+
+use crate::fetching::{bytes, ids};
+use crate::harness::{Node, binary, eventually, finish, run, scratch};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+#[test]
+fn folders_are_shared_whole_but_for_what_is_hidden_or_a_link() {
+    let scratch = scratch();
+    let (data, folder) = (scratch.path().join("data"), scratch.path().join("folder"));
+    fs::create_dir_all(folder.join("sub")).unwrap();
+    for (name, content) in [("a", "one"), ("sub/b", "two"), (".hidden", "three"), ("sub/it's", "four")] {
+        fs::write(folder.join(name), content).unwrap();
+    }
+    symlink("a", folder.join("link")).unwrap();
+    let (data, folder) = (data.to_str().unwrap(), folder.to_str().unwrap());
+    let said = run(&["share", folder, "--json", "--data-dir", data]);
+    said.success();
+    let lines = said.json();
+    let names: Vec<_> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "it's"]);
+    assert_eq!([&lines[0]["sha256"], &lines[0]["blake3"]], ids(b"one").each_ref());
+    assert_eq!(lines[2]["command"], format!("cjp2p-node get {} -o 'it'\\''s'", ids(b"four")[1]));
+    assert_eq!(said.stderr.lines().count(), 2, "{said:?}");
+    assert!(said.stderr.contains(".hidden: it is hidden") && said.stderr.contains("link: it is a link"));
+    let listed = run(&["share", "--list", "--json", "--data-dir", data]).json();
+    let list: Vec<_> = listed.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(list, names);
+    run(&["share", "--remove", &ids(b"one")[1], "--data-dir", data]).success();
+    assert_eq!(run(&["share", "--list", "--json", "--data-dir", data]).json().len(), 2);
+    assert!(run(&["share", "--remove", &ids(b"one")[0], "--data-dir", data]).complaint().contains("not in the store"));
+}
+
+#[test]
+fn a_running_node_is_told_at_once_and_hashes_nothing_again() {
+    let scratch = scratch();
+    let path = scratch.path().join("file");
+    let content = bytes(1 << 20);
+    fs::write(&path, &content).unwrap();
+    let node = Node::start_with(&scratch.path().join("data"), &[], |command| {
+        command.arg("-v");
+    });
+    let id = &ids(&content)[0];
+    assert!(node.ask(["share", path.to_str().unwrap()]).success().contains(&**id));
+    let shared = || node.ask(["status"]).success().contains("1 shared");
+    eventually("the shared file", || shared().then_some(()));
+    // What its owner does to the file afterwards is of no concern.
+    fs::write(&path, "other").unwrap();
+    assert!(node.ask(["share", "--remove", id]).success().contains(&**id));
+    eventually("the end of it", || (!shared()).then_some(()));
+    assert!(!node.terminate().stderr.contains("hashing"));
+}
+
+#[test]
+fn what_cannot_be_shared_is_named_and_the_rest_is_shared() {
+    let scratch = scratch();
+    let file = scratch.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let mut command = binary();
+    command.arg("share").arg(scratch.path().join("missing")).arg("/dev/null").arg(&file);
+    let said = finish(command.arg("--data-dir").arg(scratch.path().join("data")).spawn().unwrap());
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.stdout.contains(&ids(b"x")[0]) && said.stderr.contains("missing: No such file"), "{said:?}");
+    assert!(said.stderr.contains("/dev/null: it is neither a file nor a folder"));
+    for wrong in [&["share"][..], &["share", "--list", "x"], &["share", "--list", "--remove", "x"]] {
+        assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
