@@ -74,6 +74,8 @@ pub struct Settings {
     pub output: Output,
     /// Whether somebody may type at the standard input.
     pub is_console: bool,
+    /// How many bytes of contents are kept that were fetched; `None` for as many as there is room for.
+    pub store_limit: Option<u64>,
 }
 
 /// What comes from other threads.

@@ -10,6 +10,7 @@ mod folder;
 mod hash;
 mod index;
 mod journal;
+mod limit;
 mod queue;
 mod resume;
 mod saver;
@@ -116,13 +117,15 @@ pub enum Ended {
 }
 
 impl Worker {
-    /// Starts the thread. It looks through the public folder of `data_dir` and keeps the files beside it. What it finds
+    /// Starts the thread. It looks through the public folder of `data_dir` and keeps the files beside it; of contents that
+    /// were fetched, `store_limit` bytes at most. What it finds
     /// goes to `report`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
     ///
     /// # Errors
     /// If the system cannot start a thread.
     pub fn start(
         data_dir: &DataDir,
+        store_limit: Option<u64>,
         report: impl FnMut(Command) -> ControlFlow<()> + Send + 'static,
     ) -> io::Result<Worker> {
         let inbox = Arc::new(Inbox::default());
@@ -131,6 +134,7 @@ impl Worker {
         let (trees, saver) = (Trees::new(TreeFolder::new(data_dir.trees())), Saver::new(data_dir.peers_file()));
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, saver, tasks, report);
+        work.limit_store(store_limit);
         // Whoever does not listen to the end does not care how it was.
         thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
         Ok(Worker { inbox, done })
@@ -209,7 +213,7 @@ mod tests {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
-        (Worker::start(&DataDir::open(scratch).unwrap(), report).unwrap(), receiver)
+        (Worker::start(&DataDir::open(scratch).unwrap(), None, report).unwrap(), receiver)
     }
 
     fn next(receiver: &mpsc::Receiver<Command>) -> Command {
@@ -459,7 +463,7 @@ mod tests {
         fs::create_dir_all(scratch.path().join("public")).unwrap();
         fs::write(scratch.path().join("public/a"), "a").unwrap();
         let (sender, called) = mpsc::sync_channel(1);
-        let worker = Worker::start(&DataDir::open(scratch.path()).unwrap(), move |_| {
+        let worker = Worker::start(&DataDir::open(scratch.path()).unwrap(), None, move |_| {
             sender.send(()).unwrap();
             panic!("as a bug would");
         });

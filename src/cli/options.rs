@@ -41,6 +41,8 @@ pub(crate) struct Arguments {
     /// How long a content may take without progress.
     pub(crate) timeout: Option<Duration>,
     pub(crate) list: bool,
+    /// How many bytes of fetched contents a node keeps.
+    pub(crate) store_limit: Option<u64>,
     /// The id of what is to be shared no longer.
     pub(crate) remove: Option<String>,
     /// How many `-v` there are, minus how many `-q`.
@@ -178,6 +180,9 @@ mod tests {
             ("ping", "ADDR"),
             ("ping a b", "'b'"),
             ("ping a --count 0", "--count"),
+            ("--store-limit 5X", "'5X'"),
+            ("get a --timeout 0", "1 to"),
+            ("get", "ID"),
             ("send a", "JSON"),
             ("send a b --wait nan", "'nan'"),
             ("send a b --wait -1", "'-1'"),

@@ -41,7 +41,14 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let path = data_dir.path().display().to_string();
     let config = config(arguments, peers, remembered);
     let remembered = config.remembered.len();
-    let settings = Settings { socket, config, data_dir, output: output.clone(), is_console: true };
+    let settings = Settings {
+        socket,
+        config,
+        data_dir,
+        output: output.clone(),
+        is_console: true,
+        store_limit: arguments.store_limit,
+    };
     let event_loop = EventLoop::start(settings)
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {
@@ -67,7 +74,8 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
     };
     let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
     let config = config(arguments, peers, data_dir.load_peers());
-    let settings = Settings { socket, config, data_dir, output: Output::silent(), is_console: false };
+    let settings =
+        Settings { socket, config, data_dir, output: Output::silent(), is_console: false, store_limit: None };
     let event_loop = EventLoop::start(settings);
     event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }

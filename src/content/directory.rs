@@ -13,7 +13,7 @@ pub use parts::{PartFolder, open_part, part_path, reason as write_error};
 pub use store::{NewContent, Note, StoreFolder, stored_hash, stored_name};
 pub use trees::{NewTree, TreeFolder};
 
-use super::tree::{TREE_BLOCK_BYTES, Tree, header, leaf};
+use super::tree::{Hash, TREE_BLOCK_BYTES, Tree, header, leaf};
 use super::{ContentId, Part, ReadError, SharedFile, Stamp, Store, WriteError};
 use crate::wire::ID_MAX_BYTES;
 use rustix::fs::OFlags;
@@ -23,22 +23,43 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// After so many questions for the same content it is noted again that somebody asked: some 16 MB of it.
+const TOUCH_AFTER: u32 = 4_096;
+
 /// The files of one folder and of the store beside it, their trees in another, and unfinished contents in a third.
 #[derive(Debug)]
 pub struct DirectoryStore {
     folder: PathBuf,
     trees: TreeFolder,
     parts: PartFolder,
+    store: StoreFolder,
+    /// The content of the store that was noted last as asked for, and how often it has been since.
+    touched: Option<(Hash, u32)>,
 }
 
 impl DirectoryStore {
     /// The files in `folder`, the trees in `trees`, and what is being fetched in `parts`. None need exist (yet).
     pub fn new(folder: PathBuf, trees: PathBuf, parts: PathBuf) -> DirectoryStore {
-        DirectoryStore { folder, trees: TreeFolder::new(trees), parts: PartFolder::new(parts) }
+        let store = StoreFolder::beside(&folder);
+        DirectoryStore { folder, trees: TreeFolder::new(trees), parts: PartFolder::new(parts), store, touched: None }
     }
 
     fn read_content(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         read_unchanged(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
+    }
+
+    /// Notes that a content of the store has been asked for; not every time.
+    fn touch(&mut self, file: &SharedFile) {
+        if stored_hash(&file.name).is_none() {
+            return;
+        }
+        match &mut self.touched {
+            Some((sha256, times)) if *sha256 == file.sha256 && *times < TOUCH_AFTER => *times += 1,
+            touched => {
+                *touched = Some((file.sha256, 0));
+                self.store.touch(&file.sha256);
+            }
+        }
     }
 
     /// Reads a part of the tree. That of a single block is made from it.
@@ -60,6 +81,7 @@ impl DirectoryStore {
 
 impl Store for DirectoryStore {
     fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.touch(file);
         match part {
             Part::Content => self.read_content(file, offset, buffer),
             Part::Tree => self.read_tree(file, offset, buffer),

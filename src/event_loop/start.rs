@@ -31,7 +31,7 @@ impl EventLoop {
     /// # Errors
     /// If the system has no more room for a thread or a descriptor, or no entropy.
     pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, data_dir, output, is_console } = settings;
+        let Settings { socket: (socket, family), config, data_dir, output, is_console, store_limit } = settings;
         let address = plain(socket.local_addr()?);
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;
@@ -40,7 +40,7 @@ impl EventLoop {
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
         let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
-        let worker = Worker::start(&data_dir, {
+        let worker = Worker::start(&data_dir, store_limit, {
             let deliver = deliver(sender.clone(), waker.clone());
             move |command| deliver(Inbound::Found(command))
         })?;

@@ -7,6 +7,7 @@ use super::Inbox;
 use super::folder::Folder;
 use super::hash::{Hashing, Progress, confirm};
 use super::index::{self, Index};
+use super::limit;
 use super::queue::{Begun, Job, Queue, Turn};
 use super::saver::Saver;
 use super::tasks::Tasks;
@@ -40,6 +41,8 @@ pub(super) struct Work<R> {
     saver: Saver,
     queue: Queue,
     tasks: Tasks,
+    /// How many bytes of contents are kept that were fetched.
+    store_limit: Option<u64>,
     /// When the folder is to be looked at.
     next_look: Instant,
     report: R,
@@ -56,7 +59,23 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         tasks: Tasks,
         report: R,
     ) -> Work<R> {
-        Work { inbox, folder, index, trees, saver, queue: Queue::default(), tasks, next_look: index::now(), report }
+        Work {
+            inbox,
+            folder,
+            index,
+            trees,
+            saver,
+            queue: Queue::default(),
+            tasks,
+            store_limit: None,
+            next_look: index::now(),
+            report,
+        }
+    }
+
+    /// Keeps no more than so many bytes of contents that were fetched.
+    pub(super) fn limit_store(&mut self, limit: Option<u64>) {
+        self.store_limit = limit;
     }
 
     /// Works until told to stop, or until nobody listens any more, and saves. True if all is saved.
@@ -118,6 +137,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             });
             self.trees.sweep_once(self.index.trees().chain(stored));
         }
+        let has_new = changes.settled.iter().any(|(name, _)| stored_hash(name).is_some());
         for name in changes.gone {
             log::info!("no longer sharing {}", printable(&name, NAME_SHOWN_CHARS));
             (self.report)(Command::Unshare(name))?;
@@ -131,6 +151,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         }
         let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
         self.next_look = index::now() + PAUSE + PAUSE_PER_FILE * files;
+        if has_new {
+            self.evict();
+        }
         ControlFlow::Continue(())
     }
 
@@ -146,11 +169,21 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if let Some(file) = done.shared {
             log::info!("fetched {} ({} bytes)", file.id(), file.stamp.size);
             self.folder.set_shared(&file.name, file.stamp);
+            self.evict();
             self.trees.need(&file.name, file.stamp, file.blake3);
             (self.report)(Command::Share(file))?;
         }
         (self.report)(done.command)?;
         ControlFlow::Continue(true)
+    }
+
+    /// Makes room in the store, if it holds more than it should.
+    fn evict(&mut self) {
+        let Some(limit) = self.store_limit else { return };
+        let stored = self.folder.files().filter_map(|(name, stamp)| Some((stored_hash(name)?, stamp.size)));
+        if limit::evict(self.folder.store(), stored, limit) {
+            self.next_look = index::now();
+        }
     }
 
     /// Goes one step further with the file whose turn it is; true if there is none.

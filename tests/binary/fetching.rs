@@ -236,3 +236,25 @@ fn damage_in_the_store_is_noticed_and_fetched_again() {
     let value: Value = serde_json::from_slice(&fs::read(stored.with_extension("json")).unwrap()).unwrap();
     assert_eq!(value["size"], 100_000);
 }
+
+#[test]
+fn a_limit_on_the_store_lets_go_what_nobody_asked_for_longest() {
+    let scratch = scratch();
+    let contents = [1, 2].map(|n| [bytes(100_000), vec![n]].concat());
+    let seed = seed(scratch.path(), &contents[0]);
+    fs::write(scratch.path().join("second"), &contents[1]).unwrap();
+    seed.ask(["share", scratch.path().join("second").to_str().unwrap()]).success();
+    let data = scratch.path().join("data");
+    let node = Node::start_with(&data, &[seed.address], |command| {
+        command.args(["--store-limit", "150K"]);
+    });
+    node.wait_for_peer(seed.address);
+    for (number, content) in contents.iter().enumerate() {
+        let out = scratch.path().join(format!("out{number}"));
+        node.ask(["get", &ids(content)[1], "-o", out.to_str().unwrap()]).success();
+        assert!(fs::read(out).unwrap() == *content);
+        assert!(data.join("store").join(&ids(content)[0]).exists());
+    }
+    assert!(!data.join("store").join(&ids(&contents[0])[0]).exists());
+    eventually("the end of the first", || node.ask(["status"]).success().contains("1 shared").then_some(()));
+}

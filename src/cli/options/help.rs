@@ -18,7 +18,7 @@ pub(crate) fn help(command: Command) -> String {
     }
     text.push_str("\nOptions:\n");
     for spec in OPTIONS.iter().filter(|spec| is_general || spec.commands.contains(&command)) {
-        push(&mut text, &spec.usage(), 16, &with_commands(spec, command));
+        push(&mut text, &spec.usage(), 19, &with_commands(spec, command));
     }
     text.push('\n');
     text.push_str(&remarks(command));
@@ -33,6 +33,9 @@ fn remarks(command: Command) -> String {
         text.push_str(
             "An ADDR is like 192.0.2.1, [2001:db8::1]:24254 or example.org; the port is 24254 if none is named.\n",
         );
+    }
+    if command == Command::Get {
+        text.push_str("An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n");
     }
     if command == Command::Send {
         text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");

@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, parse, path, peer, shown, text_of, timeout, wait};
+use super::values::{bind, count, parse, path, peer, shown, size, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -132,6 +132,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         is_repeatable: false,
         commands: WITH_DATA,
         help: "where the node keeps its data",
+    },
+    OptionSpec {
+        long: "--store-limit",
+        short: None,
+        set: Set::Value("SIZE", |to, text| size(text).map(|size| to.store_limit = Some(size))),
+        is_repeatable: false,
+        commands: &[Run],
+        help: "how much of what was fetched is kept, like 500M or 20G (default: all)",
     },
     OptionSpec {
         long: "--output",

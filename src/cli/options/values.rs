@@ -60,6 +60,19 @@ pub(super) fn timeout(text: &OsStr) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Bytes, or with K, M, G or T thousands, millions and so on of them.
+pub(super) fn size(text: &OsStr) -> Result<u64, String> {
+    let digits = text.to_str().unwrap_or_default();
+    let (digits, power) = match digits.char_indices().last() {
+        Some((place, unit @ ('K' | 'M' | 'G' | 'T'))) => {
+            (&digits[..place], "KMGT".find(unit).map_or(0, |n| n as u32 + 1))
+        }
+        _ => (digits, 0),
+    };
+    let size = digits.parse().ok().and_then(|number: u64| number.checked_mul(1_000_u64.checked_pow(power)?));
+    size.ok_or_else(|| format!("'{}' is not a size like 500M or 20G", shown(text)))
+}
+
 pub(super) fn count(text: &OsStr) -> Result<u64, String> {
     match parse(text, "a number")? {
         0 => Err("at least one probe must be sent".to_owned()),
