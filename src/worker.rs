@@ -2,9 +2,10 @@
 //!
 //! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file
 //! and the index of hashes. Of contents that are fetched it finds out what is there already, writes down what has come,
-//! and makes them last when all has. What it finds out comes back to the node as commands; it never touches the node, a socket, or the files
-//! it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile up, and they are
-//! looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits for a large one.
+//! and makes them last when all has. What it finds out comes back to the node as commands; it never touches the node, a
+//! socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile
+//! up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits
+//! for a large one.
 
 mod folder;
 mod hash;
@@ -117,8 +118,8 @@ pub enum Ended {
 }
 
 impl Worker {
-    /// Starts the thread. It looks through the public folder of `data_dir` and keeps the files beside it; of contents that
-    /// were fetched, `store_limit` bytes at most. What it finds
+    /// Starts the thread. It looks through the public folder of `data_dir` and keeps the files beside it; of contents
+    /// that were fetched, `store_limit` bytes at most. What it finds
     /// goes to `report`, which may wait and says [`ControlFlow::Break`] when nobody listens any more.
     ///
     /// # Errors

@@ -54,7 +54,8 @@ impl Drop for Bar {
     }
 }
 
-/// As many of the parts as fit into so many columns, of which the last stays free: a terminal may begin a new line there.
+/// As many of the parts as fit into so many columns, of which the last stays free: a terminal may begin a new line
+/// there.
 fn fitting(parts: &[String], columns: usize) -> String {
     let mut line = String::new();
     for part in parts {

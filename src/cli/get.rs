@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The pause between two looks at how it goes; no person sees the difference, and a look takes a tenth of a millisecond.
+/// The pause between two looks at how it goes; no person sees the difference, and a look takes a tenth of a
+/// millisecond.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a node that has the data directory may take to be there for us: it is starting, or stopping.

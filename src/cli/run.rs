@@ -64,8 +64,8 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts a node for a command that needs one for a moment, where none is running: it says nothing and listens to nobody
-/// at the terminal.
+/// Starts a node for a command that needs one for a moment, where none is running: it says nothing and listens to
+/// nobody at the terminal.
 pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, DataDirError>, Failure> {
     let peers = peers(arguments)?;
     let data_dir = match DataDir::open(&data_path(arguments)?) {

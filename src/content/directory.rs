@@ -38,7 +38,8 @@ pub struct DirectoryStore {
 }
 
 impl DirectoryStore {
-    /// The files in `folder`, the trees in `trees`, and what is being fetched in `parts`. None need exist (yet).
+    /// The files in `folder`, the trees in `trees`, and what is being fetched in `parts`, none of which need exist
+    /// (yet).
     pub fn new(folder: PathBuf, trees: PathBuf, parts: PathBuf) -> DirectoryStore {
         let store = StoreFolder::beside(&folder);
         DirectoryStore { folder, trees: TreeFolder::new(trees), parts: PartFolder::new(parts), store, touched: None }

@@ -12,7 +12,8 @@ use crate::transfer::{Failure, Held, Progress};
 use crate::worker::Journal;
 use std::path::PathBuf;
 
-/// Contents of which we know how they are doing; the one that ended first is forgotten first. The node fetches 4 at once.
+/// Contents of which we know how they are doing; the one that ended first is forgotten first. The node fetches 4 at
+/// once.
 pub(super) const FETCHES_MAX: usize = 64;
 
 /// How much may have come since it was last written down that it came. A kill costs as much, and what comes in the
@@ -42,7 +43,8 @@ enum Stage {
 }
 
 impl EventLoop {
-    /// Begins to fetch a content, unless it is being fetched. What is shared already is done as soon as the worker knows.
+    /// Begins to fetch a content, unless it is being fetched. What is shared already is done as soon as the worker
+    /// knows.
     pub(super) fn get(&mut self, id: ContentId, patience: Duration) -> Answer {
         let is_busy = |fetch: &Fetch| matches!(fetch.stage, Stage::Preparing | Stage::Fetching);
         let known = self.fetches.iter().position(|fetch| fetch.id == id);

@@ -1,9 +1,9 @@
 //! What is written down about a content that is being fetched, so that another attempt can go on from there.
 //!
-//! Of a BLAKE3 content only the size is needed, as every block tells whether it is right. Of a SHA-256 content the ranges
-//! are that are there: nothing else tells a byte that came from one that did not. The text is replaced as a whole, but
-//! not forced onto the disk: after a kill it is what was written last; after a power cut it may speak of bytes that are
-//! not there, and then the whole is found to be wrong and is fetched again.
+//! Of a BLAKE3 content only the size is needed, as every block tells whether it is right. Of a SHA-256 content the
+//! ranges are that are there: nothing else tells a byte that came from one that did not. The text is replaced as a
+//! whole, but not forced onto the disk: after a kill it is what was written last; after a power cut it may speak of
+//! bytes that are not there, and then the whole is found to be wrong and is fetched again.
 
 use crate::content::{ContentId, FRAGMENTS_MAX, Ranges};
 use crate::data_dir::{read_bounded, replace};
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_damaged_journal_says_nothing() {
-        let good = render(&Journal { size: Some(9), content: ranges(&[0..5]), is_doubted: false });
+        let good = render(&Journal { size: Some(9), content: ranges(std::slice::from_ref(&(0..5))), is_doubted: false });
         assert!(parse(good.as_bytes()).is_some());
         for (part, instead) in
             [("}", ""), ("[0,5]", "[5,5]"), ("[0,5]", "[5,0]"), ("5]", "10]"), ("9", "null"), ("9", "-1")]

@@ -1,5 +1,6 @@
-//! What is to be done about contents that are being fetched: look at what is there, write down what came, make last what
-//! is whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is waiting.
+//! What is to be done about contents that are being fetched: look at what is there, write down what came, make last
+//! what is whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is
+//! waiting.
 
 use super::ContentOrders;
 use super::resume::{self, Scan};

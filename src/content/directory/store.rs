@@ -280,7 +280,10 @@ pub(super) fn open_own(path: &Path) -> io::Result<File> {
 
 fn render_note(note: &Note) -> String {
     let Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids } = note.clone();
-    let name = name.map(|name| name[..name.floor_char_boundary(NAME_MAX_BYTES)].to_owned());
+    let name = name.map(|name| {
+        let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
+        name[..ends.take_while(|end| *end <= NAME_MAX_BYTES).last().unwrap_or(0)].to_owned()
+    });
     let (sha256, blake3) = (hex(&ids.sha256), hex(&ids.blake3));
     let text = NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode };
     // Strings and numbers always have a JSON form.
