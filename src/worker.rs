@@ -58,6 +58,7 @@ struct Orders {
 #[derive(Default)]
 struct ContentOrders {
     journal: Option<Journal>,
+    doubt: bool,
     discard: bool,
     settle: Option<u64>,
     prepare: Option<Duration>,
@@ -170,6 +171,11 @@ impl Worker {
         self.change_content(id, |orders| orders.journal = Some(journal));
     }
 
+    /// An attempt to fetch a content failed: perhaps what is written down about its size is a lie.
+    pub fn doubt(&self, id: ContentId) {
+        self.change_content(id, |orders| orders.doubt = true);
+    }
+
     /// Forgets what is there of a content.
     pub fn discard(&self, id: ContentId) {
         self.change_content(id, |orders| *orders = ContentOrders { discard: true, ..ContentOrders::default() });
@@ -201,9 +207,11 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{SharedFile, stamp};
+    use crate::content::{Ids, SharedFile, StoreFolder, stamp};
     use crate::data_dir::{render_hashes, render_peers};
+    use sha2::{Digest, Sha256};
     use std::fs;
+    use std::io::Write;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
@@ -389,6 +397,29 @@ mod tests {
             good = made;
             assert_eq!(worker.stop(None), Ended::Saved);
         }
+    }
+
+    #[test]
+    fn a_damaged_tree_of_a_content_of_the_store_is_made_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = StoreFolder::beside(&scratch.path().join("public"));
+        let mut new = store.create().unwrap();
+        new.file.write_all(&[7; 10_000]).unwrap();
+        let blake3 = blake3::hash(&[7; 10_000]);
+        let ids = Ids { sha256: Sha256::digest([7; 10_000]).into(), blake3: blake3.into() };
+        let kept = new.keep(&store, ids, Some("mine".to_owned())).unwrap();
+        fs::create_dir(scratch.path().join("trees")).unwrap();
+        let tree = scratch.path().join("trees").join(blake3.to_string());
+        fs::write(&tree, vec![0; 224]).unwrap();
+        let (worker, reports) = start(scratch.path());
+        assert_eq!(shared(next(&reports)), kept);
+        assert_eq!(fs::read(&tree).unwrap(), [0; 224], "what is known is not read again");
+        // Its content is looked at when it is served; then the node asks for another look.
+        worker.look_again(kept.name.clone());
+        assert_eq!(shared(next(&reports)), kept);
+        assert!(fs::read(&tree).unwrap().starts_with(b"B3T\x02"));
+        assert_eq!(store.note(&kept.sha256).unwrap().name.as_deref(), Some("mine"));
+        assert_eq!(worker.stop(None), Ended::Saved);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::transfer::{Failure, Held, Progress};
 use crate::worker::Journal;
 use std::path::PathBuf;
 
-/// Contents of which we know how they are doing; the one that ended first is forgotten first. The node fetches 4 at
-/// once.
+/// Contents of which we know how they are doing; of those that have ended the one that was begun first is forgotten
+/// first. The node fetches 4 at once.
 pub(super) const FETCHES_MAX: usize = 64;
 
 /// How much may have come since it was last written down that it came. A kill costs as much, and what comes in the
@@ -123,18 +123,16 @@ impl EventLoop {
     /// A content has come, or will not come.
     pub(super) fn end_fetch(&mut self, id: ContentId, why: Option<Failure>) {
         let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
-        let (size, held, _) = self.fetches[place].noted;
+        let (_, held, _) = self.fetches[place].noted;
         match why {
             Some(Failure::Wrong) => self.worker.discard(id),
             // Perhaps a source lied about the size.
-            Some(Failure::Stalled | Failure::NotFound) if size.is_some() && matches!(id, ContentId::Blake3(_)) => {
-                self.worker.note(id, Journal { size, is_doubted: true, ..Journal::default() });
-            }
+            Some(Failure::Stalled | Failure::NotFound) => self.worker.doubt(id),
             _ => {}
         }
         self.fetches[place].stage = match why {
             None => Stage::Done,
-            Some(why) => Stage::Failed(sentence(why, id, held > 0)),
+            Some(why) => Stage::Failed(self.sentence(why, id, held > 0)),
         };
         let line = self.fetch_line(&self.fetches[place], &[]);
         if self.is_console {
@@ -211,16 +209,16 @@ impl EventLoop {
             inode: file.stamp.inode,
         }
     }
-}
 
-/// Why a content did not come.
-fn sentence(why: Failure, id: ContentId, is_some_there: bool) -> String {
-    let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
-    match why {
-        Failure::NotFound => format!("nobody in reach has {id}"),
-        Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
-        Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),
-        Failure::Full => format!("the disk is full{kept}"),
-        Failure::Disk => format!("the data directory cannot be written to, see the node's log{kept}"),
+    /// Why a content did not come.
+    fn sentence(&self, why: Failure, id: ContentId, is_some_there: bool) -> String {
+        let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
+        match why {
+            Failure::NotFound => format!("nobody in reach has {id}"),
+            Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
+            Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),
+            Failure::Full => format!("the disk is full: there is no room for {id} in the data directory{kept}"),
+            Failure::Disk => format!("cannot write to the data directory {}{kept}", self.data_dir.path().display()),
+        }
     }
 }

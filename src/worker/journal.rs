@@ -47,6 +47,15 @@ impl Journal {
         read_bounded(&path(parts, id), FILE_MAX_BYTES).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default()
     }
 
+    /// Writes down that the attempt failed, if there is a journal.
+    ///
+    /// # Errors
+    /// Whatever the system says; what was written before is then still there.
+    pub(super) fn doubt(parts: &Path, id: &ContentId) -> io::Result<()> {
+        let journal = Journal::load(parts, id);
+        if journal.size.is_some() { Journal { is_doubted: true, ..journal }.save(parts, id) } else { Ok(()) }
+    }
+
     /// Writes it down.
     ///
     /// # Errors
@@ -110,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_damaged_journal_says_nothing() {
-        let good = render(&Journal { size: Some(9), content: ranges(std::slice::from_ref(&(0..5))), is_doubted: false });
+        let good =
+            render(&Journal { size: Some(9), content: ranges(std::slice::from_ref(&(0..5))), is_doubted: false });
         assert!(parse(good.as_bytes()).is_some());
         for (part, instead) in
             [("}", ""), ("[0,5]", "[5,5]"), ("[0,5]", "[5,0]"), ("5]", "10]"), ("9", "null"), ("9", "-1")]

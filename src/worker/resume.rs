@@ -92,15 +92,14 @@ impl Scan {
     }
 
     /// A size that is not proven, in which an attempt failed, may have been a lie, and with it the form of the tree.
-    /// Blocks that were checked stay: their place is part of their hash.
+    /// What is there of the content stays: the place of a block that was checked is part of its hash, and a SHA-256
+    /// content will be checked as a whole.
     fn conclude(&mut self) {
-        let is_proven = self.held.size.is_some_and(|size| size > 0 && self.held.content.contains(size - 1));
+        let is_last_there = self.held.size.is_some_and(|size| size > 0 && self.held.content.contains(size - 1));
+        let is_proven = is_last_there && matches!(self.id, ContentId::Blake3(_));
         if self.is_doubted && !is_proven {
             self.held.size = None;
             self.held.tree = Ranges::default();
-            if let ContentId::Sha256(_) = self.id {
-                self.held.content = Ranges::default();
-            }
         }
     }
 }
@@ -283,6 +282,9 @@ mod tests {
         fs::write(part_path(scratch.path(), &id, Part::Content), [7; 70]).unwrap();
         let held = scan(scratch.path(), id);
         assert_eq!((held.size, held.content.iter().collect::<Vec<_>>()), (Some(100), vec![0..50, 60..70]));
+        let doubted = Journal { is_doubted: true, ..Journal::load(scratch.path(), &id) };
+        doubted.save(scratch.path(), &id).unwrap();
+        assert_eq!(scan(scratch.path(), id), Held { size: None, ..held });
         discard(scratch.path(), &id).unwrap();
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     }

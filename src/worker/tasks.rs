@@ -3,6 +3,7 @@
 //! waiting.
 
 use super::ContentOrders;
+use super::journal::Journal;
 use super::resume::{self, Scan};
 use super::settle::{Settled, Settling, failure};
 use crate::content::{ContentId, SharedFile, StoreFolder, TreeFolder};
@@ -55,9 +56,11 @@ impl Tasks {
 
     /// Takes orders. What is short is done at once.
     pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>) {
-        for (id, ContentOrders { journal, discard, settle, prepare }) in orders {
+        for (id, ContentOrders { journal, doubt, discard, settle, prepare }) in orders {
             let is_saved = journal.map_or(Ok(()), |journal| journal.save(&self.parts, &id));
-            if let Err(error) = is_saved.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) })
+            let is_doubted = is_saved.and_then(|()| if doubt { Journal::doubt(&self.parts, &id) } else { Ok(()) });
+            if let Err(error) =
+                is_doubted.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) })
             {
                 log::warn!("cannot keep account of what is there of {id}: {error}");
             }

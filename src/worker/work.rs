@@ -111,6 +111,10 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);
+            let distrusted = stored_hash(&name).map_or(Ok(()), |sha256| self.folder.store().distrust(&sha256));
+            if let Err(error) = distrusted {
+                log::warn!("cannot forget what is known about {name}: {error}");
+            }
             self.trees.release(&name);
             self.next_look = index::now();
         }

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 /// Bytes that differ from place to place.
 pub(crate) fn bytes(size: usize) -> Vec<u8> {
@@ -257,4 +257,46 @@ fn a_limit_on_the_store_lets_go_what_nobody_asked_for_longest() {
     }
     assert!(!data.join("store").join(&ids(&contents[0])[0]).exists());
     eventually("the end of the first", || node.ask(["status"]).success().contains("1 shared").then_some(()));
+}
+
+#[test]
+fn a_full_disk_and_a_place_that_cannot_be_written_are_named_and_what_came_is_of_use() {
+    let (scratch, content) = (scratch(), bytes(LARGE));
+    let seed = seed(scratch.path(), &content);
+    let (data, out) = (scratch.path().join("data"), scratch.path().join("out"));
+    let id = &ids(&content)[0];
+    let get = || alone(&data, Some(seed.address), &[id, "-o", out.to_str().unwrap()]);
+    // No file may be longer than 8 MiB; the system then says what it says of a full disk.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 16384; exec \"$@\"", "sh"]).arg(get().get_program());
+    limited.args(get().get_args()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    assert!(ended(limited).complaint().contains("the disk is full"));
+    assert!(!out.exists());
+    let sent = counter(&seed, "bytes_sent");
+    ended(get()).success();
+    assert!(fs::read(&out).unwrap() == content);
+    let sent = (counter(&seed, "bytes_sent") - sent) as f64 / LARGE as f64;
+    assert!(sent < 1.1, "the seed sent {sent:.2} times the content again");
+    fs::remove_dir_all(&data).unwrap();
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("parts"), "no folder").unwrap();
+    let said = ended(alone(&data, Some(seed.address), &[id, "--force", "-o", out.to_str().unwrap()]));
+    assert!(said.complaint().contains("cannot write to the data directory"), "{said:?}");
+}
+
+#[test]
+fn at_a_terminal_one_line_says_how_far_it_is() {
+    let (scratch, content) = (scratch(), bytes(LARGE));
+    let seed = seed(scratch.path(), &content);
+    let out = scratch.path().join("out");
+    let get =
+        alone(&scratch.path().join("data"), Some(seed.address), &[&ids(&content)[0], "-o", out.to_str().unwrap()]);
+    let mut command = Command::new("python3");
+    command.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]).arg(get.get_program());
+    command.args(get.get_args()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = ended(command);
+    let shown = said.success();
+    assert!(shown.contains(" of 25.2 MB  ") && shown.contains(" MB/s  ") && shown.contains("1 source"), "{shown:?}");
+    assert!(shown.ends_with("s)") && shown.lines().count() == 1, "{shown:?}");
+    assert!(fs::read(&out).unwrap() == content);
 }

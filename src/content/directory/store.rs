@@ -157,6 +157,17 @@ impl StoreFolder {
         write_atomically(&self.note_path(&note.ids.sha256), render_note(note).as_bytes())
     }
 
+    /// What is known about a content is not believed any more: it will be read again.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn distrust(&self, sha256: &Hash) -> io::Result<()> {
+        match self.note(sha256) {
+            Some(note) => self.write_note(&Note { stamp: Stamp::default(), ..note }),
+            None => Ok(()),
+        }
+    }
+
     /// Begins to copy a content into the store.
     ///
     /// # Errors
@@ -222,7 +233,8 @@ impl StoreFolder {
         fs::symlink_metadata(self.note_path(sha256)).ok()?.modified().ok()
     }
 
-    /// Removes what a process that was killed has left: copies that nobody has gone on with for a day by `now`.
+    /// Removes what was left behind: copies that nobody has gone on with for a day by `now`, and notes about contents
+    /// that somebody has taken away.
     ///
     /// # Errors
     /// Whatever the system says; some may be gone then.
@@ -233,6 +245,17 @@ impl StoreFolder {
         };
         for entry in entries.take(ENTRIES_MAX) {
             let entry = entry?;
+            let path = entry.path();
+            let note_of = path
+                .extension()
+                .filter(|ending| *ending == "json")
+                .and_then(|_| hash_from_hex(path.file_stem()?.to_str()?));
+            if note_of.is_some_and(|sha256| {
+                fs::symlink_metadata(self.path_of(&sha256)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            }) {
+                fs::remove_file(path)?;
+                continue;
+            }
             let is_new = entry.file_name().to_string_lossy().ends_with(NEW_SUFFIX);
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
@@ -352,6 +375,18 @@ mod tests {
             assert_eq!(parse_note(text.as_bytes()), Some(note));
             assert_eq!(parse_note(&text.as_bytes()[..text.len() / 2]), None);
             assert_eq!(parse_note(text.replace("0101", "01").as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn the_note_about_a_content_that_somebody_took_away_goes_too() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = StoreFolder::beside(&scratch.path().join("public"));
+        add(&store, b"hello", None);
+        for is_there in [true, false] {
+            store.sweep(SystemTime::UNIX_EPOCH).unwrap();
+            assert_eq!(store.note(&[7; 32]).is_some(), is_there);
+            let _ = fs::remove_file(store.path_of(&[7; 32]));
         }
     }
 
