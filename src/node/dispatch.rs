@@ -194,12 +194,11 @@ impl<S: Store> Node<S> {
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
         }
-        if !self.transfers.is_idle() {
-            if sender.is_new {
-                self.welcome_candidate(now, sender.address);
-            }
-            self.drive(now);
+        if sender.is_new && !self.transfers.is_idle() {
+            self.welcome_candidate(now, sender.address);
         }
+        // Also if nothing is fetched any more: this may have ended it.
+        self.drive(now);
     }
 
     /// Writes down which token we owe to a peer or to an address we are trying. Says whether it is a new one.
