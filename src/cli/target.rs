@@ -4,18 +4,24 @@ use super::Failure;
 use cjp2p_node::content::stamp;
 use cjp2p_node::request::KeptFile;
 use cjp2p_node::terminal::printable;
-use rustix::fs::{CWD, OFlags, RenameFlags, ioctl_ficlone, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, OFlags, ioctl_ficlone, linkat};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A file in the making. Unless it is kept, it is gone in the end.
+/// Where open files have names of their own, which a file without a name needs to get one.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A file in the making. Where the system can do that it has no name at all before it is whole, so that not even a kill
+/// leaves something behind; otherwise it has another one, and is gone in the end unless it is kept.
 #[derive(Debug)]
 pub(super) struct Target {
     path: PathBuf,
+    /// The other name.
     temporary: PathBuf,
+    is_nameless: bool,
     file: File,
     may_replace: bool,
 }
@@ -34,11 +40,20 @@ impl Target {
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = folder.join(format!(".cjp2p-node-{}.tmp", std::process::id()));
-        // Left by a process that was killed, and had the same number.
-        let _ = fs::remove_file(&temporary);
-        let made = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = made.map_err(|error| unwritable(path, &error))?;
-        Ok(Target { path: path.to_owned(), temporary, file, may_replace })
+        let nameless = Path::new(OPEN_FILES).is_dir().then(|| {
+            let flags = OFlags::TMPFILE.bits().cast_signed();
+            OpenOptions::new().write(true).custom_flags(flags).open(folder)
+        });
+        let (file, is_nameless) = match nameless {
+            Some(Ok(file)) => (Ok(file), true),
+            _ => {
+                // Left by a process that was killed, and had the same number.
+                let _ = fs::remove_file(&temporary);
+                (OpenOptions::new().write(true).create_new(true).open(&temporary), false)
+            }
+        };
+        let file = file.map_err(|error| unwritable(path, &error))?;
+        Ok(Target { path: path.to_owned(), temporary, is_nameless, file, may_replace })
     }
 
     /// Fills the file with a content and gives it its name.
@@ -46,17 +61,28 @@ impl Target {
         let source = open_unchanged(kept)?;
         self.copy(&source, kept.size).map_err(|error| unwritable(&self.path, &error))?;
         check_unchanged(&source, kept)?;
-        if self.may_replace {
-            return fs::rename(&self.temporary, &self.path).map_err(|error| unwritable(&self.path, &error));
+        match self.give_name() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
+            given => given.map_err(|error| unwritable(&self.path, &error)),
         }
-        match renameat_with(CWD, &self.temporary, CWD, &self.path, RenameFlags::NOREPLACE) {
-            Err(Errno::EXIST) => Err(exists(&self.path)),
-            // The file system does not know this. A second name is refused as well if there is one already.
-            Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&self.temporary, &self.path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
-                linked => linked.map_err(|error| unwritable(&self.path, &error)),
-            },
-            renamed => renamed.map_err(|error| unwritable(&self.path, &error.into())),
+    }
+
+    /// Gives the file its name, in one step.
+    fn give_name(&self) -> io::Result<()> {
+        let link = |to: &Path| {
+            let open = Path::new(OPEN_FILES).join(self.file.as_raw_fd().to_string());
+            linkat(CWD, open, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
+        };
+        match (self.is_nameless, self.may_replace) {
+            (true, false) => link(&self.path),
+            (true, true) => {
+                let _ = fs::remove_file(&self.temporary);
+                link(&self.temporary)?;
+                fs::rename(&self.temporary, &self.path)
+            }
+            (false, true) => fs::rename(&self.temporary, &self.path),
+            // A second name, unlike a new one, is refused if there is such a file already.
+            (false, false) => fs::hard_link(&self.temporary, &self.path),
         }
     }
 
@@ -132,6 +158,33 @@ mod tests {
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    /// The same, as where a file has to have a name.
+    fn with_name(target: Target) -> Target {
+        let file = OpenOptions::new().write(true).create_new(true).open(&target.temporary).unwrap();
+        let (path, temporary, may_replace) = (target.path.clone(), target.temporary.clone(), target.may_replace);
+        // It would take away what is to take its place.
+        std::mem::forget(target);
+        Target { path, temporary, is_nameless: false, file, may_replace }
+    }
+
+    #[test]
+    fn where_a_file_has_to_have_a_name_it_is_another_one_until_the_end() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, "new").unwrap();
+        let content = kept(&source);
+        with_name(Target::prepare(&path, false).unwrap()).fill(&content).unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("new".to_owned(), 2));
+        fs::write(&path, "old").unwrap();
+        assert!(with_name(Target::prepare(&path, true).unwrap()).fill(&content).is_ok());
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("new".to_owned(), 2));
+        fs::remove_file(&path).unwrap();
+        let target = with_name(Target::prepare(&path, false).unwrap());
+        fs::write(&path, "old").unwrap();
+        assert!(matches!(target.fill(&content), Err(Failure::Impossible(why)) if why.contains("--force")));
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("old".to_owned(), 2));
     }
 
     #[test]

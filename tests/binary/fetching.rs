@@ -174,6 +174,7 @@ fn resumed(end: impl Fn(&mut Child)) {
         let mut child = alone(&data, Some(seed.address), &arguments).spawn().unwrap();
         wait_for_part(&data, LARGE as u64 / 3);
         end(&mut child);
+        assert!(names(scratch.path()).iter().all(|name| !name.starts_with('.')), "nothing is left behind");
         assert!(!out.exists(), "{:?}", child.wait_with_output());
         drop(child.wait_with_output().unwrap());
         ended(alone(&data, Some(seed.address), &arguments)).success();
