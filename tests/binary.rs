@@ -13,6 +13,8 @@ mod command_line;
 mod console;
 #[path = "binary/control.rs"]
 mod control;
+#[path = "binary/crashes.rs"]
+mod crashes;
 #[path = "binary/fetching.rs"]
 mod fetching;
 #[path = "binary/files.rs"]

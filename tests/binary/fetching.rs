@@ -24,7 +24,7 @@ pub(crate) fn ids(content: &[u8]) -> [String; 2] {
 }
 
 /// A node that shares this content.
-fn seed(data: &Path, content: &[u8]) -> Node {
+pub(crate) fn seed(data: &Path, content: &[u8]) -> Node {
     let path = data.join("content");
     fs::write(&path, content).unwrap();
     let node = Node::start(&data.join("seed"), &[]);
@@ -36,7 +36,7 @@ fn seed(data: &Path, content: &[u8]) -> Node {
 }
 
 /// A `get` without a node beside it.
-fn alone(data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -> Command {
+pub(crate) fn alone(data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -> Command {
     let mut command = binary();
     command.arg("get").args(arguments).arg("--data-dir").arg(data);
     command.args(["--no-bootstrap", "--no-lan", "--bind", "127.0.0.1"]);
@@ -55,7 +55,7 @@ fn counter(node: &Node, name: &str) -> u64 {
 }
 
 /// The files in a folder.
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
