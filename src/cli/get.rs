@@ -99,9 +99,8 @@ impl Helper<'_> {
     /// Lets the content be fetched, and waits for it.
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
-        match converse(self.arguments, &format!("/get {id} {patience}"))?.0 {
-            Answer::Refused(why) => return Err(Failure::Impossible(why)),
-            _ => {}
+        if let Answer::Refused(why) = converse(self.arguments, &format!("/get {id} {patience}"))?.0 {
+            return Err(Failure::Impossible(why));
         }
         let mut bar = Bar::new();
         loop {
