@@ -300,3 +300,21 @@ fn a_stranger_who_asks_for_everything_gets_its_token_and_probe_back_before_more_
     assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "t");
     assert!(field(&answer, "Peers").unwrap()["peers"].as_array().unwrap().len() >= 5, "{answer}");
 }
+
+#[test]
+fn a_crowd_on_this_machine_hides_nobody_from_the_world() {
+    let mut play = Play::new();
+    for n in 0..2_000 {
+        play.verify(&format!("127.0.0.1:{}", 20_000 + n));
+    }
+    for n in 1..=20 {
+        play.verify(&format!("77.{n}.1.1:24254"));
+    }
+    for n in 1..=100 {
+        // By now whoever the asker happens to share an account with has paid its debt.
+        play.wait(Duration::from_secs(60));
+        let answer = play.answer(&format!("{}.9.9.9:5000", n + 50), POKE);
+        let peers = field(&answer, "Peers").unwrap();
+        assert_eq!(peers["peers"].as_array().unwrap().len(), 1, "asker {n}: {answer}");
+    }
+}

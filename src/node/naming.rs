@@ -9,7 +9,7 @@ use super::notes::Note;
 use super::provoked::Kind;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
+use crate::peers::address::{makes_sense_to, network, plain, scope};
 use crate::peers::heard::Source;
 use crate::peers::{AddressText, Peer};
 use crate::time::Time;
@@ -119,12 +119,11 @@ impl<S: Store> Node<S> {
         let asker_scope = scope(asker.ip());
         let itself = self.peers.get(asker);
         let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
-        let sample = self.peers.sample(most, &mut self.rng);
+        let sample = self.peers.sample_for(asker_scope, most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
-        // Every peer's address is a possible one, so its scope decides.
         let is_itself = |peer: &Peer| itself.is_some_and(|itself| std::ptr::eq(itself, peer));
-        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
+        for peer in fresh.chain(stale).filter(|peer| !is_itself(peer)) {
             if !names.push(&peer.text) {
                 reply.is_trimmed = true;
             } else if introduces && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
