@@ -77,6 +77,26 @@ fn a_stranger_gets_as_much_as_fits_beside_the_token() {
 }
 
 #[test]
+fn a_stranger_without_room_for_a_single_byte_is_not_told_that_the_file_ends() {
+    let (mut one, mut two) = (0, 0);
+    for length in 1..400 {
+        let (mut play, _) = sharing(5_000);
+        let text = format!("[{},{}]", request("notes.txt", 0, length), request("notes.txt", 0, 4_096));
+        let answer = play.answer(STRANGER, &text);
+        assert!(field(&answer, "PleaseAlwaysReturnThisMessage").is_some(), "{answer}");
+        let elements: Vec<Value> = serde_json::from_str(&answer).unwrap();
+        let parts: Vec<_> = elements.iter().filter_map(|element| element.get("Content")).map(bytes).collect();
+        assert!(parts.iter().all(|part| !part.is_empty()), "{length}: {answer}");
+        one += usize::from(parts.len() == 1);
+        two += usize::from(parts.len() == 2);
+    }
+    assert!(one > 0 && two > 0, "both are tried: {one} {two}");
+    // Where the file does end, a stranger may know it.
+    let answer = sharing(14).0.answer(STRANGER, &format!("[{}]", request("notes.txt", 14, 4_096)));
+    assert_eq!(field(&answer, "Content").unwrap()["base64"], "");
+}
+
+#[test]
 fn several_parts_asked_in_one_datagram_come_in_as_many_as_they_need() {
     let (mut play, id) = sharing(50_000);
     let token = play.verify(PEER);

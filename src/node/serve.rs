@@ -54,6 +54,11 @@ impl<S: Store> Node<S> {
         let left = eof.saturating_sub(request.offset);
         let wished = request.length.min(left).min(BLOCK_MAX_BYTES as u64) as usize;
         let length = if reply.is_for_verified() { wished } else { wished.min(head.fits(reply.room())) };
+        // An empty part would say that the file ends here.
+        if length == 0 && wished > 0 {
+            reply.is_trimmed = true;
+            return;
+        }
         let mut block = vec![0; length];
         // An offset past the end is no place in the file; there is nothing to read there either.
         if length == 0 || self.read_origin(origin, request.offset, &mut block) {
