@@ -87,7 +87,7 @@ fn an_answer_that_has_grown_too_long_does_not_begin_anew() {
     let request = format!(r#"{{"PleaseSendContent":{{"id":"{id}","offset":0,"length":40960}}}}"#);
     let answers = play.hear(LIAR, &with_token(&vec![request; 255].join(","), &token));
     let bytes: usize = answers.iter().map(|(_, text)| text.len()).sum();
-    assert!(answers.len() <= 32 && bytes <= 5 * 56 * 1_024, "{} datagrams, {bytes} bytes", answers.len());
+    assert!(answers.len() <= 32 && bytes <= 224 * 1_024, "{} datagrams, {bytes} bytes", answers.len());
 }
 
 #[test]

@@ -109,7 +109,26 @@ fn several_parts_asked_in_one_datagram_come_in_as_many_as_they_need() {
     // However much is asked at once, the answer is bounded.
     let greedy = vec![request(&id, 0, 40_960); 50].join(",");
     let answers = play.hear(PEER, &format!(r#"[{greedy},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
-    assert!(answers.iter().map(|(_, text)| text.len()).sum::<usize>() <= 5 * 56 * 1_024);
+    assert!(answers.iter().map(|(_, text)| text.len()).sum::<usize>() <= 224 * 1_024);
+}
+
+#[test]
+fn an_answer_keeps_its_bound_whatever_the_blocks_are_and_is_cut_for_good() {
+    for (large, small) in [(40_960, 4_096), (40_960, 2_000), (30_000, 100), (4_096, 40_960)] {
+        let (mut play, id) = sharing(41_000);
+        let token = play.verify(PEER);
+        let greedy = [vec![request(&id, 0, large); 5], vec![request(&id, 0, small); 20]].concat().join(",");
+        let owed = r#"{"PleaseAlwaysReturnThisMessage":"x"}"#;
+        let answers = play.hear(PEER, &format!(r#"[{greedy},{owed},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+        let total = answers.iter().map(|(_, text)| text.len()).sum::<usize>();
+        assert!(total <= 224 * 1_024 && answers.len() <= 32, "{large} {small}: {} datagrams, {total}", answers.len());
+        // Parts come in the order in which they were asked for, and none is left out between two others.
+        let elements = answers.iter().flat_map(|(_, text)| serde_json::from_str::<Vec<Value>>(text).unwrap());
+        let parts: Vec<_> =
+            elements.filter_map(|element| element.get("Content").map(|part| bytes(part).len() as u64)).collect();
+        let asked = [vec![large; 5], vec![small; 20]].concat();
+        assert!(parts.len() >= 4 && asked.starts_with(&parts), "{large} {small}: {parts:?}");
+    }
 }
 
 #[test]

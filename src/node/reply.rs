@@ -12,8 +12,8 @@ use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
 /// The longest answer to one datagram, in datagrams.
 pub(super) const REPLY_DATAGRAMS_MAX: usize = 64;
 
-/// The longest answer to one datagram, in bytes: four of the largest blocks in base64. A larger wish is answered in
-/// part.
+/// The longest answer to one datagram, in bytes: four of the largest blocks in base64, each with what stands around it.
+/// A larger wish is answered in part: what would exceed this is refused, and so is all that follows.
 pub(super) const REPLY_BYTES_MAX: usize = 4 * 56 * 1_024;
 
 /// `{"PleaseAlwaysReturnThisMessage":{"cookie":"12345678"}}`
@@ -48,6 +48,7 @@ pub(super) struct Reply {
     writer: Writer,
     full: Vec<Vec<u8>>,
     full_bytes: usize,
+    is_cut: bool,
     is_request: bool,
     is_peers_expected: bool,
     is_list_expected: bool,
@@ -64,6 +65,7 @@ impl Reply {
             writer: Writer::default(),
             full: Vec::new(),
             full_bytes: 0,
+            is_cut: false,
             is_request: false,
             is_peers_expected: false,
             is_list_expected: false,
@@ -107,7 +109,7 @@ impl Reply {
 
     /// Whether nothing more can be added to an answer that has grown long.
     pub(super) fn is_full(&self) -> bool {
-        self.full.len() >= REPLY_DATAGRAMS_MAX || self.full_bytes >= REPLY_BYTES_MAX
+        self.is_cut || self.full.len() >= REPLY_DATAGRAMS_MAX
     }
 
     /// Whether the sender asked for something.
@@ -200,14 +202,23 @@ impl Reply {
             // A long answer stays cut: nothing may begin anew once it has been too long.
             Terms::Verified if self.is_full() => self.is_trimmed = true,
             Terms::Verified => {
-                if push(&mut self.writer, DATAGRAM_SEND_MAX_BYTES) {
+                let left = self.left(DATAGRAM_SEND_MAX_BYTES);
+                if push(&mut self.writer, left) {
                     return;
                 }
                 let datagram = self.turn_over();
                 self.full.extend(datagram);
-                self.is_trimmed |= self.is_full() || !push(&mut self.writer, alone_max);
+                let left = self.left(alone_max);
+                let is_pushed = !self.is_full() && push(&mut self.writer, left);
+                self.is_trimmed |= !is_pushed;
+                self.is_cut |= !is_pushed && left < alone_max;
             }
         }
+    }
+
+    /// How long a datagram may be for which `most` is allowed, in what is left of the whole answer.
+    fn left(&self, most: usize) -> usize {
+        most.min(REPLY_BYTES_MAX.saturating_sub(self.full_bytes))
     }
 
     /// Finishes a datagram to a verified sender, if there is anything in it. The token we owe is the first thing to go
@@ -216,9 +227,10 @@ impl Reply {
         if self.writer.is_empty() {
             return None;
         }
-        push_owed(&mut self.writer, self.tokens.owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
+        let limit = self.left(DATAGRAM_SEND_MAX_BYTES);
+        push_owed(&mut self.writer, self.tokens.owed.as_ref(), limit);
         if let Some(ours) = self.tokens.ours {
-            push_token(&mut self.writer, ours, DATAGRAM_SEND_MAX_BYTES);
+            push_token(&mut self.writer, ours, limit);
         }
         let datagram = self.writer.take();
         self.full_bytes += datagram.len();
