@@ -46,7 +46,7 @@ fn remarks(command: Command) -> String {
         let _ = writeln!(text, "Without --data-dir the data is in {}", printable(&path.to_string_lossy(), usize::MAX));
     }
     if command == Command::Run {
-        text.push_str("RUST_LOG sets the log level too, for instance RUST_LOG=debug.\n");
+        text.push_str("RUST_LOG sets the log level too, for instance RUST_LOG=debug; with -v or -q it is ignored.\n");
     }
     text
 }
