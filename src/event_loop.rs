@@ -9,12 +9,14 @@ mod clock;
 mod control_socket;
 mod fetches;
 mod lan;
+mod lookup;
 mod news;
 mod requests;
 mod signals;
 mod socket;
 mod start;
 
+pub use lookup::{HostName, look_up};
 pub use socket::{BindError, Family, bind, native};
 
 use crate::console::{LINE_MAX_BYTES, Line, Output};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub socket: (std::net::UdpSocket, Family),
     /// What the node is told at its birth.
     pub config: Config,
+    /// Hosts to make contact with, to be looked up once it runs.
+    pub names: Vec<HostName>,
     /// Where its data is.
     pub data_dir: DataDir,
     /// Where lines are printed.
@@ -82,6 +86,7 @@ pub struct Settings {
 enum Inbound {
     Typed(Line),
     Found(Command),
+    LookedUp(SocketAddr),
 }
 
 /// Everything that runs.
@@ -255,6 +260,12 @@ impl EventLoop {
                     self.note_outcome(&command);
                     if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
+                    }
+                }
+                Ok(Inbound::LookedUp(address)) => {
+                    log::debug!("looked up {address}");
+                    if let Err(error) = self.node.handle_command(self.clock.now(), Command::AddPeer(address)) {
+                        log::warn!("cannot make contact with {address}: {error}");
                     }
                 }
                 Err(_) => {

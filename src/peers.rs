@@ -285,9 +285,9 @@ impl PeerTable {
         silent
     }
 
-    /// Leaves a span out of account in which nobody could be heard.
-    pub fn excuse(&mut self, now: Time, span: Duration) {
-        for peer in self.entries.iter_mut().flatten() {
+    /// Leaves a span out of account in which those of whom `is_meant` is true could not be heard.
+    pub fn excuse(&mut self, now: Time, span: Duration, is_meant: impl Fn(SocketAddr) -> bool) {
+        for peer in self.entries.iter_mut().flatten().filter(|peer| is_meant(peer.address)) {
             peer.heard = (peer.heard + span).min(now);
         }
     }

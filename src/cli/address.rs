@@ -1,22 +1,20 @@
-//! Where a command is to go: an address, or the name of a host, which is looked up here and nowhere else.
+//! Where a command is to go: an address, or the name of a host, which is looked up.
 //!
-//! Looking up may take as long as the resolver likes, so it is done before there is a node to be kept waiting, on a
-//! thread that is left behind when it takes too long.
+//! Looking up may take as long as the resolver likes, so it is done on a thread that is left behind when it takes too
+//! long.
 
 use super::Failure;
+use cjp2p_node::event_loop::look_up;
 use cjp2p_node::peers::address::plain;
 use cjp2p_node::request::{host_name, peer_address};
 use cjp2p_node::terminal::printable;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 /// How long a name may take: a resolver that has lost one datagram asks again after 5 seconds at most.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(6);
-
-/// How many addresses of one name are tried: two families, and a spare of each.
-const ADDRESSES_MAX: usize = 4;
 
 /// Finds out whether `text` can be an address or a name at all, without looking it up.
 ///
@@ -38,20 +36,14 @@ pub(super) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let (found, is_found) = mpsc::channel();
     let host = name.to_owned();
     // If nobody waits for the answer any more, it is not needed any more.
-    let look_up = move || _ = found.send((host.as_str(), port).to_socket_addrs());
-    thread::Builder::new().name("lookup".to_owned()).spawn(look_up).map_err(Failure::impossible)?;
+    let run = move || _ = found.send(look_up(&host, port));
+    thread::Builder::new().name("lookup".to_owned()).spawn(run).map_err(Failure::impossible)?;
     let shown = printable(name, usize::MAX);
-    let mut addresses: Vec<SocketAddr> = match is_found.recv_timeout(LOOKUP_PATIENCE) {
-        Ok(Ok(found)) => found.map(plain).collect(),
-        Ok(Err(_)) => Vec::new(),
-        Err(_) => return Err(Failure::Impossible(format!("looking up the host '{shown}' takes too long"))),
-    };
-    addresses.dedup();
-    addresses.truncate(ADDRESSES_MAX);
-    if addresses.is_empty() {
-        return Err(Failure::Impossible(format!("no host of the name '{shown}' can be found")));
+    match is_found.recv_timeout(LOOKUP_PATIENCE) {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(_)) => Err(Failure::Impossible(format!("no host of the name '{shown}' can be found"))),
+        Err(_) => Err(Failure::Impossible(format!("looking up the host '{shown}' takes too long"))),
     }
-    Ok(addresses)
 }
 
 #[cfg(test)]

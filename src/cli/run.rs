@@ -1,13 +1,14 @@
 //! Starting the node: settings from the command line, the log, a few lines of welcome.
 
 use super::Failure;
-use super::address::resolve;
+use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path};
-use cjp2p_node::event_loop::{EventLoop, Settings, bind, reachable};
+use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, reachable};
 use cjp2p_node::node::Config;
-use cjp2p_node::peers::address::is_possible;
+use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
+use cjp2p_node::request::{host_name, peer_address};
 use cjp2p_node::wire::PORT;
 use log::LevelFilter;
 use std::io::{self, IsTerminal};
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
-    let peers = peers(arguments)?;
+    let (peers, names) = peers(arguments)?;
     let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
     let port = arguments.port.unwrap_or(PORT);
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
@@ -44,6 +45,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let settings = Settings {
         socket,
         config,
+        names,
         data_dir,
         output: output.clone(),
         is_console: true,
@@ -67,7 +69,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
 /// Starts a node for a command that needs one for a moment, where none is running: it says nothing and listens to
 /// nobody at the terminal.
 pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, DataDirError>, Failure> {
-    let peers = peers(arguments)?;
+    let (peers, names) = peers(arguments)?;
     let data_dir = match DataDir::open(&data_path(arguments)?) {
         Ok(data_dir) => data_dir,
         Err(error) => return Ok(Err(error)),
@@ -75,7 +77,7 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
     let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
     let config = config(arguments, peers, data_dir.load_peers());
     let settings =
-        Settings { socket, config, data_dir, output: Output::silent(), is_console: false, store_limit: None };
+        Settings { socket, config, names, data_dir, output: Output::silent(), is_console: false, store_limit: None };
     let event_loop = EventLoop::start(settings);
     event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }
@@ -91,18 +93,29 @@ pub(super) fn data_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The addresses of all `--peer`, with the names looked up.
-fn peers(arguments: &Arguments) -> Result<Vec<SocketAddr>, Failure> {
-    let mut peers = Vec::new();
+/// All `--peer`, the addresses and the names of hosts, which the running node looks up: there may be no network yet.
+fn peers(arguments: &Arguments) -> Result<(Vec<SocketAddr>, Vec<HostName>), Failure> {
+    let (mut peers, mut names) = (Vec::new(), Vec::new());
     for text in &arguments.peers {
-        peers.extend(resolve(text)?);
+        check(text).map_err(Failure::Mistake)?;
+        let is_peer = match (peer_address(text), host_name(text)) {
+            (Ok(address), _) => {
+                peers.push(plain(address));
+                is_possible(plain(address))
+            }
+            (Err(_), Some((name, port))) => {
+                names.push((name.to_owned(), port));
+                port >= NAMED_PORT_MIN
+            }
+            (Err(why), None) => return Err(Failure::Mistake(why)),
+        };
+        if !is_peer {
+            return Err(Failure::Mistake(format!(
+                "--peer {text} cannot be the address of a peer: one host, and a port from 1024 on, are needed"
+            )));
+        }
     }
-    match peers.iter().find(|address| !is_possible(**address)) {
-        Some(address) => Err(Failure::Mistake(format!(
-            "--peer {address} cannot be the address of a peer: one host, and a port from 1024 on, are needed"
-        ))),
-        None => Ok(peers),
-    }
+    Ok((peers, names))
 }
 
 fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketAddr>) -> Config {
@@ -167,6 +180,16 @@ mod tests {
     fn every_bootstrap_address_can_be_read() {
         assert!(BOOTSTRAP.iter().all(|text| text.parse::<SocketAddr>().is_ok()));
         assert_eq!(config(&Arguments::default(), Vec::new(), Vec::new()).contacts.len(), BOOTSTRAP.len());
+    }
+
+    #[test]
+    fn peers_are_addresses_and_names_and_nothing_else() {
+        let read = |text: &str| peers(&Arguments { peers: vec![text.to_owned()], ..Arguments::default() });
+        assert_eq!(read("192.0.2.1").unwrap(), (vec!["192.0.2.1:24254".parse().unwrap()], vec![]));
+        assert_eq!(read("node.invalid:7000").unwrap(), (vec![], vec![("node.invalid".to_owned(), 7_000)]));
+        for wrong in ["no..body", "192.0.2.1:80", "node.invalid:80", "224.0.0.1", "1.2.3"] {
+            assert!(matches!(read(wrong), Err(Failure::Mistake(_))), "{wrong}");
+        }
     }
 
     #[test]

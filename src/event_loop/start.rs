@@ -10,7 +10,7 @@ use super::requests::{ADDED_MAX, PINGS_MAX};
 use super::socket::Socket;
 use super::{
     ALARM, BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, INTERFACES, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE,
-    reachable, signals,
+    lookup, reachable, signals,
 };
 use crate::console::start_input;
 use crate::content::DirectoryStore;
@@ -31,7 +31,7 @@ impl EventLoop {
     /// # Errors
     /// If the system has no more room for a thread or a descriptor, or no entropy.
     pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, data_dir, output, is_console, store_limit } = settings;
+        let Settings { socket: (socket, family), config, names, data_dir, output, is_console, store_limit } = settings;
         let address = plain(socket.local_addr()?);
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;
@@ -43,6 +43,10 @@ impl EventLoop {
         let worker = Worker::start(&data_dir, store_limit, {
             let deliver = deliver(sender.clone(), waker.clone());
             move |command| deliver(Inbound::Found(command))
+        })?;
+        lookup::start(names, lookup::PAUSE, lookup::look_up, {
+            let deliver = deliver(sender.clone(), waker.clone());
+            move |address| deliver(Inbound::LookedUp(address))
         })?;
         let deliver = deliver(sender, waker);
         if is_console {

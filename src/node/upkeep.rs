@@ -10,6 +10,7 @@ use super::peering::PEERS_SAVED_MAX;
 use super::provoked::Kind;
 use super::{Destination, Event, Node};
 use crate::content::Store;
+use crate::peers::address::{Scope, scope};
 use crate::peers::heard::{Heard, Source};
 use crate::peers::links::{LINKS_LOW, Link};
 use crate::peers::{FORGET_AFTER, Peer};
@@ -232,7 +233,7 @@ impl<S: Store> Node<S> {
     /// our own network that is dead, and the neighbour is only left alone.
     fn bury(&mut self, now: Time, link: &Link) {
         self.links.remove(link.address);
-        if self.heard_anybody > link.doubted && self.peers.remove(link.address).is_some() {
+        if self.heard_anybody[side(link.address)] > link.doubted && self.peers.remove(link.address).is_some() {
             self.feel_hunger();
             self.note_peers_changed(now);
         }
@@ -241,10 +242,11 @@ impl<S: Store> Node<S> {
     }
 
     /// A verified peer was heard. If nobody was for long, the network is back.
-    pub(super) fn hear_somebody(&mut self, now: Time) {
-        let silence = now.since(std::mem::replace(&mut self.heard_anybody, now));
+    pub(super) fn hear_somebody(&mut self, now: Time, address: SocketAddr) {
+        let side = side(address);
+        let silence = now.since(std::mem::replace(&mut self.heard_anybody[side], now));
         if silence >= OUTAGE_AFTER {
-            self.peers.excuse(now, silence);
+            self.peers.excuse(now, silence, |other| self::side(other) == side);
             self.note_progress(now);
         }
     }
@@ -253,8 +255,9 @@ impl<S: Store> Node<S> {
     /// earlier run are, and tried again: an outage of our network must cost us nobody.
     fn expire_peers(&mut self, now: Time) {
         self.timers.expire = now + EXPIRE_PAUSE;
-        let is_outage = now.since(self.heard_anybody) >= OUTAGE_AFTER;
-        let saved = if is_outage { self.peers_to_save() } else { Vec::new() };
+        let is_outage = self.heard_anybody.map(|heard| now.since(heard) >= OUTAGE_AFTER);
+        let mut saved = self.peers_to_save();
+        saved.retain(|address| is_outage[side(*address)]);
         let silent = self.peers.expire(now);
         silent.iter().for_each(|address| self.links.remove(*address));
         if !silent.is_empty() {
@@ -405,6 +408,12 @@ impl<S: Store> Node<S> {
         self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
         self.timers.lan = Some(now + pause);
     }
+}
+
+/// Whether an address is one of the world or of a local network: what is heard from the one says nothing about the way
+/// to the other.
+fn side(address: SocketAddr) -> usize {
+    usize::from(scope(address.ip()) != Scope::Global)
 }
 
 /// How long a silent peer is left alone.

@@ -78,16 +78,18 @@ fn no_network_at_all_is_no_reason_to_stop() {
     let said = in_own_network(
         r#"
         trap 'kill $! 2>/dev/null || :; wait' EXIT
-        "$0" --no-bootstrap --peer 192.0.2.1 --data-dir "$1/a" >/dev/null 2>&1 &
+        "$0" --no-bootstrap --peer 192.0.2.1 --peer nobody.invalid --data-dir "$1/a" >/dev/null 2>"$1/log" &
         for _ in $(seq 100); do
             sleep 0.1
             ! "$0" status --data-dir "$1/a" 2>/dev/null || break
         done
         sleep 1
+        grep -o "WARN.*'nobody.invalid' can be found" "$1/log"
         "$0" stop --data-dir "$1/a"
         wait $!
         "#,
     );
     let Some(said) = said else { return };
     assert!(said.success().contains("listens on") && said.success().ends_with("stopped"), "{said:?}");
+    assert!(said.stdout.contains("WARN"), "{said:?}");
 }

@@ -194,6 +194,15 @@ fn a_restart_keeps_the_peers() {
 }
 
 #[test]
+fn a_peer_may_be_named_by_its_host() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let name = format!("localhost:{}", known.address.port());
+    let node = Node::start_with(second.path(), &[], |command| _ = command.args(["--peer", &name]));
+    node.wait_for_peer(known.address);
+}
+
+#[test]
 fn peers_are_saved_soon_after_the_first_one() {
     let (first, second) = (scratch(), scratch());
     let known = Node::start(first.path(), &[]);
