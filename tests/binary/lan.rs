@@ -1,9 +1,13 @@
 //! The local network, or none: in a network namespace made for the test, since these nodes shout.
 //!
-//! Where the system lets nobody make namespaces, these tests say so and look no further.
+//! Where the system lets nobody make namespaces, these tests say so and look no further. `scripts/test` names a file in
+//! `SKIPPED` for that, because a test that passes is not heard.
 
 use crate::harness::{Said, finish, scratch};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::process::{Command, Stdio};
+use std::{env, thread};
 
 /// Runs a shell script in a network of its own, with the binary as `$0` and a scratch directory as `$1`; `None` if the
 /// system does not allow it.
@@ -11,14 +15,24 @@ fn in_own_network(script: &str) -> Option<Said> {
     let is_allowed =
         Command::new("unshare").args(["-rn", "ip", "link"]).output().is_ok_and(|said| said.status.success());
     if !is_allowed {
-        eprintln!("skipped: no network namespaces here");
+        skip("no network namespaces here");
         return None;
     }
     let directory = scratch();
     let mut shell = Command::new("unshare");
     shell.args(["-rn", "sh", "-euc", script, env!("CARGO_BIN_EXE_cjp2p-node")]).arg(directory.path());
+    shell.env("TESTS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/binary"));
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Some(finish(shell.spawn().unwrap()))
+}
+
+/// Says that the test of this thread looks no further.
+fn skip(why: &str) {
+    let line = format!("{}: {why}\n", thread::current().name().unwrap_or("a test"));
+    eprint!("skipped {line}");
+    if let Some(path) = env::var_os("SKIPPED") {
+        OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(line.as_bytes()).unwrap();
+    }
 }
 
 #[test]
@@ -92,4 +106,25 @@ fn no_network_at_all_is_no_reason_to_stop() {
     let Some(said) = said else { return };
     assert!(said.success().contains("listens on") && said.success().ends_with("stopped"), "{said:?}");
     assert!(said.stdout.contains("WARN"), "{said:?}");
+}
+
+#[test]
+fn datagrams_with_bad_checksums_keep_a_node_neither_from_answering_nor_busy() {
+    let said = in_own_network(
+        r#"
+        ip link set lo up
+        trap 'kill $! 2>/dev/null || :; wait' EXIT
+        "$0" -qqq --no-bootstrap --no-lan --bind 127.0.0.1 --data-dir "$1/a" >/dev/null 2>&1 &
+        for _ in $(seq 100); do
+            sleep 0.1
+            ! "$0" status --data-dir "$1/a" >/dev/null 2>&1 || break
+        done
+        python3 "$TESTS/bad_checksum.py" $!
+        "#,
+    );
+    let Some(said) = said else { return };
+    let figures: Vec<u64> = said.success().split(' ').map(|figure| figure.parse().unwrap()).collect();
+    let [answered, refused, processor_ms] = figures[..] else { panic!("{said:?}") };
+    assert_eq!((answered, refused), (20, 21), "{said:?}");
+    assert!(processor_ms < 200, "{processor_ms} ms of processor time in two idle seconds");
 }
