@@ -11,7 +11,8 @@
 //! ```
 //!
 //! It is told what arrived and says what to ask whom; it knows no tokens, no datagrams, no peers, and starts nothing by
-//! itself: only the user does. What is kept goes through [`Store`] and is checked before, as far as it can be. Whoever
+//! itself: only the user does. What is kept goes through
+//! [`Store`](crate::content::Store) and is checked before, as far as it can be. Whoever
 //! delivers what is wrong is asked no more.
 
 mod asking;
@@ -29,6 +30,7 @@ mod trial;
 pub use asking::{Ask, Question, RUN_BYTES_MAX, RUN_MAX};
 pub use download::SOURCES_MAX;
 pub use pieces::Has;
+pub use taking::NotKept;
 
 use crate::content::{ContentId, Part, Ranges};
 use crate::sizes::Size;

@@ -318,3 +318,17 @@ fn a_crowd_on_this_machine_hides_nobody_from_the_world() {
         assert_eq!(peers["peers"].as_array().unwrap().len(), 1, "asker {n}: {answer}");
     }
 }
+
+#[test]
+fn a_stranger_is_never_told_that_nobody_is_there_only_because_no_name_fits() {
+    let mut play = Play::new();
+    (1..=20).for_each(|n| _ = play.verify(&format!("203.{n}.113.200:24254")));
+    for padding in 0..80 {
+        let stranger = format!("198.51.100.7:{}", 40_000 + padding);
+        let question = format!(r#"[{{"PleaseSendPeers":{{}}}}{}]"#, " ".repeat(padding));
+        for _ in 0..2 {
+            let answer = play.answer(&stranger, &question);
+            assert!(!answer.contains(r#""peers":[]"#) && answer.contains("PleaseAlwaysReturnThisMessage"), "{answer}");
+        }
+    }
+}

@@ -138,8 +138,12 @@ impl<S: Store> Node<S> {
                 break;
             }
         }
+        // An empty list would say that we know nobody, where it is only that no name fits a stranger's answer.
+        let is_cut = names.count == 0 && !sender.is_verified() && self.peers.len() > usize::from(itself.is_some());
         self.scratch = names.finish();
-        reply.push_bytes(&self.scratch);
+        if !is_cut {
+            reply.push_bytes(&self.scratch);
+        }
         if introduces {
             self.introduce(now, asker, &in_reach);
         }
