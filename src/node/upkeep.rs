@@ -233,12 +233,16 @@ impl<S: Store> Node<S> {
     /// our own network that is dead, and the neighbour is only left alone.
     fn bury(&mut self, now: Time, link: &Link) {
         self.links.remove(link.address);
-        if self.heard_anybody[side(link.address)] > link.doubted && self.peers.remove(link.address).is_some() {
+        if self.heard_anybody[side(link.address)] <= link.doubted {
+            // Without a network, looking faster would only go through all we know.
+            self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
+            return;
+        }
+        if self.peers.remove(link.address).is_some() {
             self.feel_hunger();
             self.note_peers_changed(now);
         }
-        // A loss is no progress: without a network, looking faster would only go through all we know.
-        self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
+        self.note_progress(now);
     }
 
     /// A verified peer was heard. If nobody was for long, the network is back.
@@ -333,7 +337,7 @@ impl<S: Store> Node<S> {
         let mut due: Vec<_> = self
             .heard
             .iter()
-            .filter(|heard| is_needed || heard.is_urgent())
+            .filter(|heard| heard.is_urgent() || is_needed && self.peers.has_room_for(heard.address))
             .filter(|heard| heard.is_due(now) && self.provoked.contacts.may_contact(now, heard.address))
             .map(|heard| (heard.source, 0_u32, heard.address))
             .collect();

@@ -38,10 +38,12 @@ impl<'a> Sample<'a> {
     }
 
     /// A random walk: in each part it begins with a random peer, somewhere in the first step. So the few of a small
-    /// part come early no more often than they should.
+    /// part come early no more often than they should. Where there is one part only, that makes no difference.
     pub(super) fn random(parts: [&'a [Peer]; SCOPES], rng: &mut impl Rng) -> Sample<'a> {
+        let is_alone = parts.iter().filter(|peers| !peers.is_empty()).count() == 1;
         let mut begin = |peers: &'a [Peer]| match peers.len() {
             0 => Part::new(peers, 0, |_| 0),
+            length if is_alone => Part::new(peers, rng.random_range(0..length), |_| 0),
             length => Part::new(peers, rng.random_range(0..length), |step| rng.random_range(0..step)),
         };
         Sample { parts: parts.map(&mut begin) }
