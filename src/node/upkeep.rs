@@ -310,7 +310,8 @@ impl<S: Store> Node<S> {
     fn recall_anchors(&mut self, now: Time) {
         let is_hungry = self.is_hungry();
         for (address, is_remembered) in self.anchors.iter() {
-            let is_wanted = is_hungry || !is_remembered;
+            // Who finds no room would answer, be forgotten, and be tried again at every look.
+            let is_wanted = !is_remembered || is_hungry && self.peers.has_room_for(address);
             if is_wanted && self.peers.get(address).is_none() && self.provoked.contacts.may_contact(now, address) {
                 self.heard.insert(now, address, Source::Configuration);
             }
