@@ -78,8 +78,8 @@ pub struct Node<S> {
     peers: PeerTable,
     heard: HeardTable,
     links: Links,
-    /// When a verified peer was heard last, whichever.
-    heard_anybody: Time,
+    /// When a verified peer was heard last, whichever: one of the world, and one of the local networks.
+    heard_anybody: [Time; 2],
     anchors: Anchors,
     is_hungry: bool,
     chat: ChatRoom,
@@ -110,7 +110,7 @@ impl<S: Store> Node<S> {
             peers: PeerTable::new(Key::new(&mut rng)),
             heard: HeardTable::new(Key::new(&mut rng)),
             links: Links::default(),
-            heard_anybody: now,
+            heard_anybody: [now; 2],
             anchors: peering::anchors_of(&config),
             is_hungry: true,
             chat: ChatRoom::new(Key::new(&mut rng)),

@@ -5,6 +5,7 @@
 //! - [`contacts`] limits how often an address that never answered is written to, whoever names it.
 //! - [`anchors`] holds the addresses we return to when we know too few.
 //! - [`links`] holds the handful of neighbours whose path through NATs is kept open.
+//! - `sample` draws from the peers of several scopes as if they were in one shuffled table.
 //!
 //! Nothing here sends or decides to send.
 //!
@@ -21,6 +22,7 @@ pub mod anchors;
 pub mod contacts;
 pub mod heard;
 pub mod links;
+mod sample;
 mod text;
 
 pub use text::AddressText;
@@ -29,8 +31,9 @@ use crate::hash::Key;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::tokens::{Cookie, Owed};
-use address::{Network, Scope, network, scope};
+use address::{Network, SCOPES, Scope, network, reaches, scope};
 use rand::{Rng, RngExt};
+use sample::Sample;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -144,10 +147,13 @@ impl Peer {
     }
 }
 
-/// The verified peers, always in random order, so that any run of entries is a random sample.
+/// The verified peers, those of each scope always in random order, so that any run of entries is a random sample.
+/// Scopes are kept apart so that whoever may be told of only one of them never waits for a search among the others.
 #[derive(Debug)]
 pub struct PeerTable {
-    entries: Vec<Peer>,
+    /// By [`Scope`].
+    entries: [Vec<Peer>; SCOPES],
+    /// Where in the entries of its scope each address is.
     places: HashMap<SocketAddr, usize, Key>,
     shares: HashMap<Network, usize, Key>,
     /// How many peers there are if every global network counts [`COUNTED_PER_NETWORK_MAX`] times at most.
@@ -158,12 +164,12 @@ impl PeerTable {
     /// An empty table.
     pub fn new(key: Key) -> PeerTable {
         let (places, shares) = (HashMap::with_hasher(key), HashMap::with_hasher(key));
-        PeerTable { entries: Vec::new(), places, shares, counted: 0 }
+        PeerTable { entries: Default::default(), places, shares, counted: 0 }
     }
 
     /// How many peers are verified.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.places.len()
     }
 
     /// How many peers are verified, those of a crowded network counted as few: a crowd is no substitute for a swarm.
@@ -176,7 +182,7 @@ impl PeerTable {
         let PeerTable { entries, places, shares, counted } = self;
         no_table(counted);
         [
-            Size::new("peers", entries.len(), VERIFIED_MAX),
+            Size::new("peers", entries.iter().map(Vec::len).sum(), VERIFIED_MAX),
             Size::new("places of peers", places.len(), VERIFIED_MAX),
             Size::new("networks of peers", shares.len(), VERIFIED_MAX),
         ]
@@ -184,17 +190,17 @@ impl PeerTable {
 
     /// True if nobody is verified.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.places.is_empty()
     }
 
     /// The peer at an address.
     pub fn get(&self, address: SocketAddr) -> Option<&Peer> {
-        self.places.get(&address).and_then(|place| self.entries.get(*place))
+        self.places.get(&address).and_then(|place| self.entries[scope_of(address)].get(*place))
     }
 
     /// The peer at an address.
     pub fn get_mut(&mut self, address: SocketAddr) -> Option<&mut Peer> {
-        self.places.get(&address).and_then(|place| self.entries.get_mut(*place))
+        self.places.get(&address).and_then(|place| self.entries[scope_of(address)].get_mut(*place))
     }
 
     /// Whether there is room for a newcomer at this address: in the table, and in its network's share of it.
@@ -221,8 +227,7 @@ impl PeerTable {
     ) -> Option<SocketAddr> {
         let its_network = network(newcomer.ip());
         let is_crowded = self.is_share_full(its_network);
-        self.entries
-            .iter()
+        self.iter()
             .filter(|peer| now.since(peer.heard) >= SILENT_AFTER)
             .filter(|peer| !is_crowded || network(peer.address.ip()) == its_network)
             .filter(|peer| !is_spared(peer.address))
@@ -237,11 +242,12 @@ impl PeerTable {
             return false;
         }
         // A newcomer trades places with a random peer (an inside-out Fisher-Yates shuffle): the order stays random.
-        let last = self.entries.len();
+        let entries = &mut self.entries[scope_of(address)];
+        let last = entries.len();
         let place = rng.random_range(0..=last);
-        self.entries.push(Peer::new(now, address));
-        self.entries.swap(place, last);
-        self.places.insert(self.entries[last].address, last);
+        entries.push(Peer::new(now, address));
+        entries.swap(place, last);
+        self.places.insert(entries[last].address, last);
         self.places.insert(address, place);
         let network = network(address.ip());
         let share = self.shares.entry(network).or_insert(0);
@@ -253,8 +259,9 @@ impl PeerTable {
     /// Forgets a peer.
     pub fn remove(&mut self, address: SocketAddr) -> Option<Peer> {
         let place = self.places.remove(&address)?;
-        let peer = self.entries.swap_remove(place);
-        if let Some(moved) = self.entries.get(place) {
+        let entries = &mut self.entries[scope_of(address)];
+        let peer = entries.swap_remove(place);
+        if let Some(moved) = entries.get(place) {
             self.places.insert(moved.address, place);
         }
         let network = network(address.ip());
@@ -271,39 +278,49 @@ impl PeerTable {
     /// Forgets the peers that fell silent, and returns their addresses.
     pub fn expire(&mut self, now: Time) -> Vec<SocketAddr> {
         let is_silent = |peer: &&Peer| now.since(peer.heard) >= FORGET_AFTER;
-        let silent: Vec<SocketAddr> = self.entries.iter().filter(is_silent).map(|peer| peer.address).collect();
+        let silent: Vec<SocketAddr> = self.iter().filter(is_silent).map(|peer| peer.address).collect();
         for address in &silent {
             self.remove(*address);
         }
         silent
     }
 
-    /// Leaves a span out of account in which nobody could be heard.
-    pub fn excuse(&mut self, now: Time, span: Duration) {
-        for peer in &mut self.entries {
+    /// Leaves a span out of account in which those of whom `is_meant` is true could not be heard.
+    pub fn excuse(&mut self, now: Time, span: Duration, is_meant: impl Fn(SocketAddr) -> bool) {
+        for peer in self.entries.iter_mut().flatten().filter(|peer| is_meant(peer.address)) {
             peer.heard = (peer.heard + span).min(now);
         }
     }
 
     /// Counts every peer as heard at most `silence` ago: after a sleep nobody could be heard.
     pub fn spare(&mut self, now: Time, silence: Duration) {
-        for peer in &mut self.entries {
+        for peer in self.entries.iter_mut().flatten() {
             let excess = now.since(peer.heard).saturating_sub(silence);
             peer.heard = peer.heard + excess;
         }
     }
 
     /// All peers, in random order but always from the same start.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Peer> {
-        self.entries.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &Peer> + Clone {
+        Sample::whole(self.entries.each_ref().map(Vec::as_slice))
     }
 
     /// At most `most` random peers, each once.
     pub fn sample(&self, most: usize, rng: &mut impl Rng) -> impl Iterator<Item = &Peer> + Clone {
-        let start = if self.entries.is_empty() { 0 } else { rng.random_range(0..self.entries.len()) };
-        let (before, after) = self.entries.split_at(start);
-        after.iter().chain(before).take(most)
+        Sample::random(self.entries.each_ref().map(Vec::as_slice), rng).take(most)
     }
+
+    /// The same among those whose addresses mean something to who lives in the scope of `asker`.
+    pub fn sample_for(&self, asker: Scope, most: usize, rng: &mut impl Rng) -> impl Iterator<Item = &Peer> + Clone {
+        let told = |entries: &'_ Vec<Peer>| entries.first().is_some_and(|peer| reaches(peer.scope, asker));
+        let parts = self.entries.each_ref().map(|entries| if told(entries) { entries.as_slice() } else { &[] });
+        Sample::random(parts, rng).take(most)
+    }
+}
+
+/// The place of an address's scope among the entries.
+fn scope_of(address: SocketAddr) -> usize {
+    scope(address.ip()) as usize
 }
 
 /// Whether the n-th peer of a network counts.
@@ -378,6 +395,41 @@ mod tests {
             table.sample(5, &mut rng).for_each(|peer| seen[usize::from(peer.address.port()) - 2_000] += 1);
         }
         assert!(seen.iter().all(|count| (2_300..2_700).contains(count)), "{seen:?}");
+    }
+
+    #[test]
+    fn peers_of_a_small_scope_are_as_likely_in_a_sample_as_those_of_a_large_one() {
+        let (mut table, mut rng) = table();
+        for n in 0..95 {
+            table.insert(Time::default(), SocketAddr::from(([127, 0, 0, 1], 2_000 + n)), &mut rng);
+        }
+        for n in 95..100 {
+            table.insert(Time::default(), SocketAddr::from(([10, 0, 0, 1], 2_000 + n)), &mut rng);
+        }
+        let mut seen = [0; 100];
+        for _ in 0..10_000 {
+            table.sample(10, &mut rng).for_each(|peer| seen[usize::from(peer.address.port()) - 2_000] += 1);
+        }
+        assert!(seen.iter().all(|count| (850..1_150).contains(count)), "{seen:?}");
+        let all: std::collections::BTreeSet<_> = table.sample(100, &mut rng).map(|peer| peer.address).collect();
+        assert_eq!(all.len(), 100);
+    }
+
+    #[test]
+    fn whoever_may_hear_of_few_hears_of_them_however_many_others_there_are() {
+        let (mut table, mut rng) = table();
+        for n in 0..2_000 {
+            table.insert(Time::default(), SocketAddr::from(([127, 0, 0, 1], 2_000 + n)), &mut rng);
+        }
+        for n in 1..=20 {
+            table.insert(Time::default(), SocketAddr::from(([77, n, 1, 1], 24_254)), &mut rng);
+            table.insert(Time::default(), SocketAddr::from(([10, 0, 0, n], 24_254)), &mut rng);
+        }
+        for (asker, told) in [(Scope::Global, 20), (Scope::Site, 40), (Scope::Link, 40), (Scope::Host, 92)] {
+            let sample: Vec<_> = table.sample_for(asker, 92, &mut rng).map(|peer| (peer.scope, peer.address)).collect();
+            assert!(sample.iter().all(|(scope, _)| reaches(*scope, asker)), "{asker:?} {sample:?}");
+            assert_eq!(sample.len(), told, "{asker:?}");
+        }
     }
 
     #[test]

@@ -300,3 +300,35 @@ fn a_stranger_who_asks_for_everything_gets_its_token_and_probe_back_before_more_
     assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "t");
     assert!(field(&answer, "Peers").unwrap()["peers"].as_array().unwrap().len() >= 5, "{answer}");
 }
+
+#[test]
+fn a_crowd_on_this_machine_hides_nobody_from_the_world() {
+    let mut play = Play::new();
+    for n in 0..2_000 {
+        play.verify(&format!("127.0.0.1:{}", 20_000 + n));
+    }
+    for n in 1..=20 {
+        play.verify(&format!("77.{n}.1.1:24254"));
+    }
+    for n in 1..=100 {
+        // By now whoever the asker happens to share an account with has paid its debt.
+        play.wait(Duration::from_secs(60));
+        let answer = play.answer(&format!("{}.9.9.9:5000", n + 50), POKE);
+        let peers = field(&answer, "Peers").unwrap();
+        assert_eq!(peers["peers"].as_array().unwrap().len(), 1, "asker {n}: {answer}");
+    }
+}
+
+#[test]
+fn a_stranger_is_never_told_that_nobody_is_there_only_because_no_name_fits() {
+    let mut play = Play::new();
+    (1..=20).for_each(|n| _ = play.verify(&format!("203.{n}.113.200:24254")));
+    for padding in 0..80 {
+        let stranger = format!("198.51.100.7:{}", 40_000 + padding);
+        let question = format!(r#"[{{"PleaseSendPeers":{{}}}}{}]"#, " ".repeat(padding));
+        for _ in 0..2 {
+            let answer = play.answer(&stranger, &question);
+            assert!(!answer.contains(r#""peers":[]"#) && answer.contains("PleaseAlwaysReturnThisMessage"), "{answer}");
+        }
+    }
+}

@@ -55,6 +55,20 @@ fn ten_minutes_without_a_network_cost_nobody_and_a_minute_later_everything_is_as
 }
 
 #[test]
+fn a_script_on_this_machine_does_not_hide_that_the_world_is_out_of_reach() {
+    let mut play = settled();
+    let before = play.node.peer_count();
+    let script = "127.0.0.1:40000";
+    let token = play.verify(script);
+    for _ in 0..60 {
+        run(&mut play, Duration::from_secs(10), |to| to.ip().is_loopback());
+        play.hear(script, &with_token(PROBE, &token));
+    }
+    // One of the hundred may have been on trial when the world fell silent.
+    assert!(play.node.peer_count() >= before, "{} of {before}", play.node.peer_count());
+}
+
+#[test]
 fn hours_without_a_network_leave_something_to_come_back_to() {
     let mut play = settled();
     run(&mut play, Duration::from_secs(3 * 3_600), |_| false);

@@ -9,7 +9,7 @@ use super::notes::Note;
 use super::provoked::Kind;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::peers::address::{makes_sense_to, network, plain, reaches, scope};
+use crate::peers::address::{makes_sense_to, network, plain, scope};
 use crate::peers::heard::Source;
 use crate::peers::{AddressText, Peer};
 use crate::time::Time;
@@ -36,6 +36,16 @@ pub(super) const DECLINED_FOR: Duration = Duration::from_secs(1_800);
 /// Answers to a question of ours are expected for this long.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
+/// How an address was named.
+#[derive(Clone, Copy, Debug)]
+struct Called {
+    /// Among the first. Those in reach are named first, and have been told of us; the others can wait until we need
+    /// them.
+    is_prompt: bool,
+    /// Alone. That is, or might be, an introduction: the path through our NAT opens when we write there.
+    is_introduction: bool,
+}
+
 impl<S: Store> Node<S> {
     /// Takes addresses from a peer, or from an address that we have just asked.
     pub(super) fn take_peers(&mut self, now: Time, sender: &Sender, names: &[Text<'_>]) {
@@ -51,43 +61,38 @@ impl<S: Store> Node<S> {
             return;
         }
         let source = Source::Peer(network(sender.address.ip()));
-        // A single name is, or might be, an introduction: the path through our NAT opens when we write there.
         let is_introduction = names.len() == 1;
         for (place, name) in names.iter().take(2 * PEERS_ANSWER_MAX).enumerate() {
-            // Those in reach are named first, and have been told of us; the others can wait until we need them.
-            let is_prompt = place < CONTACTS_PER_ANSWER;
-            self.take_name(now, sender, name, source, is_prompt, is_introduction);
+            let address = name.parse().ok().map(plain);
+            let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
+                self.counters.addresses_ignored += 1;
+                continue;
+            };
+            let called = Called { is_prompt: place < CONTACTS_PER_ANSWER, is_introduction };
+            match self.peers.get(address).map(|peer| peer.declined) {
+                Some(declined) => self.try_named(now, address, declined, called),
+                None => self.take_name(now, address, source, called),
+            }
         }
     }
 
-    fn take_name(
-        &mut self,
-        now: Time,
-        sender: &Sender,
-        name: &str,
-        source: Source,
-        is_prompt: bool,
-        is_introduction: bool,
-    ) {
-        let address = name.parse().ok().map(plain);
-        let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
-            self.counters.addresses_ignored += 1;
-            return;
-        };
-        if let Some(declined) = self.peers.get(address).map(|peer| peer.declined) {
-            // Whoever named it has told it of us, so now is the moment at which a path through its NAT can open.
-            let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
-            if is_refused || self.links.contains(address) {
-                return;
-            }
-            let is_wanted = is_prompt && self.wants_links();
-            // What the recipient may not be sent uses up nothing of what others may be followed.
-            let may = (is_wanted || is_introduction) && self.provoked.may_provoke(now, Kind::Trial, address);
-            if may && (is_wanted || self.may_follow(now, address)) {
-                self.try_link(now, address, self.wants_links(), Note::default());
-            }
+    /// Somebody named a peer of ours. It has been told of us by whoever named it, so now is the moment at which a path
+    /// through its NAT can open.
+    fn try_named(&mut self, now: Time, address: SocketAddr, declined: Option<Time>, called: Called) {
+        let is_refused = declined.is_some_and(|last| now.since(last) < DECLINED_FOR);
+        if is_refused || self.links.contains(address) {
             return;
         }
+        let is_wanted = called.is_prompt && self.wants_links();
+        // What the recipient may not be sent uses up nothing of what others may be followed.
+        let may = (is_wanted || called.is_introduction) && self.provoked.may_provoke(now, Kind::Trial, address);
+        if may && (is_wanted || self.may_follow(now, address)) {
+            self.try_link(now, address, self.wants_links(), Note::default());
+        }
+    }
+
+    /// Somebody named an address that is no peer of ours.
+    fn take_name(&mut self, now: Time, address: SocketAddr, source: Source, called: Called) {
         if self.heard.contains(address) {
             return;
         }
@@ -98,8 +103,8 @@ impl<S: Store> Node<S> {
             return;
         }
         self.note_progress(now);
-        let is_useful = is_prompt && (self.is_hungry() || self.wants_links());
-        if is_useful || is_introduction && self.may_follow(now, address) {
+        let is_useful = called.is_prompt && (self.is_hungry() || self.wants_links());
+        if is_useful || called.is_introduction && self.may_follow(now, address) {
             self.contact(now, address);
         }
     }
@@ -119,12 +124,11 @@ impl<S: Store> Node<S> {
         let asker_scope = scope(asker.ip());
         let itself = self.peers.get(asker);
         let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
-        let sample = self.peers.sample(most, &mut self.rng);
+        let sample = self.peers.sample_for(asker_scope, most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
         let stale = sample.filter(|peer| !peer.is_fresh(now));
-        // Every peer's address is a possible one, so its scope decides.
         let is_itself = |peer: &Peer| itself.is_some_and(|itself| std::ptr::eq(itself, peer));
-        for peer in fresh.chain(stale).filter(|peer| reaches(peer.scope, asker_scope) && !is_itself(peer)) {
+        for peer in fresh.chain(stale).filter(|peer| !is_itself(peer)) {
             if !names.push(&peer.text) {
                 reply.is_trimmed = true;
             } else if introduces && in_reach.len() < INTRODUCTIONS_PER_ANSWER && peer.is_fresh(now) {
@@ -134,8 +138,12 @@ impl<S: Store> Node<S> {
                 break;
             }
         }
+        // An empty list would say that we know nobody, where it is only that no name fits a stranger's answer.
+        let is_cut = names.count == 0 && !sender.is_verified() && self.peers.len() > usize::from(itself.is_some());
         self.scratch = names.finish();
-        reply.push_bytes(&self.scratch);
+        if !is_cut {
+            reply.push_bytes(&self.scratch);
+        }
         if introduces {
             self.introduce(now, asker, &in_reach);
         }

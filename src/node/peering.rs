@@ -91,7 +91,7 @@ impl<S: Store> Node<S> {
 
     /// The sender at this address returned our token: it is a peer. Says whether it was not before.
     pub(super) fn believe(&mut self, now: Time, address: SocketAddr) -> bool {
-        self.hear_somebody(now);
+        self.hear_somebody(now, address);
         if let Some(peer) = self.peers.get_mut(address) {
             peer.heard = now;
             self.links.heard(now, address);
@@ -260,7 +260,7 @@ impl<S: Store> Node<S> {
                     let round_trip = now.since(probe.sent);
                     self.report(Event::RoundTrip { from: address, round_trip });
                 }
-                self.hear_somebody(now);
+                self.hear_somebody(now, address);
             }
         } else if self.config.lan && scope(address.ip()) != Scope::Global {
             // Somebody answered our call to the local network, where everybody hears the same cookie: a knock, no

@@ -10,6 +10,7 @@ use super::peering::PEERS_SAVED_MAX;
 use super::provoked::Kind;
 use super::{Destination, Event, Node};
 use crate::content::Store;
+use crate::peers::address::{Scope, scope};
 use crate::peers::heard::{Heard, Source};
 use crate::peers::links::{LINKS_LOW, Link};
 use crate::peers::{FORGET_AFTER, Peer};
@@ -232,19 +233,24 @@ impl<S: Store> Node<S> {
     /// our own network that is dead, and the neighbour is only left alone.
     fn bury(&mut self, now: Time, link: &Link) {
         self.links.remove(link.address);
-        if self.heard_anybody > link.doubted && self.peers.remove(link.address).is_some() {
+        if self.heard_anybody[side(link.address)] <= link.doubted {
+            // Without a network, looking faster would only go through all we know.
+            self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
+            return;
+        }
+        if self.peers.remove(link.address).is_some() {
             self.feel_hunger();
             self.note_peers_changed(now);
         }
-        // A loss is no progress: without a network, looking faster would only go through all we know.
-        self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
+        self.note_progress(now);
     }
 
     /// A verified peer was heard. If nobody was for long, the network is back.
-    pub(super) fn hear_somebody(&mut self, now: Time) {
-        let silence = now.since(std::mem::replace(&mut self.heard_anybody, now));
+    pub(super) fn hear_somebody(&mut self, now: Time, address: SocketAddr) {
+        let side = side(address);
+        let silence = now.since(std::mem::replace(&mut self.heard_anybody[side], now));
         if silence >= OUTAGE_AFTER {
-            self.peers.excuse(now, silence);
+            self.peers.excuse(now, silence, |other| self::side(other) == side);
             self.note_progress(now);
         }
     }
@@ -253,8 +259,9 @@ impl<S: Store> Node<S> {
     /// earlier run are, and tried again: an outage of our network must cost us nobody.
     fn expire_peers(&mut self, now: Time) {
         self.timers.expire = now + EXPIRE_PAUSE;
-        let is_outage = now.since(self.heard_anybody) >= OUTAGE_AFTER;
-        let saved = if is_outage { self.peers_to_save() } else { Vec::new() };
+        let is_outage = self.heard_anybody.map(|heard| now.since(heard) >= OUTAGE_AFTER);
+        let mut saved = self.peers_to_save();
+        saved.retain(|address| is_outage[side(*address)]);
         let silent = self.peers.expire(now);
         silent.iter().for_each(|address| self.links.remove(*address));
         if !silent.is_empty() {
@@ -303,7 +310,8 @@ impl<S: Store> Node<S> {
     fn recall_anchors(&mut self, now: Time) {
         let is_hungry = self.is_hungry();
         for (address, is_remembered) in self.anchors.iter() {
-            let is_wanted = is_hungry || !is_remembered;
+            // Who finds no room would answer, be forgotten, and be tried again at every look.
+            let is_wanted = !is_remembered || is_hungry && self.peers.has_room_for(address);
             if is_wanted && self.peers.get(address).is_none() && self.provoked.contacts.may_contact(now, address) {
                 self.heard.insert(now, address, Source::Configuration);
             }
@@ -330,7 +338,7 @@ impl<S: Store> Node<S> {
         let mut due: Vec<_> = self
             .heard
             .iter()
-            .filter(|heard| is_needed || heard.is_urgent())
+            .filter(|heard| heard.is_urgent() || is_needed && self.peers.has_room_for(heard.address))
             .filter(|heard| heard.is_due(now) && self.provoked.contacts.may_contact(now, heard.address))
             .map(|heard| (heard.source, 0_u32, heard.address))
             .collect();
@@ -405,6 +413,12 @@ impl<S: Store> Node<S> {
         self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
         self.timers.lan = Some(now + pause);
     }
+}
+
+/// Whether an address is one of the world or of a local network: what is heard from the one says nothing about the way
+/// to the other.
+fn side(address: SocketAddr) -> usize {
+    usize::from(scope(address.ip()) != Scope::Global)
 }
 
 /// How long a silent peer is left alone.

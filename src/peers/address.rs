@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 /// Ports below this belong to well-known services that must never be pestered on somebody's word.
 pub const NAMED_PORT_MIN: u16 = 1_024;
 
+/// How many scopes there are.
+pub const SCOPES: usize = 4;
+
 /// How far an address reaches. An address means nothing to who is farther away than its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
