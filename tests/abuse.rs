@@ -105,6 +105,18 @@ fn a_flood_of_forged_askers_does_not_keep_an_honest_knock_from_being_answered() 
 }
 
 #[test]
+fn forged_tokens_in_the_name_of_one_that_is_tried_hurry_nothing() {
+    let mut play = Play::new();
+    let mut provoked = 0;
+    for n in 0..50 {
+        play.wait(Duration::from_millis(100));
+        let forged = format!(r#"[{{"PleaseAlwaysReturnThisMessage":{{"cookie":"{n:08x}"}}}}]"#);
+        provoked += play.hear(STRANGER, &forged).len();
+    }
+    assert_eq!(provoked, 1, "datagrams to one address within five seconds, for as many forged ones");
+}
+
+#[test]
 fn neighbours_from_one_network_do_not_crowd_out_our_own() {
     let mut play = Play::new();
     let crowd: Vec<String> = (1..=8).map(|n| format!("203.0.113.{n}:24254")).collect();

@@ -187,7 +187,7 @@ impl<S: Store> Node<S> {
                 self.follow_up(now, address);
             }
         } else if self.heard.contains(address) {
-            if is_changed {
+            if is_changed && self.provoked.may_provoke(now, Kind::Token, address) {
                 self.contact(now, address);
             }
         } else if !is_answered {

@@ -8,11 +8,11 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an hour; its host 16, then 1 in 60 s; its /24 or /48 64, then 1 in 5 s | 16, then 10 in 1 s |
 //! | [`Kind::Wish`] | the user named it | the same | 5 in a minute, 12 in an hour | shared with `Contact` |
-//! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s | 16, then 4 in 1 s |
+//! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s; and as `Token`, shared with it | 16, then 4 in 1 s |
 //! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s |
 //! | [`Kind::Trial`] | a peer was named | up to 3 probes | 2, then 1 in 60 s | 8, then 1 in 1 s |
 //! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s |
-//! | [`Kind::Token`] | a peer seems to have changed its token | a probe with tokens | 1 in 5 s | 16, then 4 in 1 s |
+//! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s | 16, then 4 in 1 s |
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
 //! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
 //!
@@ -59,7 +59,8 @@ const INTRODUCTION_ONE: Rate = Rate { burst: 8, interval: Duration::from_secs(10
 /// As many peers may restart at once as strangers may knock.
 const TOKEN_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
 
-/// A peer that keeps changing its token is written to no more often than this.
+/// Who keeps changing its token is written to no more often than this, whether it is a peer, is tried, or knocks: anybody
+/// can do that in its name, before we have forgotten it and after.
 const TOKEN_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
 
 /// A node looks for peers no more often than once a second.
@@ -108,13 +109,13 @@ impl Kind {
         }
     }
 
-    /// What one recipient may be sent, unless [`Contacts`] decide that.
+    /// What one recipient may be sent, besides what [`Contacts`] decide.
     fn one(self) -> Option<Rate> {
         match self {
-            Kind::Contact | Kind::Wish | Kind::Knock | Kind::Follow => None,
+            Kind::Contact | Kind::Wish | Kind::Follow => None,
             Kind::Trial => Some(TRIAL_ONE),
             Kind::Introduction => Some(INTRODUCTION_ONE),
-            Kind::Token => Some(TOKEN_ONE),
+            Kind::Knock | Kind::Token => Some(TOKEN_ONE),
             Kind::Question => Some(QUESTION_ONE),
             Kind::Doubt => Some(DOUBT_ONE),
         }
@@ -123,6 +124,11 @@ impl Kind {
     /// The place of its common limit: a wish and a contact are the same thing on the wire.
     fn place(self) -> usize {
         if self == Kind::Wish { Kind::Contact as usize } else { self as usize }
+    }
+
+    /// Which limit of a recipient it uses: a knock and a changed token are the same thing to whoever forges them.
+    fn domain(self) -> u8 {
+        if self == Kind::Knock { Kind::Token as u8 } else { self as u8 }
     }
 }
 
@@ -154,12 +160,13 @@ impl Provoked {
     /// Whether something of this kind may be sent to a recipient now; if so, it is counted. A refused one counts
     /// nowhere, so that a crowd of attempts at one recipient uses up nothing of the others'.
     pub(super) fn may_provoke(&mut self, now: Time, kind: Kind, to: SocketAddr) -> bool {
-        let recipient = self.key.address(kind as u8, to) as usize % RECIPIENTS;
+        let recipient = self.key.address(kind.domain(), to) as usize % RECIPIENTS;
         let is_within = match kind {
             Kind::Contact | Kind::Wish => self.contacts.may_contact(now, to),
             Kind::Knock => self.contacts.may_answer_knock(now, to),
-            _ => kind.one().is_none_or(|rate| self.recipients[recipient].is_within(now, rate)),
+            _ => true,
         };
+        let is_within = is_within && kind.one().is_none_or(|rate| self.recipients[recipient].is_within(now, rate));
         if !is_within || !self.all[kind.place()].is_within(now, kind.all()) {
             return false;
         }
