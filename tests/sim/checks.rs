@@ -18,7 +18,7 @@ use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
 use cjp2p_node::wire::DATAGRAM_SEND_MAX_BYTES;
 use cjp2p_node::{Time, node::Config};
-use contacts::{ADDRESS, Contacts, HOST, host};
+use contacts::{ADDRESS, Contacts, HOST, NEIGHBOURHOOD, host, neighbourhood};
 use hearing::unknown_came_out;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -28,9 +28,16 @@ use unasked::Unasked;
 /// The smallest request there is; it must always earn a token.
 pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
 
-/// What a node may send within a minute to those it knows without being asked: twice the datagrams of the idle budget
-/// of 10 MB a day (7 KB a minute, sent and received, about 100 bytes each), since a restart and a wake are busier.
+/// What a node may send within a minute to those it knows without being asked, in the first [`UNSETTLED_FOR`] after its
+/// birth, a wake or a partition: four a second, which is what it takes to find 16 peers and to try them.
 pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
+
+/// The same for a settled node: the idle budget of 10 MB a day is 7 KB a minute, sent and received, which are 70
+/// datagrams of about 100 bytes. Half of them are answers; the other half again is for neighbours that are lost.
+pub const SETTLED_PER_MINUTE_MAX: usize = 70;
+
+/// How long it takes a node to settle.
+const UNSETTLED_FOR: Duration = Duration::from_secs(600);
 
 /// What it may send within a minute to addresses that never answered, or not for a minute, all together, however many
 /// are named: ten a second, and a first burst.
@@ -101,7 +108,10 @@ pub struct Checks {
     accounts: HashMap<SocketAddr, Account, Spread>,
     accounts_swept: Time,
     hosts: HashMap<IpAddr, Contacts, Spread>,
+    neighbourhoods: HashMap<IpAddr, Contacts, Spread>,
     woken: Time,
+    /// When it was last born, woken, or cut off from some.
+    disturbed: Time,
     unprompted: Vec<Time>,
     meddled: Vec<Time>,
     tries: Vec<Time>,
@@ -115,7 +125,9 @@ impl Checks {
             accounts: HashMap::default(),
             accounts_swept: now,
             hosts: HashMap::default(),
+            neighbourhoods: HashMap::default(),
             woken: now,
+            disturbed: now,
             unprompted: Vec::new(),
             meddled: Vec::new(),
             tries: Vec::new(),
@@ -137,6 +149,12 @@ impl Checks {
     pub fn woken(&mut self, now: Time) {
         self.unprompted.clear();
         self.woken = now;
+        self.disturbed = now;
+    }
+
+    /// The network is partitioned, or whole again.
+    pub fn disturbed(&mut self, now: Time) {
+        self.disturbed = now;
     }
 
     /// The last datagram to this address never left.
@@ -146,6 +164,9 @@ impl Checks {
         }
         if let Some(host) = self.hosts.get_mut(&host(address.ip())) {
             host.take_back();
+        }
+        if let Some(neighbourhood) = self.neighbourhoods.get_mut(&neighbourhood(address.ip())) {
+            neighbourhood.take_back();
         }
     }
 
@@ -265,6 +286,8 @@ impl Checks {
         if !known.is_given && scope(to.ip()) == Scope::Global {
             let host = self.hosts.entry(host(to.ip())).or_default();
             host.add(now, HOST).map_err(|why| format!("the host of {to}: {why}"))?;
+            let around = self.neighbourhoods.entry(neighbourhood(to.ip())).or_default();
+            around.add(now, NEIGHBOURHOOD).map_err(|why| format!("the neighbourhood of {to}: {why}"))?;
         }
         self.tried(now)
     }
@@ -317,7 +340,8 @@ impl Checks {
             return Ok(());
         }
         let count = within_a_minute(&mut self.unprompted, now);
-        if count > UNPROMPTED_PER_MINUTE_MAX {
+        let is_settled = now.since(self.disturbed) >= UNSETTLED_FOR;
+        if count > if is_settled { SETTLED_PER_MINUTE_MAX } else { UNPROMPTED_PER_MINUTE_MAX } {
             return Err(format!("{count} datagrams within a minute that nobody asked for"));
         }
         Ok(())

@@ -7,3 +7,4 @@ mod crowded;
 mod meddled;
 mod meeting;
 mod others;
+mod outage;

@@ -29,6 +29,7 @@ pub struct World {
     pub trace: Trace,
     /// While true, hosts of different islands cannot reach each other.
     pub is_partitioned: bool,
+    was_partitioned: bool,
     /// What is sent from now on, by the names of the messages: datagrams and bytes. Only if somebody wants to know.
     pub census: Option<BTreeMap<String, (u64, u64)>>,
     queue: Queue,
@@ -47,6 +48,7 @@ impl World {
             map: Map::default(),
             trace: Trace::default(),
             is_partitioned: false,
+            was_partitioned: false,
             census: None,
             queue: Queue::default(),
             label: label.to_owned(),
@@ -100,6 +102,11 @@ impl World {
 
     /// Plays on until `end`.
     pub fn run_until(&mut self, end: Time) {
+        if self.is_partitioned || self.was_partitioned {
+            self.was_partitioned = self.is_partitioned;
+            let now = self.now;
+            self.nodes().into_iter().for_each(|node| self.ours_mut(node).checks.disturbed(now));
+        }
         while let Some((time, happening)) = self.queue.pop_until(end) {
             self.now = self.now.max(time);
             match happening {

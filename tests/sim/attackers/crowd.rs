@@ -11,6 +11,12 @@ use std::time::Duration;
 /// How often the next address writes. A thousand of them then probe each 20 s, sooner than the target would.
 const PACE: Duration = Duration::from_millis(20);
 
+/// Now and then the whole crowd merely answers, so that the target takes over whom it wants to keep: for so long, ...
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// ... once in so long.
+const SILENT_EVERY: Duration = Duration::from_secs(300);
+
 /// How many of its own each names.
 const NAMES: usize = 20;
 
@@ -36,6 +42,9 @@ impl Crowd {
 
 impl Model for Crowd {
     fn on_wake(&mut self, io: &mut Io<'_>) {
+        if io.now.as_micros() % SILENT_EVERY.as_micros() as u64 > (SILENT_EVERY - SILENT_FOR).as_micros() as u64 {
+            return io.wake_in(PACE);
+        }
         let source = self.addresses[self.next % self.addresses.len()];
         self.next += 1;
         let own = r#"{"PleaseAlwaysReturnThisMessage":{"cookie":"crowd"}}"#.to_owned();

@@ -3,6 +3,7 @@
 use crate::attackers::Crowd;
 use crate::query::told_of;
 use crate::world::World;
+use cjp2p_node::node::Command;
 use std::net::{IpAddr, SocketAddr};
 
 /// A node keeps open 3 links into one network and counts 2 more that others keep open to it, while it wants 6 and looks
@@ -11,6 +12,9 @@ const OTHERS_MIN: usize = 1;
 
 /// It keeps open 3 links into one network, and watches 8 more that others keep open to it.
 const LANDLORDS_MAX: usize = 3 + 8;
+
+/// How often the node is told that its network changed, in tens of seconds.
+const WAKE_EVERY: usize = 47;
 
 /// How many addresses the landlord has: a /22.
 const ADDRESSES: u16 = 1_000;
@@ -56,7 +60,11 @@ fn a_network_full_of_willing_neighbours_leaves_a_node_its_others() {
             add_crowd(&mut world, node);
         }
         let (mut most, mut fewest) = (0, usize::MAX);
-        for _ in 0..360 {
+        for tens in 0..360 {
+            if tens % WAKE_EVERY == 0 {
+                // Its neighbours have to prove themselves anew, and those that let go of it are settled.
+                _ = world.command(node, Command::NetworkChanged);
+            }
             world.run_for(10);
             let (his, others) = neighbours(&world, node);
             (most, fewest) = (most.max(his), fewest.min(others));
