@@ -56,6 +56,15 @@ impl World {
         owners.filter(|owner| *owner != host && self.is_ours(*owner)).collect()
     }
 
+    /// How many verified peers still have their address: nodes of ours, and strangers by each address of theirs. A node
+    /// cannot tell the two apart.
+    pub fn acquaintances(&self, host: usize) -> usize {
+        let place = self.hosts[host].place;
+        let peers = self.ours(host).peers(self.now);
+        let owners = peers.iter().filter_map(|peer| self.map.owner(self.now, place, peer.address));
+        self.knows(host).len() + owners.filter(|owner| !self.is_ours(*owner)).count()
+    }
+
     pub fn is_ours(&self, host: usize) -> bool {
         matches!(self.hosts[host].inhabitant, Inhabitant::Ours(_))
     }

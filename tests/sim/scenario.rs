@@ -10,15 +10,15 @@ use crate::rng::Rng;
 use crate::world::World;
 use cjp2p_node::node::Command;
 use cjp2p_node::wire::PORT;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How many others a node must know when all is well; fewer if there are fewer.
+/// How many others a node must know when all is well; fewer if there are fewer. Strangers that return its tokens are
+/// others to it, too.
 pub const OTHERS_WANTED: usize = 8;
 
-/// The same while somebody owns thousands of well-behaved addresses: they crowd, but they do not cut off.
-const OTHERS_WANTED_IN_A_CROWD: usize = 4;
+/// How many of them must be nodes of ours, whatever strangers there are: those may crowd, but they must not cut off.
+const OURS_WANTED: usize = 4;
 
 /// Seconds of peace after which everybody must know enough others. An address that has failed for long is tried twelve
 /// times an hour at most, so a node that was cut off may need two such pauses.
@@ -60,12 +60,12 @@ pub fn play(seed: u64) -> u64 {
     world.is_partitioned = false;
     world.run_for(PEACE_MIN);
     for _ in (PEACE_MIN..PEACE).step_by(PEACE_STEP as usize) {
-        if progress(&world, &options).is_ok() {
+        if progress(&world).is_ok() {
             break;
         }
         world.run_for(PEACE_STEP);
     }
-    if let Err((node, why)) = progress(&world, &options) {
+    if let Err((node, why)) = progress(&world) {
         world.fail(node, &why);
     }
     world.trace.value()
@@ -223,20 +223,17 @@ fn wake_sleepers(world: &mut World, options: &Options, sleepers: &mut Vec<Sleepe
 }
 
 /// Invariant 10: everybody knows enough of those they can reach.
-fn progress(world: &World, options: &Options) -> Result<(), (usize, String)> {
+fn progress(world: &World) -> Result<(), (usize, String)> {
     let nodes = world.nodes();
     for node in &nodes {
         let reachable = nodes.iter().filter(|other| *other != node && can_reach(world, *node, **other)).count();
-        let known: BTreeSet<_> = world.knows(*node);
         // Who has only IPv6 may well never hear the IPv6 addresses of those whom everybody knows by their IPv4 ones.
-        let most = match world.hosts[*node].place.v4 {
-            Some(_) if options.strangers.contains(&Stranger::Network) => OTHERS_WANTED_IN_A_CROWD,
-            Some(_) => OTHERS_WANTED,
-            None => 1,
-        };
+        let most = if world.hosts[*node].place.v4.is_some() { OTHERS_WANTED } else { 1 };
         let want = reachable.min(most);
-        if known.len() < want {
-            return Err((*node, format!("knows only {known:?} of {reachable} reachable others after peace")));
+        let (known, all) = (world.knows(*node), world.acquaintances(*node));
+        if known.len() < want.min(OURS_WANTED) || all < want {
+            let why = format!("knows {all}, of ours only {known:?}, of {reachable} reachable others after peace");
+            return Err((*node, why));
         }
     }
     Ok(())
