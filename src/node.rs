@@ -10,6 +10,7 @@
 //! - `notes`: writing to a peer unasked,
 //! - `provoked`: how much of that others can make us do,
 //! - `upkeep`: what the passing of time brings,
+//! - `seeking`: looking for peers and neighbours,
 //! - `sizes`: how full every table is,
 //! - `chat` and `serve`: the two services built on top.
 //!
@@ -25,6 +26,7 @@ mod peering;
 mod provoked;
 mod reply;
 mod runs;
+mod seeking;
 mod serve;
 mod sizes;
 mod upkeep;

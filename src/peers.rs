@@ -1,6 +1,7 @@
 //! Who is out there: verified peers, addresses merely heard of, and the few paths we keep open.
 //!
 //! - This file holds the table of **verified** peers: addresses that returned our token. Only they are passed on.
+//! - `peer` is what is known of one of them.
 //! - [`heard`] holds addresses that somebody named. They are hints, tried a few times and dropped.
 //! - [`contacts`] limits how often an address that never answered is written to, whoever names it.
 //! - [`anchors`] holds the addresses we return to when we know too few.
@@ -10,27 +11,28 @@
 //! Nothing here sends or decides to send.
 //!
 //! **Who goes.** A peer goes after an hour of silence, or when it leaves probes unanswered: as a neighbour seven, on
-//! trial three. A newcomer never displaces a peer that answers: a full table, or a full network within it, turns
-//! newcomers away. But each that is turned away makes us doubt the peer that has been silent longest among those in its
-//! way, if that is no neighbour and has been silent for [`SILENT_AFTER`]: it is put on trial, and if it fails the next
-//! newcomer finds room. A peer behind a NAT that has closed fails too; nobody could reach it through us. Long-lived
-//! peers are the ones most likely to live on (Maymounkov and Mazières, Kademlia, 2002), and nobody can push them out by
-//! arriving in numbers.
+//! trial three, while others are heard. A newcomer never displaces a peer that answers: a full table, or a full network
+//! within it, turns newcomers away. But each that is turned away makes us doubt the peer that has been silent longest
+//! among those in its way, if that is no neighbour and has been silent for [`SILENT_AFTER`]: it is put on trial, and if
+//! it fails the next newcomer finds room. A peer behind a NAT that has closed fails too; nobody could reach it through
+//! us. Long-lived peers are the ones most likely to live on (Maymounkov and Mazières, Kademlia, 2002), and nobody can
+//! push them out by arriving in numbers.
 
 pub mod address;
 pub mod anchors;
 pub mod contacts;
 pub mod heard;
 pub mod links;
+mod peer;
 mod sample;
 mod text;
 
+pub use peer::{FRESH_FOR, Peer, Probe};
 pub use text::AddressText;
 
 use crate::hash::Key;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crate::tokens::{Cookie, Owed};
 use address::{Network, SCOPES, Scope, network, reaches, scope};
 use rand::{Rng, RngExt};
 use sample::Sample;
@@ -63,89 +65,9 @@ const COUNTED_PER_NETWORK_MAX: usize = 4;
 /// A peer that was not heard for this long is forgotten.
 pub const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
-/// A peer heard within this time is named first to those who ask. NAT mappings rarely live longer.
-pub const FRESH_FOR: Duration = Duration::from_secs(120);
-
 /// A peer that was not heard for this long may have to give way to a newcomer: a dozen rounds of probes, and twice as
 /// long as a patient NAT remembers.
 pub const SILENT_AFTER: Duration = Duration::from_secs(300);
-
-/// A round-trip probe on its way.
-#[derive(Clone, Copy, Debug)]
-pub struct Probe {
-    /// What it carries.
-    pub cookie: Cookie,
-    /// When it left.
-    pub sent: Time,
-    /// Whether somebody waits for the result.
-    pub is_wanted: bool,
-    /// Whether it travels with the peer's candidate token instead of the proven one.
-    pub is_follow_up: bool,
-}
-
-/// A verified peer. What an answer to `PleaseSendPeers` reads of each peer comes first and fills one cache line,
-/// because in a large table every further line costs as much as writing the name.
-#[derive(Clone, Debug)]
-#[repr(C, align(64))]
-pub struct Peer {
-    /// Its address as text.
-    pub text: AddressText,
-    /// How far its address reaches.
-    pub scope: Scope,
-    /// When it was last heard, with our token.
-    pub heard: Time,
-    /// Its address.
-    pub address: SocketAddr,
-    /// The token it asked us to return.
-    pub owed: Option<Owed>,
-    /// Another that somebody asked for in its name, without proof; the latest. Kept until the peer proves one or the
-    /// other.
-    pub candidate: Option<Owed>,
-    /// The smoothed round-trip time, by RFC 6298's weights.
-    pub round_trip: Option<Duration>,
-    /// The probe that is on its way.
-    pub probe: Option<Probe>,
-    /// When we last asked it for peers.
-    pub asked: Option<Time>,
-    /// When we last told others of it.
-    pub introduced: Option<Time>,
-    /// When it last said that it has enough neighbours.
-    pub declined: Option<Time>,
-}
-
-impl Peer {
-    fn new(now: Time, address: SocketAddr) -> Peer {
-        Peer {
-            address,
-            text: AddressText::new(address),
-            scope: scope(address.ip()),
-            heard: now,
-            owed: None,
-            candidate: None,
-            round_trip: None,
-            probe: None,
-            asked: None,
-            introduced: None,
-            declined: None,
-        }
-    }
-
-    /// Whether the peer was heard lately enough to be within reach.
-    pub fn is_fresh(&self, now: Time) -> bool {
-        now.since(self.heard) < FRESH_FOR
-    }
-
-    /// Takes the probe that carries `cookie`, if that is the one on its way, and learns the round trip from it.
-    pub fn probe_returned(&mut self, now: Time, cookie: Cookie) -> Option<Probe> {
-        let probe = self.probe.take_if(|probe| probe.cookie == cookie)?;
-        let sample = now.since(probe.sent);
-        self.round_trip = Some(match self.round_trip {
-            Some(smoothed) => (smoothed * 7 + sample) / 8,
-            None => sample,
-        });
-        Some(probe)
-    }
-}
 
 /// The verified peers, those of each scope always in random order, so that any run of entries is a random sample.
 /// Scopes are kept apart so that whoever may be told of only one of them never waits for a search among the others.
@@ -447,24 +369,5 @@ mod tests {
         assert_eq!(doubted(&table, 395), Some(peer(6)));
         table.get_mut(peer(6)).unwrap().heard = at(390);
         assert_eq!(doubted(&table, 395), Some(peer(5)));
-    }
-
-    #[test]
-    fn a_peer_fills_four_cache_lines_and_no_more() {
-        assert_eq!(size_of::<Peer>(), 4 * 64);
-    }
-
-    #[test]
-    fn only_the_probe_on_its_way_measures_and_only_once() {
-        let mut rng = StdRng::from_seed([8; 32]);
-        let issuer = crate::tokens::Issuer::new(Time::default(), &mut rng);
-        let (mine, other) = (issuer.probe(&mut rng), issuer.probe(&mut rng));
-        let mut peer = Peer::new(Time::default(), "192.0.2.1:24254".parse().unwrap());
-        peer.probe =
-            Some(Probe { cookie: mine, sent: Time::from_micros(1_000), is_wanted: false, is_follow_up: false });
-        assert!(peer.probe_returned(Time::from_micros(2_000), other).is_none());
-        assert!(peer.probe_returned(Time::from_micros(4_000), mine).is_some());
-        assert!(peer.probe_returned(Time::from_micros(9_000), mine).is_none());
-        assert_eq!(peer.round_trip, Some(Duration::from_millis(3)));
     }
 }

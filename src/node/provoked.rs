@@ -59,8 +59,8 @@ const INTRODUCTION_ONE: Rate = Rate { burst: 8, interval: Duration::from_secs(10
 /// As many peers may restart at once as strangers may knock.
 const TOKEN_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
 
-/// Who keeps changing its token is written to no more often than this, whether it is a peer, is tried, or knocks: anybody
-/// can do that in its name, before we have forgotten it and after.
+/// Who keeps changing its token is written to no more often than this, whether it is a peer, is tried, or knocks:
+/// anybody can do that in its name, before we have forgotten it and after.
 const TOKEN_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
 
 /// A node looks for peers no more often than once a second.

@@ -10,11 +10,14 @@
 //! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
 //! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
-use super::address::{Network, host, network};
+mod crowd;
+
+use super::address::{Network, network};
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
+use crowd::Crowd;
 use rand::{Rng, RngExt};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// With fewer links than this we look for more. One more than the five that a settled node should always have.
@@ -28,7 +31,7 @@ pub const LINKS_MAX: usize = WATCHED_MAX + LINKS_HIGH;
 
 /// How many of them others may keep to us; further peers that probe us are answered like anybody. However many come,
 /// there is room left for all links that we want to keep ourselves.
-const WATCHED_MAX: usize = 32;
+pub const WATCHED_MAX: usize = 32;
 
 /// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
 /// before a NAT forgets after 30 s.
@@ -63,7 +66,7 @@ const KEPT_PER_NETWORK_MAX: usize = 3;
 
 /// How many links that others keep to us are watched per global network, so that four networks at least are needed to
 /// leave no room for others that choose us.
-const WATCHED_PER_NETWORK_MAX: usize = 8;
+pub const WATCHED_PER_NETWORK_MAX: usize = 8;
 
 /// The pause between two links we let go of, so that a node and its neighbours do not all let go at once.
 pub const RELEASE_PAUSE: Duration = Duration::from_secs(60);
@@ -114,35 +117,6 @@ impl Link {
     /// Whether the other side seems to have let go of it.
     fn is_let_go(&self, now: Time) -> bool {
         !self.is_kept && self.probed.is_none() && self.due() <= now
-    }
-}
-
-/// Links that have been counted: so many per global network, and one per host.
-#[derive(Debug, Default)]
-struct Crowd {
-    count: usize,
-    networks: Vec<(Network, usize)>,
-    hosts: Vec<IpAddr>,
-}
-
-impl Crowd {
-    /// Counts one more, unless there are `most` of its network, or its host is counted. In local networks every address
-    /// counts.
-    fn admit(&mut self, address: SocketAddr, most: usize) -> bool {
-        let (network, host) = (network(address.ip()), host(address.ip()));
-        if network != Network::Local {
-            if self.hosts.contains(&host) {
-                return false;
-            }
-            match self.networks.iter_mut().find(|(known, _)| *known == network) {
-                Some((_, n)) if *n >= most => return false,
-                Some((_, n)) => *n += 1,
-                None => self.networks.push((network, 1)),
-            }
-            self.hosts.push(host);
-        }
-        self.count += 1;
-        true
     }
 }
 

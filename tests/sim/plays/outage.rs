@@ -9,7 +9,8 @@ use std::time::Duration;
 /// How many others there are besides the contact.
 const OTHERS: usize = 12;
 
-/// How soon after the outage it has its neighbours again: a minute at most until the next try, and a minute for the rest.
+/// How soon after the outage it has its neighbours again: a minute at most until the next try, and a minute for the
+/// rest.
 const RECOVERY: u64 = 120;
 
 #[test]
