@@ -117,6 +117,26 @@ fn forged_tokens_in_the_name_of_one_that_is_tried_hurry_nothing() {
 }
 
 #[test]
+fn names_that_lead_nowhere_do_not_make_a_node_ask_its_peers_again_and_again() {
+    let mut play = Play::new();
+    for friend in ["7.7.7.7:24254", "8.8.8.8:24254"] {
+        play.verify(friend);
+    }
+    let token = play.verify(LIAR);
+    let mut asked = 0;
+    for second in 0..600 {
+        let name = format!("9.{}.{}.9:24254", second / 256, second % 256);
+        play.hear(LIAR, &with_token(&format!(r#"{{"Peers":{{"peers":["{name}"]}}}}"#), &token));
+        let questions = play.run(Duration::from_secs(1));
+        asked += questions
+            .iter()
+            .filter(|(to, text)| !to.to_string().starts_with("9.") && text.contains("SendPeers"))
+            .count();
+    }
+    assert!(asked <= 90, "{asked} questions in ten minutes to three peers, because one keeps naming strangers");
+}
+
+#[test]
 fn neighbours_from_one_network_do_not_crowd_out_our_own() {
     let mut play = Play::new();
     let crowd: Vec<String> = (1..=8).map(|n| format!("203.0.113.{n}:24254")).collect();

@@ -102,7 +102,7 @@ impl<S: Store> Node<S> {
             self.counters.addresses_ignored += 1;
             return;
         }
-        self.note_progress(now);
+        self.note_hint(now);
         let is_useful = called.is_prompt && (self.is_hungry() || self.wants_links());
         if is_useful || called.is_introduction && self.may_follow(now, address) {
             self.contact(now, address);

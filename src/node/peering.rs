@@ -99,6 +99,7 @@ impl<S: Store> Node<S> {
         }
         self.provoked.contacts.forgive(address);
         let heard = self.heard.remove(address);
+        let counted = self.peers.counted();
         let is_new = self.peers.insert(now, address, &mut self.rng);
         if is_new {
             if let Some(peer) = self.peers.get_mut(address) {
@@ -106,7 +107,10 @@ impl<S: Store> Node<S> {
             }
             self.report(Event::PeerVerified(address));
             self.feel_hunger();
-            self.note_progress(now);
+            // A crowd from one network shall not keep us asking.
+            if self.peers.counted() > counted {
+                self.note_progress(now);
+            }
             self.note_peers_changed(now);
         } else {
             self.doubt_for(now, address);

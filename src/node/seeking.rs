@@ -9,6 +9,7 @@ use super::notes::Note;
 use super::provoked::Kind;
 use crate::content::Store;
 use crate::peers::Peer;
+use crate::peers::contacts::LONG_GAP_SECONDS;
 use crate::peers::heard::{Heard, Source};
 use crate::peers::links::LINKS_LOW;
 use crate::time::Time;
@@ -38,6 +39,10 @@ const SEEK_POLITE: Duration = Duration::from_secs(180);
 /// How often a node that knows enough peers asks for others, so that news of newcomers spreads.
 const SEEK_SETTLED: Duration = Duration::from_secs(1_200);
 
+/// How often a node that needs nothing tries an address again that the user gave it and that never answered, because it
+/// may lead to another swarm: as soon as its account allows.
+const SEEK_MISSING: Duration = Duration::from_secs(LONG_GAP_SECONDS as u64 + 2);
+
 /// How many addresses are tried in one look.
 const CONTACTS_PER_SEEK: usize = 8;
 
@@ -53,13 +58,27 @@ const OUTSIDERS_LOOKED_AT: usize = 64;
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl<S: Store> Node<S> {
-    /// Something new turned up: if we are looking for something, look again soon.
+    /// A peer that counts came or went, or the network is back: if we are looking for something, look and ask again soon.
     pub(super) fn note_progress(&mut self, now: Time) {
-        if !self.is_hungry() && !self.is_lonely() {
+        if !self.is_looking() {
             return;
         }
-        self.timers.seek_pause = SEEK_MIN;
-        self.timers.seek = self.timers.seek.min(now + SEEK_MIN);
+        self.timers.ask_pause = SEEK_MIN;
+        self.timers.ask = self.timers.ask.min(now + SEEK_MIN);
+        self.note_hint(now);
+    }
+
+    /// A new name turned up: if we are looking for something, try it soon. Names are cheap, so they hurry no question.
+    pub(super) fn note_hint(&mut self, now: Time) {
+        if self.is_looking() {
+            self.timers.seek_pause = SEEK_MIN;
+            self.timers.seek = self.timers.seek.min(now + SEEK_MIN);
+        }
+    }
+
+    /// Whether we have too few peers or neighbours.
+    fn is_looking(&self) -> bool {
+        self.is_hungry() || self.is_lonely()
     }
 
     /// Looks for peers and neighbours: eagerly while there are too few and looking helps, else seldom.
@@ -68,17 +87,19 @@ impl<S: Store> Node<S> {
         self.recall_anchors(now);
         self.try_heard(now, CONTACTS_PER_SEEK);
         self.try_known(now);
-        if self.is_hungry() || self.wants_links() || now >= self.timers.ask {
+        if now >= self.timers.ask {
             self.ask_somebody(now);
         }
         let pause = if self.has_untried(now) {
             self.timers.seek_pause.min(SEEK_TRYING)
         } else if self.peers.counted() < PEERS_FEW {
             self.timers.seek_pause.min(SEEK_FEW)
-        } else if self.is_hungry() || self.is_lonely() {
+        } else if self.is_looking() {
             self.timers.seek_pause
         } else if self.wants_links() {
             SEEK_POLITE
+        } else if self.misses_somebody() {
+            SEEK_MISSING
         } else {
             SEEK_SETTLED
         };
@@ -106,6 +127,12 @@ impl<S: Store> Node<S> {
                 self.heard.insert(now, address, Source::Configuration);
             }
         }
+    }
+
+    /// Whether an address that the user gave us is no peer, though there would be room for it.
+    fn misses_somebody(&self) -> bool {
+        let is_missing = |address| self.peers.get(address).is_none() && self.peers.has_room_for(address);
+        self.anchors.iter().any(|(address, is_remembered)| !is_remembered && is_missing(address))
     }
 
     /// Somebody who may turn out to be a node is to be tried, if it does not come back by itself.
@@ -171,7 +198,16 @@ impl<S: Store> Node<S> {
         let outsider = if self.timers.asks_outside { self.outsider(now) } else { None };
         let somebody = outsider.or_else(|| self.neighbour()).or_else(|| self.outsider(now));
         if let Some(address) = somebody.filter(|address| self.provoked.may_provoke(now, Kind::Question, *address)) {
-            self.timers.ask = now + SEEK_POLITE;
+            let pause = if !self.is_looking() {
+                SEEK_POLITE
+            } else if self.peers.counted() < PEERS_FEW {
+                self.timers.ask_pause.min(SEEK_FEW)
+            } else {
+                self.timers.ask_pause
+            };
+            self.timers.ask_pause = (self.timers.ask_pause * 2).min(SEEK_MAX);
+            // Less than the pause of the look that will ask, which chance may shorten.
+            self.timers.ask = now + pause.mul_f64(0.8);
             self.write_to(now, address, Note { asks_for_peers: true, ..Note::default() });
         }
     }

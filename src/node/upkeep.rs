@@ -60,8 +60,9 @@ const STEP_FETCHING: Duration = Duration::from_millis(1);
 pub(super) struct Timers {
     pub(super) seek: Time,
     pub(super) seek_pause: Duration,
-    /// When a node that needs nothing asks for names again; looked at when it seeks.
+    /// When somebody may be asked for names again; looked at when we seek.
     pub(super) ask: Time,
+    pub(super) ask_pause: Duration,
     /// Whether the last to be asked was meant to be no neighbour.
     pub(super) asks_outside: bool,
     lan: Option<Time>,
@@ -79,6 +80,7 @@ impl Timers {
             seek: now,
             seek_pause: SEEK_MIN,
             ask: now,
+            ask_pause: SEEK_MIN,
             asks_outside: false,
             lan: lan.then_some(now),
             lan_pause: LAN_MIN,

@@ -238,3 +238,23 @@ fn new_ports_of_a_router_are_believed_although_its_old_ones_fill_its_share() {
 fn all_know(world: &World, these: &[usize], those: &[usize]) -> bool {
     these.iter().all(|node| those.iter().all(|other| world.knows(*node).contains(other)))
 }
+
+#[test]
+fn a_contact_that_was_away_for_the_first_minutes_joins_two_swarms_within_a_quarter_of_an_hour() {
+    let mut world = World::new(92, "play");
+    let place = world.public();
+    let away = world.add_node(place, told_of(&[]));
+    let place = world.public();
+    let first = world.add_node(place, told_of(&[world.address(away)]));
+    for _ in 0..20 {
+        let place = world.public();
+        world.add_node(place, told_of(&[world.address(first)]));
+    }
+    world.suspend(away);
+    world.run_for(180);
+    assert!(world.knows(first).len() >= 16 && !world.knows(first).contains(&away), "{:?}", world.knows(first));
+    world.resume(away, Duration::from_secs(180), false);
+    world.run_for(900);
+    assert!(world.knows(first).contains(&away), "the contact was not tried again: {:?}", world.knows(first));
+    assert!(world.knows(away).len() >= 8, "it met only {:?}", world.knows(away));
+}
