@@ -5,6 +5,7 @@ mod play;
 
 use cjp2p_node::node::{Command, Config, Event};
 use play::{Play, address, field};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -103,6 +104,30 @@ fn a_neighbour_that_answers_stays_and_is_heard_from_every_30_seconds() {
     }
     assert_eq!(play.node.peer_count(), 1);
     assert!(play.now.since(last) <= Duration::from_secs(30));
+}
+
+#[test]
+fn a_neighbour_that_only_talks_is_still_written_to_every_30_seconds() {
+    let mut play = Play::new();
+    let peers: Vec<_> = (1..=16).map(|n| format!("{n}.77.1.1:24254")).collect();
+    let tokens: Vec<_> = peers.iter().map(|peer| play.verify(peer)).collect();
+    let mut written = BTreeMap::new();
+    for second in 0..600 {
+        for (to, payload) in play.run(Duration::from_secs(1)) {
+            written.insert(to, second);
+            let probe = field(&payload, "PleaseReturnThisMessage");
+            probe.map(|probe| play.hear(&to.to_string(), &format!(r#"[{{"ReturnedMessage":{probe}}}]"#)));
+        }
+        if second % 10 == 0 {
+            for (peer, token) in peers.iter().zip(&tokens) {
+                play.hear(peer, &format!(r#"[{{"IAmHere":{{}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+            }
+        }
+        for neighbour in play.node.peers(play.now, 99).iter().filter(|peer| peer.is_neighbour && second > 60) {
+            let last = written.get(&neighbour.address).copied().unwrap_or_default();
+            assert!(second - last <= 30, "not written to for {} s: a router has forgotten the way", second - last);
+        }
+    }
 }
 
 #[test]

@@ -188,6 +188,9 @@ impl<S: Store> Node<S> {
             }
             self.send(Destination::Address(sender.address), payload);
         }
+        if is_answered && sender.is_verified() {
+            self.links.spoke(now, sender.address);
+        }
         let is_changed = self.keep_token(sender);
         if sender.is_new {
             self.greet(now, sender.address, is_answered);

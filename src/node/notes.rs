@@ -45,6 +45,7 @@ impl<S: Store> Node<S> {
     pub(super) fn begin_note(&mut self, now: Time, address: SocketAddr, note: Note) -> Writer {
         let mut writer = Writer::default();
         let Some(peer) = self.peers.get_mut(address) else { return writer };
+        self.links.spoke(now, address);
         if note.asks_for_peers {
             peer.asked = Some(now);
             writer.push(&Message::PleaseSendPeers(PleaseSendPeers {}), DATAGRAM_SEND_MAX_BYTES);

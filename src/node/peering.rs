@@ -109,7 +109,9 @@ impl<S: Store> Node<S> {
             self.feel_hunger();
             // A crowd from one network shall not keep us asking.
             if self.peers.counted() > counted {
-                self.note_progress(now);
+                self.note_progress(now)
+            } else {
+                self.note_hint(now)
             }
             self.note_peers_changed(now);
         } else {

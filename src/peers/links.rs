@@ -33,7 +33,7 @@ pub const LINKS_MAX: usize = WATCHED_MAX + LINKS_HIGH;
 /// there is room left for all links that we want to keep ourselves.
 pub const WATCHED_MAX: usize = 32;
 
-/// A link that was silent for this long, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
+/// A link that was silent for this long in either direction, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
 /// before a NAT forgets after 30 s.
 pub const PROBE_AFTER: Duration = Duration::from_secs(22);
 
@@ -89,6 +89,9 @@ pub struct Link {
     opened: Time,
     /// When it was last heard.
     pub heard: Time,
+    /// When we last wrote to it. A NAT lets in only what answers; hearing from outside keeps no path open (RFC 4787,
+    /// section 4.3).
+    spoken: Time,
     /// When it was last probed without an answer since.
     pub probed: Option<Time>,
     /// When the first of the probes was sent that it left unanswered.
@@ -104,8 +107,8 @@ impl Link {
     pub fn due(&self) -> Time {
         match (self.probed, self.is_kept) {
             (Some(probed), _) => probed + PROBE_AGAIN_AFTER,
-            (None, true) => self.heard + PROBE_AFTER + self.patience,
-            (None, false) => self.heard + LET_GO_AFTER,
+            (None, true) => self.heard.min(self.spoken) + PROBE_AFTER + self.patience,
+            (None, false) => self.heard.min(self.spoken) + LET_GO_AFTER,
         }
     }
 
@@ -204,6 +207,13 @@ impl Links {
         }
     }
 
+    /// Something is sent to the neighbour.
+    pub fn spoke(&mut self, now: Time, address: SocketAddr) {
+        if let Some(link) = self.get_mut(address) {
+            link.spoken = now;
+        }
+    }
+
     /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
     /// Says no if too many are watched; one that we want to keep takes the place of one that is unwelcome.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
@@ -226,6 +236,7 @@ impl Links {
                 is_unwelcome: false,
                 opened: now,
                 heard: now,
+                spoken: now,
                 probed: None,
                 doubted: now,
                 unanswered: 0,

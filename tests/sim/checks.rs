@@ -16,6 +16,7 @@ use crate::eye::{self, Element, Scope, scope};
 use crate::rng::Spread;
 use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
+use cjp2p_node::peers::links::{LINKS_MAX, PROBE_AFTER, PROBES_MAX};
 use cjp2p_node::wire::DATAGRAM_SEND_MAX_BYTES;
 use cjp2p_node::{Time, node::Config};
 use contacts::{ADDRESS, Contacts, HOST, NEIGHBOURHOOD, host, neighbourhood};
@@ -32,9 +33,9 @@ pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
 /// birth, a wake or a partition: four a second, which is what it takes to find 16 peers and to try them.
 pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
 
-/// The same for a settled node: the idle budget of 10 MB a day is 7 KB a minute, sent and received, which are 70
-/// datagrams of about 100 bytes. Half of them are answers; the other half again is for neighbours that are lost.
-pub const SETTLED_PER_MINUTE_MAX: usize = 70;
+/// The same for a settled node: a probe for each link there can be, as often as one may fall silent, and for what is
+/// lost and found as much as two neighbours take to die. What all that costs on average is for `figures` to say.
+pub const SETTLED_PER_MINUTE_MAX: usize = LINKS_MAX * 60 / PROBE_AFTER.as_secs() as usize + 2 * PROBES_MAX as usize;
 
 /// How long it takes a node to settle.
 const UNSETTLED_FOR: Duration = Duration::from_secs(600);

@@ -17,8 +17,9 @@ use std::time::Duration;
 /// others to it, too.
 pub const OTHERS_WANTED: usize = 8;
 
-/// How many of them must be nodes of ours, whatever strangers there are: those may crowd, but they must not cut off.
-const OURS_WANTED: usize = 4;
+/// One in so many of them must be a node of ours, whatever strangers there are: those may crowd, but they must not cut
+/// off.
+const OURS_PART: usize = 2;
 
 /// Seconds of peace after which everybody must know enough others. An address that has failed for long is tried twelve
 /// times an hour at most, so a node that was cut off may need two such pauses.
@@ -231,7 +232,7 @@ fn progress(world: &World) -> Result<(), (usize, String)> {
         let most = if world.hosts[*node].place.v4.is_some() { OTHERS_WANTED } else { 1 };
         let want = reachable.min(most);
         let (known, all) = (world.knows(*node), world.acquaintances(*node));
-        if known.len() < want.min(OURS_WANTED) || all < want {
+        if known.len() < want.div_ceil(OURS_PART) || all < want {
             let why = format!("knows {all}, of ours only {known:?}, of {reachable} reachable others after peace");
             return Err((*node, why));
         }
