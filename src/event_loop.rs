@@ -82,6 +82,17 @@ pub struct Settings {
     pub store_limit: Option<u64>,
 }
 
+/// Which peers the next start will know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Those of this run, so many.
+    Saved(usize),
+    /// Those of this run could not be saved. So many are still there from an earlier time.
+    Earlier(usize),
+    /// The disk was too slow to say.
+    Unknown,
+}
+
 /// What comes from other threads.
 enum Inbound {
     Typed(Line),
@@ -131,11 +142,11 @@ impl EventLoop {
         self.address
     }
 
-    /// Runs until a signal or a command ends it, saves, and cleans up. Returns how many peers are remembered.
+    /// Runs until a signal or a command ends it, saves, and cleans up. Returns which peers are remembered.
     ///
     /// # Errors
     /// If the system can no longer wait for events.
-    pub fn run(mut self) -> io::Result<usize> {
+    pub fn run(mut self) -> io::Result<Remembered> {
         let waited = loop {
             if self.is_stopping {
                 break Ok(());
@@ -328,17 +339,22 @@ impl EventLoop {
 
     /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
     /// can take our place.
-    fn stop(mut self) -> usize {
+    fn stop(mut self) -> Remembered {
         self.note_progress(true);
         let peers = self.node.saved_peers();
-        let remembered = peers.len();
+        let count = peers.len();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
         let ended = self.worker.stop(Some(peers));
-        match ended {
-            Ended::Saved => {}
-            Ended::Unsaved => log::warn!("the newest peers have not been saved"),
-            Ended::Stuck => log::warn!("the disk is too slow: the newest peers may not have been saved"),
+        let remembered = match ended {
+            Ended::Saved => Remembered::Saved(count),
+            Ended::Unsaved => Remembered::Earlier(self.data_dir.count_peers()),
+            Ended::Stuck => Remembered::Unknown,
+        };
+        match remembered {
+            Remembered::Saved(_) => {}
+            Remembered::Earlier(_) => log::warn!("the newest peers have not been saved"),
+            Remembered::Unknown => log::warn!("the disk is too slow: the newest peers may not have been saved"),
         }
         self.data_dir.remove_node_file();
         self.output.flush();

@@ -194,6 +194,22 @@ fn a_restart_keeps_the_peers() {
 }
 
 #[test]
+fn peers_that_could_not_be_saved_are_not_called_remembered() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    // What stands in the way of writing the file is also in the way of the superuser.
+    let obstacle = second.path().join("peers.json.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    let node = Node::start(second.path(), &[known.address]);
+    node.wait_for_peer(known.address);
+    let said = node.terminate();
+    let last = "\nstopped; the peers could not be saved, 0 peers from an earlier time remembered\n";
+    assert!(said.status.success() && said.stdout.ends_with(last), "{said:?}");
+    assert!(said.stderr.contains("cannot save the peers to"), "{said:?}");
+    assert_eq!(saved(second.path()), None);
+}
+
+#[test]
 fn a_peer_may_be_named_by_its_host() {
     let (first, second) = (scratch(), scratch());
     let known = Node::start(first.path(), &[]);
