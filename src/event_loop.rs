@@ -5,6 +5,7 @@
 //! of them has something to say or something is due, and never otherwise. Nothing here may block, and nothing that the
 //! network or a user does is an error that ends it.
 
+mod awaited;
 mod clock;
 mod control_socket;
 mod fetches;
@@ -26,6 +27,7 @@ use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
 use crate::worker::{Ended, Worker};
+use awaited::{Awaited, Notice};
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
@@ -70,7 +72,9 @@ pub struct Settings {
     pub socket: (std::net::UdpSocket, Family),
     /// What the node is told at its birth.
     pub config: Config,
-    /// Hosts to make contact with, to be looked up once it runs.
+    /// Addresses to make contact with that the user has named.
+    pub named: Vec<SocketAddr>,
+    /// Hosts that the user has named, to be looked up once it runs.
     pub names: Vec<HostName>,
     /// Where its data is.
     pub data_dir: DataDir,
@@ -97,7 +101,7 @@ pub enum Remembered {
 enum Inbound {
     Typed(Line),
     Found(Command),
-    LookedUp(SocketAddr),
+    LookedUp(HostName, Vec<SocketAddr>),
 }
 
 /// Everything that runs.
@@ -125,8 +129,8 @@ pub struct EventLoop {
     output: Output,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
-    /// Addresses that the user added and that are no peers yet, and when we stop waiting for that.
-    added: Vec<(SocketAddr, Time)>,
+    /// Whom the user named and who is no peer yet.
+    awaited: Awaited,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// Whether somebody may type at the standard input.
@@ -164,7 +168,7 @@ impl EventLoop {
     fn wait(&mut self) -> io::Result<()> {
         let is_busy = self.is_socket_readable || self.is_inbox_full;
         let control = self.control.as_ref().and_then(ControlSocket::deadline);
-        let deadlines = [self.node.poll_timeout(), control, Some(self.next_upkeep)];
+        let deadlines = [self.node.poll_timeout(), control, self.awaited.deadline(), Some(self.next_upkeep)];
         let next = deadlines.into_iter().flatten().min().unwrap_or(self.next_upkeep);
         let timeout = if is_busy { Duration::ZERO } else { next.since(self.clock.now()) };
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -211,6 +215,7 @@ impl EventLoop {
             self.is_stopping = true;
         }
         self.note_progress(false);
+        self.note_silence(now);
         if is_alarmed || self.next_upkeep <= now {
             self.look_around();
         }
@@ -273,12 +278,7 @@ impl EventLoop {
                         log::warn!("cannot share a file: {error}");
                     }
                 }
-                Ok(Inbound::LookedUp(address)) => {
-                    log::debug!("looked up {address}");
-                    if let Err(error) = self.node.handle_command(self.clock.now(), Command::AddPeer(address)) {
-                        log::warn!("cannot make contact with {address}: {error}");
-                    }
-                }
+                Ok(Inbound::LookedUp(host, addresses)) => self.add_host(&host, addresses),
                 Err(_) => {
                     self.is_inbox_full = false;
                     return;
@@ -319,12 +319,24 @@ impl EventLoop {
         self.control = Some(control);
     }
 
+    /// Tells the user about those who have been named and do not answer.
+    fn note_silence(&mut self, now: Time) {
+        if self.awaited.deadline().is_none_or(|due| now < due) {
+            return;
+        }
+        for notice in self.awaited.notices(now) {
+            match notice {
+                Notice::Answer(line) => self.output.print(line),
+                Notice::Warning(line) => log::warn!("{line}"),
+            }
+        }
+    }
+
     /// Looks at what nobody may have told us about.
     fn look_around(&mut self) {
         self.last_upkeep = self.clock.now();
         self.next_upkeep = self.last_upkeep + UPKEEP_PAUSE;
         self.news.set_alarm(UPKEEP_PAUSE);
-        self.give_up_added();
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
         self.talk();

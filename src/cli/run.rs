@@ -40,11 +40,13 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
     let remembered = data_dir.load_peers();
     let path = data_dir.path().display().to_string();
+    let named = peers.clone();
     let config = config(arguments, peers, remembered);
     let remembered = config.remembered.len();
     let settings = Settings {
         socket,
         config,
+        named,
         names,
         data_dir,
         output: output.clone(),
@@ -75,9 +77,18 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
         Err(error) => return Ok(Err(error)),
     };
     let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
+    let named = peers.clone();
     let config = config(arguments, peers, data_dir.load_peers());
-    let settings =
-        Settings { socket, config, names, data_dir, output: Output::silent(), is_console: false, store_limit: None };
+    let settings = Settings {
+        socket,
+        config,
+        named,
+        names,
+        data_dir,
+        output: Output::silent(),
+        is_console: false,
+        store_limit: None,
+    };
     let event_loop = EventLoop::start(settings);
     event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }

@@ -69,6 +69,15 @@ fn what_cannot_be_added_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_node_that_is_told_to_add_itself_says_so() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let said = node.ask(["add", &node.address.to_string()]);
+    assert!(said.complaint().ends_with(&format!("{}: that is this node", node.address)), "{said:?}");
+    assert_eq!(node.ask(["status", "--json"]).json()[0]["counters"]["datagrams_sent"], 0);
+}
+
+#[test]
 fn stop_returns_when_everything_is_saved() {
     let directory = scratch();
     let mut node = Node::start(directory.path(), &[]);

@@ -230,6 +230,30 @@ fn peers_are_saved_soon_after_the_first_one() {
 }
 
 #[test]
+fn a_named_peer_that_does_not_answer_is_mentioned_once_and_so_is_a_node_that_is_its_own_peer() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    // A port that is free; who takes it in the moment until the node does spoils nothing but this run.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = SocketAddr::from(([127, 0, 0, 1], port));
+    let node = Node::start_with(second.path(), &[], |command| {
+        *command = crate::harness::binary();
+        command.args(["--no-bootstrap", "--no-lan", "--bind", "127.0.0.1", "--data-dir"]).arg(second.path());
+        command.args(["--port", &port.to_string(), "--peer", &own.to_string()]);
+        command.args(["--peer", &silent.to_string(), "--peer", &known.address.to_string()]);
+    });
+    node.wait_for_peer(known.address);
+    thread::sleep(Duration::from_secs(16));
+    let said = node.terminate();
+    for line in [format!("no answer from --peer {silent}; tried"), format!("--peer {own}: that is this node")] {
+        assert_eq!(said.stderr.matches(&line).count(), 1, "{line}: {said:?}");
+    }
+    assert_eq!(said.stderr.matches("no answer").count(), 1, "{said:?}");
+}
+
+#[test]
 fn a_kill_at_any_moment_leaves_a_usable_data_directory() {
     const ROUNDS: u64 = 12;
     let first = scratch();
