@@ -8,6 +8,7 @@
 mod awaited;
 mod clock;
 mod control_socket;
+mod drops;
 mod fetches;
 mod lan;
 mod lookup;
@@ -233,7 +234,11 @@ impl EventLoop {
             }
             if let Ok((length, from)) = received {
                 // Each has its own time: an answer may come while others are being handled.
+                let before = drops::are_logged().then(|| *self.node.counters());
                 self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
+                if let Some(before) = before {
+                    drops::log(from, &buffer[..length], &before, self.node.counters());
+                }
                 self.drain();
             }
         }

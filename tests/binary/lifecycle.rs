@@ -85,6 +85,25 @@ fn the_log_is_our_own_unless_rust_log_asks_for_others() {
 }
 
 #[test]
+fn why_a_datagram_was_dropped_is_in_the_finest_log_alone() {
+    for (options, count) in [("-v", 0), ("-vv", 1)] {
+        let directory = scratch();
+        let node = Node::start_with(directory.path(), &[], |command| _ = command.arg(options));
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let from = socket.local_addr().unwrap();
+        socket.send_to(b"hello", node.address).unwrap();
+        socket.send_to(b"[{\"PleaseSendPeers\":{}}]", node.address).unwrap();
+        eventually("two datagrams", || {
+            let status = node.ask(["status", "--json"]).json().remove(0);
+            (status["counters"]["datagrams_received"] == 2).then_some(())
+        });
+        let said = node.terminate();
+        assert_eq!(said.stderr.matches(&format!("5 bytes from {from}: dropped, no JSON array")).count(), count);
+        assert_eq!(said.stderr.matches(&from.to_string()).count(), count, "{said:?}");
+    }
+}
+
+#[test]
 fn when_stop_has_said_so_the_port_and_the_directory_are_free() {
     let directory = scratch();
     for _ in 0..20 {

@@ -211,7 +211,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.verbosity += 1),
         is_repeatable: true,
         commands: &[Run],
-        help: "log more; -vv logs most",
+        help: "log more; -vv also what was dropped, and why",
     },
     OptionSpec {
         long: "--quiet",
