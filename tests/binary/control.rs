@@ -160,6 +160,32 @@ fn a_node_that_is_stopped_is_named_soon_and_goes_on_as_if_nothing_had_been() {
     }
 }
 
+#[test]
+fn what_a_stopped_node_was_asked_by_somebody_who_has_gone_is_not_done() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    node.signal(Signal::STOP);
+    assert!(node.ask(["stop"]).complaint().contains("is it stopped?"));
+    node.signal(Signal::CONT);
+    // Whoever asks later is answered later.
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    assert_eq!(node.child().try_wait().unwrap(), None);
+}
+
+#[test]
+fn who_has_nothing_more_to_say_but_listens_is_answered() {
+    let directory = scratch();
+    let _node = Node::start(directory.path(), &[]);
+    let mut stream = connect(directory.path());
+    stream.write_all(b"{\"command\":\"/peers\"}\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "{\"peers\":[]}\n");
+}
+
 /// A connection, if it takes no waiting.
 fn connect_now(data_dir: &Path) -> Option<socket2::Socket> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
