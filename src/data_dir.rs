@@ -53,6 +53,8 @@ struct NodeFile {
 pub enum DataDirError {
     /// It could not be created, or not be written to.
     Unusable(PathBuf, io::Error),
+    /// The folder in it whose files are shared could not be created: something else is there.
+    NoPublic(PathBuf, io::Error),
     /// The file with the lock cannot be opened, or is no file.
     NoLock(PathBuf, io::Error),
     /// Another node holds the lock.
@@ -64,6 +66,9 @@ impl fmt::Display for DataDirError {
         match self {
             Self::Unusable(path, error) => {
                 write!(f, "cannot use the data directory {}: {error} (choose another with --data-dir)", path.display())
+            }
+            Self::NoPublic(path, error) => {
+                write!(f, "cannot use the folder for what is shared, {}: {error}", path.display())
             }
             Self::NoLock(path, error) => write!(
                 f,
@@ -128,8 +133,11 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path.join("public")).map_err(unusable)?;
         let data_dir = DataDir { path, _lock: lock };
+        let public = data_dir.public();
+        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&public) {
+            return Err(DataDirError::NoPublic(public, error));
+        }
         data_dir.remove_node_file();
         Ok(data_dir)
     }
@@ -251,6 +259,16 @@ mod tests {
         for scratch in impostors("lock") {
             let why = DataDir::open(scratch.path()).unwrap_err().to_string();
             assert!(why.contains("/lock: it is no regular file"), "{why}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_way_of_the_shared_folder_is_named_and_not_the_directory_around_it() {
+        // A link that leads nowhere, and a pipe.
+        for scratch in [impostors("public").remove(3), impostors("public").remove(0)] {
+            fs::remove_file(scratch.path().join("victim")).unwrap();
+            let why = DataDir::open(scratch.path()).unwrap_err().to_string();
+            assert!(why.contains(&format!("{}/public: ", scratch.path().display())), "{why}");
         }
     }
 
