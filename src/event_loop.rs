@@ -147,6 +147,11 @@ impl EventLoop {
         self.address
     }
 
+    /// Whether commands like `stop` reach it.
+    pub fn is_commanded(&self) -> bool {
+        self.control.is_some()
+    }
+
     /// Runs until a signal or a command ends it, saves, and cleans up. Returns which peers are remembered.
     ///
     /// # Errors

@@ -56,7 +56,8 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let event_loop = EventLoop::start(settings)
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {
-        output.print(welcome(event_loop.address(), &path, remembered, io::stdin().is_terminal()));
+        let stop = way_to_stop(io::stdin().is_terminal(), event_loop.is_commanded(), &path);
+        output.print(welcome(event_loop.address(), &path, remembered, &stop));
     }
     let remembered = event_loop
         .run()
@@ -178,20 +179,27 @@ fn farewell(remembered: Remembered) -> String {
 }
 
 /// The lines that a user sees first.
-fn welcome(address: SocketAddr, path: &str, remembered: usize, is_typed_at: bool) -> String {
+fn welcome(address: SocketAddr, path: &str, remembered: usize, stop: &str) -> String {
     let near = reachable(address);
+    // Some shells take square brackets for a pattern.
+    let near = if near.is_ipv6() { format!("'{near}'") } else { near.to_string() };
     let peers = count_of_peers(remembered);
     [
         format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
         format!("data  {path} ({peers} remembered; files in public/ are shared)"),
-        format!("try   echo -n '[{{\"PleaseSendPeers\":{{}}}}]' | nc -u -w1 {} {}", near.ip(), near.port()),
-        if is_typed_at {
-            "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned()
-        } else {
-            format!("stop  cjp2p-node stop --data-dir '{path}'")
-        },
+        format!("try   cjp2p-node send {near} '[{{\"PleaseSendPeers\":{{}}}}]'"),
+        format!("stop  {stop}"),
     ]
     .join("\n")
+}
+
+/// How the user can stop the node from where they are; by a signal if commands do not reach it.
+fn way_to_stop(is_typed_at: bool, is_commanded: bool, path: &str) -> String {
+    match (is_typed_at, is_commanded) {
+        (true, _) => "Ctrl-C; type /help and Enter for what else can be done".to_owned(),
+        (false, true) => format!("cjp2p-node stop --data-dir '{path}'"),
+        (false, false) => format!("kill {}", std::process::id()),
+    }
 }
 
 #[cfg(test)]
@@ -223,14 +231,22 @@ mod tests {
 
     #[test]
     fn the_welcome_shows_an_address_that_works() {
-        let text = welcome("[::]:7000".parse().unwrap(), "/data", 1, true);
-        assert!(text.contains("nc -u -w1 127.0.0.1 7000") && text.contains("1 peer remembered"), "{text}");
+        for (address, shown) in
+            [("[::]:7000", "send 127.0.0.1:7000 '[{"), ("[2001:db8::1]:7000", "'[2001:db8::1]:7000'")]
+        {
+            let text = welcome(address.parse().unwrap(), "/data", 1, "Ctrl-C");
+            assert!(text.contains(shown) && text.contains("1 peer remembered"), "{text}");
+        }
     }
 
     #[test]
     fn only_who_can_type_is_told_what_to_type() {
-        let texts = [true, false].map(|is_typed_at| welcome("[::]:7000".parse().unwrap(), "/data", 0, is_typed_at));
-        assert_eq!([0, 1].map(|n| texts[n].contains("/help")), [true, false]);
-        assert!(texts[1].contains("cjp2p-node stop --data-dir '/data'"), "{}", texts[1]);
+        assert!(way_to_stop(true, true, "/data").contains("/help"));
+        assert_eq!(way_to_stop(false, true, "/data"), "cjp2p-node stop --data-dir '/data'");
+    }
+
+    #[test]
+    fn nobody_is_told_to_use_a_command_that_does_not_reach_the_node() {
+        assert!([true, false].iter().all(|is_typed_at| !way_to_stop(*is_typed_at, false, "/data").contains("stop")));
     }
 }

@@ -206,8 +206,10 @@ fn a_socket_left_by_a_kill_is_replaced() {
 fn a_path_too_long_for_a_socket_is_a_warning() {
     let directory = scratch();
     let long = directory.path().join("x".repeat(120));
-    let node = Node::start(&long, &[]);
+    let mut node = Node::start(&long, &[]);
+    let pid = node.child().id();
     assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
     let said = node.terminate();
     assert!(said.status.success() && said.stderr.contains("control.sock"), "{said:?}");
+    assert!(said.stdout.contains(&format!("\nstop  kill {pid}\n")), "{said:?}");
 }

@@ -140,9 +140,8 @@ fn the_welcome_says_where_it_listens_where_its_data_is_and_how_to_poke_it() {
     let node = Node::start(directory.path(), &[]);
     let address = node.address;
     let said = node.terminate();
-    for part in
-        [address.to_string(), directory.path().display().to_string(), format!("nc -u -w1 127.0.0.1 {}", address.port())]
-    {
+    let poke = format!("cjp2p-node send {address} '[{{\"PleaseSendPeers\":{{}}}}]'");
+    for part in [address.to_string(), directory.path().display().to_string(), poke] {
         assert!(said.success().contains(&part), "{part}: {said:?}");
     }
     assert!(said.stdout.lines().count() <= 5, "{said:?}");
