@@ -19,7 +19,7 @@ mod socket;
 mod start;
 
 pub use lookup::{HostName, look_up};
-pub use socket::{BindError, Family, bind, native};
+pub use socket::{BindError, COUNTERS, Family, bind, native};
 
 use crate::console::{LINE_MAX_BYTES, Line, Output};
 use crate::content::DirectoryStore;

@@ -4,7 +4,7 @@
 
 use super::clock::unix_seconds;
 use super::lan::is_own;
-use super::{EventLoop, HostName};
+use super::{COUNTERS, EventLoop, HostName};
 use crate::console::describe;
 use crate::node::{Command, Event};
 use crate::peers::address::plain;
@@ -160,7 +160,7 @@ impl EventLoop {
     }
 
     fn status(&self) -> Status {
-        let ours = [("send_errors", self.socket.send_errors), ("receive_errors", self.socket.receive_errors)];
+        let ours = COUNTERS.iter().zip(self.socket.counters()).map(|((name, _), count)| (*name, count));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

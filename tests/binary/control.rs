@@ -1,6 +1,6 @@
 //! Commands to the running node, over its socket.
 
-use crate::harness::{Node, eventually, scratch};
+use crate::harness::{Node, eventually, run, scratch};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -75,6 +75,23 @@ fn a_node_that_is_told_to_add_itself_says_so() {
     let said = node.ask(["add", &node.address.to_string()]);
     assert!(said.complaint().ends_with(&format!("{}: that is this node", node.address)), "{said:?}");
     assert_eq!(node.ask(["status", "--json"]).json()[0]["counters"]["datagrams_sent"], 0);
+}
+
+#[test]
+fn every_counter_in_the_status_is_explained_by_its_help() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
+    let help = run(&["help", "status"]);
+    assert!(help.success().lines().all(|line| line.len() <= 100 || line.contains("--data-dir")), "{help:?}");
+    let status = node.ask(["status", "--json"]).json().remove(0);
+    let names: Vec<String> =
+        status["counters"].as_object().unwrap().keys().map(|name| name.replace('_', " ")).collect();
+    assert!(names.len() > 15);
+    for name in names {
+        assert!(help.success().contains(&format!("\n  {name}\n      ")), "{name}: {help:?}");
+    }
+    assert!(node.ask(["status"]).success().contains("cjp2p-node help status"));
 }
 
 #[test]
