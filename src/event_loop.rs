@@ -34,6 +34,7 @@ use control_socket::ControlSocket;
 use lan::Lan;
 use mio::{Events, Poll, Token};
 use news::News;
+use signal_hook::consts::SIGWINCH;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
 use std::io;
@@ -217,8 +218,13 @@ impl EventLoop {
         if is_control_ready || is_control_due {
             self.talk();
         }
-        if is_signalled && self.signals.pending().next().is_some() {
-            self.is_stopping = true;
+        if is_signalled {
+            for signal in self.signals.pending() {
+                match signal {
+                    SIGWINCH => self.output.redraw(),
+                    _ => self.is_stopping = true,
+                }
+            }
         }
         self.note_progress(false);
         self.note_silence(now);
