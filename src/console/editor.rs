@@ -1,9 +1,9 @@
 //! The line that is being typed: keys in, a line and a view of it out. It touches no terminal.
 //!
 //! One row, scrolled sideways when the line is longer: what others print above it can then never land inside it, and
-//! nothing has to be known about the rows before. Where it is cut there is a `…`. The usual keys: arrows, Home, End, Delete, Backspace, Ctrl-A, -E, -K,
-//! -U and -W, and the lines before with Up and Down. Completion, search and colours are left to programs that need
-//! them.
+//! nothing has to be known about the rows before. Where it is cut there is a `…`. The usual keys: arrows, Home, End,
+//! Delete, Backspace, Ctrl-A, -E, -K, -U and -W, and the lines before with Up and Down. Completion, search and colours
+//! are left to programs that need them.
 
 use super::input::LINE_MAX_BYTES;
 use crate::terminal::printable;

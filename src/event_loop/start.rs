@@ -16,12 +16,13 @@ use super::{
 use crate::console::start_input;
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
-use crate::node::Node;
+use crate::node::{Config, Node};
 use crate::peers::address::plain;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
 use std::io;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
@@ -57,15 +58,7 @@ impl EventLoop {
         let control = open_control_socket(&data_dir, &poll);
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
-        let mut awaited = Awaited::default();
-        for peer in named {
-            if is_own(peer, address, family) {
-                log::warn!("--peer {peer}: that is this node");
-                config.contacts.retain(|contact| *contact != peer);
-            } else {
-                awaited.add_named(clock.now(), peer.to_string(), vec![peer]);
-            }
-        }
+        let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
         let node = Node::new(config, seed()?, clock.now(), store);
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
@@ -103,6 +96,25 @@ impl EventLoop {
             is_stopping: false,
         })
     }
+}
+
+/// Whom the user named at the start is waited for, except us: nobody makes contact with itself.
+fn await_named(
+    named: Vec<SocketAddr>,
+    config: &mut Config,
+    clock: &Clock,
+    is_own: impl Fn(SocketAddr) -> bool,
+) -> Awaited {
+    let mut awaited = Awaited::default();
+    for peer in named {
+        if is_own(peer) {
+            log::warn!("--peer {peer}: that is this node");
+            config.contacts.retain(|contact| *contact != peer);
+        } else {
+            awaited.add_named(clock.now(), peer.to_string(), vec![peer]);
+        }
+    }
+    awaited
 }
 
 /// Passes things to the event loop and wakes it up.
