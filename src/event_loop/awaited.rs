@@ -71,6 +71,7 @@ impl Awaited {
 
     /// The user has named somebody at the start, who may have several addresses.
     pub(super) fn add_named(&mut self, now: Time, name: String, addresses: Vec<SocketAddr>) {
+        self.guests.retain(|guest| guest.stage != Stage::Named || guest.name != name);
         self.add(Guest { name, addresses, due: now + NAMED_PATIENCE, stage: Stage::Named });
     }
 
@@ -172,7 +173,9 @@ mod tests {
     #[test]
     fn those_named_at_the_start_who_are_silent_share_one_line() {
         let mut awaited = Awaited::default();
-        (1..=7).for_each(|n| awaited.add_named(at(0), n.to_string(), vec![address(7_000 + n)]));
+        // Who is named twice is one.
+        let names = (1..=7).chain(1..=7);
+        names.for_each(|n| awaited.add_named(at(0), n.to_string(), vec![address(7_000 + n)]));
         assert!(!awaited.meet(address(7_002)));
         assert_eq!(awaited.notices(at(14)), []);
         let line = "no answer from --peer 1, 3, 4, 5, 6 and 1 more; tried again now and then";
