@@ -1,12 +1,16 @@
 //! What happened, counted: everything that is dropped is counted here, and nothing else remembers it.
 
 macro_rules! counters {
-    ($( $(#[$attr:meta])* $name:ident, )*) => {
+    ($( $(#[doc = $meaning:literal])+ $name:ident, )*) => {
         /// Counts since the start of the node.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Counters { $( $(#[$attr])* pub $name: u64, )* }
+        pub struct Counters { $( $(#[doc = $meaning])+ pub $name: u64, )* }
 
         impl Counters {
+            /// The name of every counter and what it counts, in the same order as [`Counters::iter`].
+            pub const MEANINGS: &'static [(&'static str, &'static str)] =
+                &[ $( (stringify!($name), concat!($($meaning),+)), )* ];
+
             /// Every counter with its name, in a fixed order.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [ $( (stringify!($name), self.$name), )* ].into_iter()

@@ -53,6 +53,8 @@ struct NodeFile {
 pub enum DataDirError {
     /// It could not be created, or not be written to.
     Unusable(PathBuf, io::Error),
+    /// The folder in it whose files are shared could not be created: something else is there.
+    NoPublic(PathBuf, io::Error),
     /// The file with the lock cannot be opened, or is no file.
     NoLock(PathBuf, io::Error),
     /// Another node holds the lock.
@@ -64,6 +66,9 @@ impl fmt::Display for DataDirError {
         match self {
             Self::Unusable(path, error) => {
                 write!(f, "cannot use the data directory {}: {error} (choose another with --data-dir)", path.display())
+            }
+            Self::NoPublic(path, error) => {
+                write!(f, "cannot use the folder for what is shared, {}: {error}", path.display())
             }
             Self::NoLock(path, error) => write!(
                 f,
@@ -128,8 +133,11 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path.join("public")).map_err(unusable)?;
         let data_dir = DataDir { path, _lock: lock };
+        let public = data_dir.public();
+        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&public) {
+            return Err(DataDirError::NoPublic(public, error));
+        }
         data_dir.remove_node_file();
         Ok(data_dir)
     }
@@ -191,6 +199,12 @@ impl DataDir {
     pub fn load_peers(&self) -> Vec<SocketAddr> {
         load(&self.peers_file(), peers_file::FILE_MAX_BYTES, parse_peers)
     }
+
+    /// How many peers the next start would load; a look that changes nothing.
+    pub fn count_peers(&self) -> usize {
+        let bytes = read_bounded(&self.peers_file(), peers_file::FILE_MAX_BYTES).unwrap_or_default();
+        parse_peers(&bytes).map_or(0, |peers| peers.len())
+    }
 }
 
 /// The files that were hashed in an earlier run, from the file at `path`. One that cannot be understood is set aside.
@@ -245,6 +259,16 @@ mod tests {
         for scratch in impostors("lock") {
             let why = DataDir::open(scratch.path()).unwrap_err().to_string();
             assert!(why.contains("/lock: it is no regular file"), "{why}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_way_of_the_shared_folder_is_named_and_not_the_directory_around_it() {
+        // A link that leads nowhere, and a pipe.
+        for scratch in [impostors("public").remove(3), impostors("public").remove(0)] {
+            fs::remove_file(scratch.path().join("victim")).unwrap();
+            let why = DataDir::open(scratch.path()).unwrap_err().to_string();
+            assert!(why.contains(&format!("{}/public: ", scratch.path().display())), "{why}");
         }
     }
 
@@ -336,7 +360,9 @@ mod tests {
         let peers: Vec<SocketAddr> =
             ["192.0.2.1:24254", "[2001:db8::1]:24254"].map(|peer| peer.parse().unwrap()).into();
         write_atomically(&data_dir.peers_file(), render_peers(&peers).as_bytes()).unwrap();
-        assert_eq!(data_dir.load_peers(), peers);
+        assert_eq!((data_dir.count_peers(), data_dir.load_peers()), (2, peers));
+        fs::write(data_dir.peers_file(), "{").unwrap();
+        assert!(data_dir.count_peers() == 0 && data_dir.peers_file().exists());
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! of them has something to say or something is due, and never otherwise. Nothing here may block, and nothing that the
 //! network or a user does is an error that ends it.
 
+mod awaited;
 mod clock;
 mod control_socket;
+mod drops;
 mod fetches;
 mod lan;
 mod lookup;
@@ -17,7 +19,7 @@ mod socket;
 mod start;
 
 pub use lookup::{HostName, look_up};
-pub use socket::{BindError, Family, bind, native};
+pub use socket::{BindError, COUNTERS, Family, bind, native};
 
 use crate::console::{LINE_MAX_BYTES, Line, Output};
 use crate::content::DirectoryStore;
@@ -26,11 +28,13 @@ use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
 use crate::worker::{Ended, Worker};
+use awaited::{Awaited, Notice};
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
 use mio::{Events, Poll, Token};
 use news::News;
+use signal_hook::consts::SIGWINCH;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
 use std::io;
@@ -70,7 +74,9 @@ pub struct Settings {
     pub socket: (std::net::UdpSocket, Family),
     /// What the node is told at its birth.
     pub config: Config,
-    /// Hosts to make contact with, to be looked up once it runs.
+    /// Addresses to make contact with that the user has named.
+    pub named: Vec<SocketAddr>,
+    /// Hosts that the user has named, to be looked up once it runs.
     pub names: Vec<HostName>,
     /// Where its data is.
     pub data_dir: DataDir,
@@ -82,11 +88,22 @@ pub struct Settings {
     pub store_limit: Option<u64>,
 }
 
+/// Which peers the next start will know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Those of this run, so many.
+    Saved(usize),
+    /// Those of this run could not be saved. So many are still there from an earlier time.
+    Earlier(usize),
+    /// The disk was too slow to say.
+    Unknown,
+}
+
 /// What comes from other threads.
 enum Inbound {
     Typed(Line),
     Found(Command),
-    LookedUp(SocketAddr),
+    LookedUp(HostName, Vec<SocketAddr>),
 }
 
 /// Everything that runs.
@@ -114,8 +131,8 @@ pub struct EventLoop {
     output: Output,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
-    /// Addresses that the user added and that are no peers yet, and when we stop waiting for that.
-    added: Vec<(SocketAddr, Time)>,
+    /// Whom the user named and who is no peer yet.
+    awaited: Awaited,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// Whether somebody may type at the standard input.
@@ -131,11 +148,16 @@ impl EventLoop {
         self.address
     }
 
-    /// Runs until a signal or a command ends it, saves, and cleans up. Returns how many peers are remembered.
+    /// Whether commands like `stop` reach it.
+    pub fn is_commanded(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Runs until a signal or a command ends it, saves, and cleans up. Returns which peers are remembered.
     ///
     /// # Errors
     /// If the system can no longer wait for events.
-    pub fn run(mut self) -> io::Result<usize> {
+    pub fn run(mut self) -> io::Result<Remembered> {
         let waited = loop {
             if self.is_stopping {
                 break Ok(());
@@ -153,7 +175,7 @@ impl EventLoop {
     fn wait(&mut self) -> io::Result<()> {
         let is_busy = self.is_socket_readable || self.is_inbox_full;
         let control = self.control.as_ref().and_then(ControlSocket::deadline);
-        let deadlines = [self.node.poll_timeout(), control, Some(self.next_upkeep)];
+        let deadlines = [self.node.poll_timeout(), control, self.awaited.deadline(), Some(self.next_upkeep)];
         let next = deadlines.into_iter().flatten().min().unwrap_or(self.next_upkeep);
         let timeout = if is_busy { Duration::ZERO } else { next.since(self.clock.now()) };
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -196,10 +218,16 @@ impl EventLoop {
         if is_control_ready || is_control_due {
             self.talk();
         }
-        if is_signalled && self.signals.pending().next().is_some() {
-            self.is_stopping = true;
+        if is_signalled {
+            for signal in self.signals.pending() {
+                match signal {
+                    SIGWINCH => self.output.redraw(),
+                    _ => self.is_stopping = true,
+                }
+            }
         }
         self.note_progress(false);
+        self.note_silence(now);
         if is_alarmed || self.next_upkeep <= now {
             self.look_around();
         }
@@ -217,7 +245,11 @@ impl EventLoop {
             }
             if let Ok((length, from)) = received {
                 // Each has its own time: an answer may come while others are being handled.
+                let before = drops::are_logged().then(|| *self.node.counters());
                 self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
+                if let Some(before) = before {
+                    drops::log(from, &buffer[..length], &before, self.node.counters());
+                }
                 self.drain();
             }
         }
@@ -262,12 +294,7 @@ impl EventLoop {
                         log::warn!("cannot share a file: {error}");
                     }
                 }
-                Ok(Inbound::LookedUp(address)) => {
-                    log::debug!("looked up {address}");
-                    if let Err(error) = self.node.handle_command(self.clock.now(), Command::AddPeer(address)) {
-                        log::warn!("cannot make contact with {address}: {error}");
-                    }
-                }
+                Ok(Inbound::LookedUp(host, addresses)) => self.add_host(&host, addresses),
                 Err(_) => {
                     self.is_inbox_full = false;
                     return;
@@ -308,12 +335,24 @@ impl EventLoop {
         self.control = Some(control);
     }
 
+    /// Tells the user about those who have been named and do not answer.
+    fn note_silence(&mut self, now: Time) {
+        if self.awaited.deadline().is_none_or(|due| now < due) {
+            return;
+        }
+        for notice in self.awaited.notices(now) {
+            match notice {
+                Notice::Answer(line) => self.output.print(line),
+                Notice::Warning(line) => log::warn!("{line}"),
+            }
+        }
+    }
+
     /// Looks at what nobody may have told us about.
     fn look_around(&mut self) {
         self.last_upkeep = self.clock.now();
         self.next_upkeep = self.last_upkeep + UPKEEP_PAUSE;
         self.news.set_alarm(UPKEEP_PAUSE);
-        self.give_up_added();
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
         self.talk();
@@ -328,17 +367,22 @@ impl EventLoop {
 
     /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
     /// can take our place.
-    fn stop(mut self) -> usize {
+    fn stop(mut self) -> Remembered {
         self.note_progress(true);
         let peers = self.node.saved_peers();
-        let remembered = peers.len();
+        let count = peers.len();
         // The worker may be waiting for us to listen.
         drop(self.inbox);
         let ended = self.worker.stop(Some(peers));
-        match ended {
-            Ended::Saved => {}
-            Ended::Unsaved => log::warn!("the newest peers have not been saved"),
-            Ended::Stuck => log::warn!("the disk is too slow: the newest peers may not have been saved"),
+        let remembered = match ended {
+            Ended::Saved => Remembered::Saved(count),
+            Ended::Unsaved => Remembered::Earlier(self.data_dir.count_peers()),
+            Ended::Stuck => Remembered::Unknown,
+        };
+        match remembered {
+            Remembered::Saved(_) => {}
+            Remembered::Earlier(_) => log::warn!("the newest peers have not been saved"),
+            Remembered::Unknown => log::warn!("the disk is too slow: the newest peers may not have been saved"),
         }
         self.data_dir.remove_node_file();
         self.output.flush();

@@ -122,7 +122,7 @@ pub fn help() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {usage:16}  {}", spec.help);
     }
-    text.push_str("  anything else     is said to everybody in the group main\nTimes are in UTC.");
+    text.push_str("  anything else     is said to everybody in the group main; //x is said as /x\nTimes are in UTC.");
     text
 }
 
@@ -135,8 +135,10 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     if line.is_empty() {
         return Ok(None);
     }
-    if !line.starts_with('/') {
-        return Ok(Some(Request::Say(line.to_owned())));
+    // A second slash takes the meaning from the first.
+    let is_said = !line.starts_with('/') || line.starts_with("//");
+    if is_said {
+        return Ok(Some(Request::Say(line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}")))));
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
@@ -262,6 +264,8 @@ mod tests {
             ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
             ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
             ("hello /there", Request::Say("hello /there".to_owned())),
+            ("//help is a command", Request::Say("/help is a command".to_owned())),
+            ("///", Request::Say("//".to_owned())),
         ] {
             assert_eq!(parse(line), Ok(Some(request)), "{line}");
         }

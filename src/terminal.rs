@@ -79,8 +79,11 @@ pub fn printable(text: &str, max_chars: usize) -> String {
     let mut safe = String::with_capacity(text.len().min(max_chars.saturating_mul(4)));
     let (mut length, mut marks) = (0, 0);
     for c in text.chars() {
+        if is_in(LEFT_OUT, c) {
+            continue;
+        }
         marks = if is_in(MARKS, c) { marks + 1 } else { 0 };
-        if marks > MARKS_MAX || is_in(LEFT_OUT, c) {
+        if marks > MARKS_MAX {
             continue;
         }
         if length == max_chars {
@@ -171,6 +174,11 @@ mod tests {
     fn a_tower_of_accents_is_cut_to_three() {
         let tower = format!("a{}b", "\u{338}".repeat(5_000));
         assert_eq!(printable(&tower, 100), "a\u{338}\u{338}\u{338}b");
+        // What is left out carries no tower either.
+        for joiner in ['\u{200d}', '\u{fe0f}', '\u{ad}'] {
+            let tower = format!("a{}b", format!("{joiner}\u{338}").repeat(5_000));
+            assert!(printable(&tower, 100_000) == "a\u{338}\u{338}\u{338}b", "{joiner:?}");
+        }
     }
 
     #[test]

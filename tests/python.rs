@@ -102,6 +102,12 @@ fn the_node_in_protocol_md_makes_friends_with_ours_and_keeps_the_rules() {
     assert!(host.received <= 10, "{} datagrams: it does not stop talking", host.received);
 
     let you = socket();
+    for odd in ["", "[]", "{}", "7", "[[],{},{\"a\":1,\"b\":2}]", "\u{feff}[]", &"[".repeat(60_000)] {
+        you.send_to(odd.as_bytes(), friend).unwrap();
+    }
+    for number in ["NaN", "-Infinity", "1e999", &"9".repeat(5_000)] {
+        you.send_to(format!(r#"[{{"PleaseReturnThisMessage":{number}}}]"#).as_bytes(), friend).unwrap();
+    }
     let question = r#"[{"PleaseSendPeers":{}},7,{"PleaseReturnThisMessage":{"cookie":"x"}}]"#;
     let (answer, elements) = ask(&you, friend, question);
     assert!(answer.len() + 28 <= 2 * (question.len() + 28), "{answer}");

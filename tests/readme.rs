@@ -115,6 +115,24 @@ fn the_ten_lines_of_python_print_the_peers() {
 }
 
 #[test]
+fn the_ten_lines_of_python_survive_odd_answers() {
+    let odd = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    odd.set_read_timeout(Some(harness::PATIENCE)).unwrap();
+    let code = block("python").replace("24254", &odd.local_addr().unwrap().port().to_string());
+    let python = Command::new("python3").args(["-c", &code]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let python = python.expect("this test needs python3");
+    for answer in [r#"[7,{},[],{"PleaseAlwaysReturnThisMessage":[NaN]}]"#, "[]"] {
+        let mut buffer = [0; 1_000];
+        let (length, from) = odd.recv_from(&mut buffer).unwrap();
+        let asked: Result<Value, _> = serde_json::from_slice(&buffer[..length]);
+        assert!(asked.is_ok(), "{}", String::from_utf8_lossy(&buffer[..length]));
+        odd.send_to(answer.as_bytes(), from).unwrap();
+    }
+    let said = harness::finish(python);
+    assert_eq!(said.success(), "[]");
+}
+
+#[test]
 fn the_example_of_send_is_answered_as_shown() {
     let data = scratch();
     std::fs::create_dir(data.path().join("public")).unwrap();

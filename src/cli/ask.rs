@@ -139,7 +139,10 @@ fn no_answer(path: &Path, error: &io::Error) -> String {
         }
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             let process = said_pid(path).map_or(String::new(), |pid| format!(" (process {pid})"));
-            format!("the node on {}{process} does not answer; is it stopped?", path.display())
+            format!(
+                "the node on {}{process} does not answer; is it stopped? What it was asked is withdrawn",
+                path.display()
+            )
         }
         _ => format!("cannot speak with the node on {}: {error}", path.display()),
     }

@@ -134,12 +134,12 @@ mod tests {
     #[test]
     fn options_may_stand_anywhere_and_in_both_spellings() {
         for line in [
-            "--port 7 ping 192.0.2.1 --count=3",
-            "ping --count 3 192.0.2.1 --port=7",
-            "--count 3 --port 7 ping 192.0.2.1",
+            "--port 7000 ping 192.0.2.1 --count=3",
+            "ping --count 3 192.0.2.1 --port=7000",
+            "--count 3 --port 7000 ping 192.0.2.1",
         ] {
             let arguments = read(line).unwrap();
-            assert_eq!((arguments.command, arguments.port, arguments.count), (Ping, Some(7), Some(3)), "{line}");
+            assert_eq!((arguments.command, arguments.port, arguments.count), (Ping, Some(7_000), Some(3)), "{line}");
             assert_eq!(arguments.words, ["192.0.2.1"]);
         }
     }
@@ -148,6 +148,13 @@ mod tests {
     fn verbosity_adds_up() {
         for (line, verbosity) in [("", 0), ("-v", 1), ("-vv", 2), ("-v --verbose -q", 1), ("-qqq", -3)] {
             assert_eq!(read(line).unwrap().verbosity, verbosity, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_port_from_which_others_listen_can_be_chosen() {
+        for port in [0, 1_024, u16::MAX] {
+            assert_eq!(read(&format!("--port {port}")).unwrap().port, Some(port));
         }
     }
 
@@ -166,7 +173,8 @@ mod tests {
             ("--port", "--port"),
             ("--port 65536", "'65536'"),
             ("--port -1", "'-1'"),
-            ("--port 1 --port 2", "--port"),
+            ("--port 1", "from 1024 on, or 0"),
+            ("--port 7000 --port 7001", "2 times"),
             ("--bind 192.0.2.1:7", "--bind 192.0.2.1 --port 7"),
             ("--bind [::1]:7", "--bind ::1 --port 7"),
             ("--bind localhost", "'localhost'"),

@@ -5,7 +5,7 @@ use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path};
-use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, reachable};
+use cjp2p_node::event_loop::{EventLoop, HostName, Remembered, Settings, bind, reachable};
 use cjp2p_node::node::Config;
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{host_name, peer_address};
@@ -40,11 +40,13 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
     let remembered = data_dir.load_peers();
     let path = data_dir.path().display().to_string();
+    let named = peers.clone();
     let config = config(arguments, peers, remembered);
     let remembered = config.remembered.len();
     let settings = Settings {
         socket,
         config,
+        named,
         names,
         data_dir,
         output: output.clone(),
@@ -54,14 +56,15 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let event_loop = EventLoop::start(settings)
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
     if arguments.verbosity >= 0 {
-        output.print(welcome(event_loop.address(), &path, remembered, io::stdin().is_terminal()));
+        let stop = way_to_stop(io::stdin().is_terminal(), event_loop.is_commanded(), &path);
+        output.print(welcome(event_loop.address(), &path, remembered, &stop));
     }
     let remembered = event_loop
         .run()
         .map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))?;
     output.close();
     if arguments.verbosity >= 0 {
-        output.print(format!("stopped; {} remembered", count_of_peers(remembered)));
+        output.print(farewell(remembered));
     }
     Ok(())
 }
@@ -75,9 +78,18 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
         Err(error) => return Ok(Err(error)),
     };
     let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
+    let named = peers.clone();
     let config = config(arguments, peers, data_dir.load_peers());
-    let settings =
-        Settings { socket, config, names, data_dir, output: Output::silent(), is_console: false, store_limit: None };
+    let settings = Settings {
+        socket,
+        config,
+        named,
+        names,
+        data_dir,
+        output: Output::silent(),
+        is_console: false,
+        store_limit: None,
+    };
     let event_loop = EventLoop::start(settings);
     event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }
@@ -155,21 +167,39 @@ fn level(verbosity: i32) -> LevelFilter {
     }
 }
 
+/// The line that a user sees last.
+fn farewell(remembered: Remembered) -> String {
+    match remembered {
+        Remembered::Saved(count) => format!("stopped; {} remembered", count_of_peers(count)),
+        Remembered::Earlier(count) => {
+            format!("stopped; the peers could not be saved, {} from an earlier time remembered", count_of_peers(count))
+        }
+        Remembered::Unknown => "stopped; the disk is too slow to say whether the peers are saved".to_owned(),
+    }
+}
+
 /// The lines that a user sees first.
-fn welcome(address: SocketAddr, path: &str, remembered: usize, is_typed_at: bool) -> String {
+fn welcome(address: SocketAddr, path: &str, remembered: usize, stop: &str) -> String {
     let near = reachable(address);
+    // Some shells take square brackets for a pattern.
+    let near = if near.is_ipv6() { format!("'{near}'") } else { near.to_string() };
     let peers = count_of_peers(remembered);
     [
         format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
         format!("data  {path} ({peers} remembered; files in public/ are shared)"),
-        format!("try   echo -n '[{{\"PleaseSendPeers\":{{}}}}]' | nc -u -w1 {} {}", near.ip(), near.port()),
-        if is_typed_at {
-            "stop  Ctrl-C; type /help and Enter for what else can be done".to_owned()
-        } else {
-            format!("stop  cjp2p-node stop --data-dir '{path}'")
-        },
+        format!("try   cjp2p-node send {near} '[{{\"PleaseSendPeers\":{{}}}}]'"),
+        format!("stop  {stop}"),
     ]
     .join("\n")
+}
+
+/// How the user can stop the node from where they are; by a signal if commands do not reach it.
+fn way_to_stop(is_typed_at: bool, is_commanded: bool, path: &str) -> String {
+    match (is_typed_at, is_commanded) {
+        (true, _) => "Ctrl-C; type /help and Enter for what else can be done".to_owned(),
+        (false, true) => format!("cjp2p-node stop --data-dir '{path}'"),
+        (false, false) => format!("kill {}", std::process::id()),
+    }
 }
 
 #[cfg(test)]
@@ -201,14 +231,22 @@ mod tests {
 
     #[test]
     fn the_welcome_shows_an_address_that_works() {
-        let text = welcome("[::]:7000".parse().unwrap(), "/data", 1, true);
-        assert!(text.contains("nc -u -w1 127.0.0.1 7000") && text.contains("1 peer remembered"), "{text}");
+        for (address, shown) in
+            [("[::]:7000", "send 127.0.0.1:7000 '[{"), ("[2001:db8::1]:7000", "'[2001:db8::1]:7000'")]
+        {
+            let text = welcome(address.parse().unwrap(), "/data", 1, "Ctrl-C");
+            assert!(text.contains(shown) && text.contains("1 peer remembered"), "{text}");
+        }
     }
 
     #[test]
     fn only_who_can_type_is_told_what_to_type() {
-        let texts = [true, false].map(|is_typed_at| welcome("[::]:7000".parse().unwrap(), "/data", 0, is_typed_at));
-        assert_eq!([0, 1].map(|n| texts[n].contains("/help")), [true, false]);
-        assert!(texts[1].contains("cjp2p-node stop --data-dir '/data'"), "{}", texts[1]);
+        assert!(way_to_stop(true, true, "/data").contains("/help"));
+        assert_eq!(way_to_stop(false, true, "/data"), "cjp2p-node stop --data-dir '/data'");
+    }
+
+    #[test]
+    fn nobody_is_told_to_use_a_command_that_does_not_reach_the_node() {
+        assert!([true, false].iter().all(|is_typed_at| !way_to_stop(*is_typed_at, false, "/data").contains("stop")));
     }
 }

@@ -1,14 +1,15 @@
 //! The line that is being typed: keys in, a line and a view of it out. It touches no terminal.
 //!
 //! One row, scrolled sideways when the line is longer: what others print above it can then never land inside it, and
-//! nothing has to be known about the rows before. The usual keys: arrows, Home, End, Delete, Backspace, Ctrl-A, -E, -K,
-//! -U and -W, and the lines before with Up and Down. Completion, search and colours are left to programs that need
-//! them.
+//! nothing has to be known about the rows before. Where it is cut there is a `…`. The usual keys: arrows, Home, End,
+//! Delete, Backspace, Ctrl-A, -E, -K, -U and -W, and the lines before with Up and Down. Completion, search and colours
+//! are left to programs that need them.
 
 use super::input::LINE_MAX_BYTES;
 use crate::terminal::printable;
 use std::collections::VecDeque;
-use unicode_width::UnicodeWidthStr;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Lines that Up brings back; the oldest is forgotten first. At most 600 KB, if all of them are as long as can be.
 const HISTORY_MAX: usize = 100;
@@ -16,6 +17,18 @@ const HISTORY_MAX: usize = 100;
 /// The longest escape sequence that is followed; of a longer one the rest is typed text. The keys we know have 3 bytes
 /// at most, those we do not know, with modifiers, up to 8.
 const ESCAPE_MAX_BYTES: usize = 16;
+
+/// What stands where the line is cut; one column wide.
+const CUT: char = '…';
+
+/// A view that is narrower than this has no room for marks where it is cut.
+const MARKED_MIN_COLUMNS: usize = 8;
+
+/// What joins emoji to one, and what makes one of a plain sign. In a line of our own it is shown as it was typed.
+const JOINERS: [char; 2] = ['\u{200d}', '\u{fe0f}'];
+
+/// The longest cluster that is shown joined: two people with a colour of skin each, and what they do, have 10.
+const CLUSTER_MAX_CHARS: usize = 12;
 
 /// What a key did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +43,19 @@ pub(super) enum Key {
     End,
     /// Ctrl-Z.
     Suspend,
+}
+
+/// What is to be seen of the line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// Up to the cursor.
+    pub(super) before: String,
+    /// From the cursor on.
+    pub(super) after: String,
+    /// How many columns `before` takes at most: terminals disagree about emoji that are joined.
+    pub(super) cursor: usize,
+    /// How many columns it takes altogether at most.
+    pub(super) width: usize,
 }
 
 /// The line, the cursor, and the lines before.
@@ -68,34 +94,49 @@ impl Editor {
         Key::Edit
     }
 
-    /// What is to be seen of the line in so many columns, and the column of the cursor in it.
-    pub(super) fn view(&self, columns: usize) -> (String, usize) {
+    /// What is to be seen of the line in so many columns.
+    pub(super) fn view(&self, columns: usize) -> View {
         // The cursor needs a column of its own behind the last character.
         let room = columns.saturating_sub(1);
+        let mark = usize::from(columns >= MARKED_MIN_COLUMNS);
         let (before, after) = self.line.split_at(self.cursor);
-        let mut left: VecDeque<(String, usize)> = before.chars().map(shown).collect();
-        let mut column: usize = left.iter().map(|(_, width)| width).sum();
-        if column > room {
+        let mut left: VecDeque<(String, usize)> = before.graphemes(true).map(shown).collect();
+        let right: Vec<(String, usize)> = after.graphemes(true).map(shown).collect();
+        let width_of = |cluster: &(String, usize)| cluster.1;
+        let (mut cursor, rest) = (left.iter().map(width_of).sum::<usize>(), right.iter().map(width_of).sum::<usize>());
+        let mut view = View::default();
+        // What is at the cursor is seen too.
+        let at_cursor = right.first().map_or(0, |next| (next.1 + mark).min(rest));
+        if cursor + at_cursor > room {
             // Half of the view is kept, so that one sees where one is.
-            while column > room / 2 {
-                column -= left.pop_front().map_or(column, |(_, width)| width);
+            while cursor + mark > room / 2 {
+                let Some((_, width)) = left.pop_front() else { break };
+                cursor -= width;
             }
+            view.before.extend((mark > 0).then_some(CUT));
+            cursor += mark;
         }
-        let mut text: String = left.into_iter().map(|(text, _)| text).collect();
-        let mut width = column;
-        for (more, more_width) in after.chars().map(shown) {
-            width += more_width;
-            if width > room {
+        view.before.extend(left.into_iter().map(|(text, _)| text));
+        (view.cursor, view.width) = (cursor, cursor);
+        let is_cut = cursor + rest > room;
+        let room = if is_cut { room.saturating_sub(mark) } else { room };
+        for (text, width) in right {
+            if view.width + width > room {
                 break;
             }
-            text.push_str(&more);
+            view.width += width;
+            view.after.push_str(&text);
         }
-        (text, column)
+        if is_cut && mark > 0 {
+            view.after.push(CUT);
+            view.width += mark;
+        }
+        view
     }
 
     /// The whole line, safe to print.
     pub(super) fn whole(&self) -> String {
-        printable(&self.line, usize::MAX)
+        self.line.graphemes(true).map(|cluster| shown(cluster).0).collect()
     }
 
     fn control(&mut self, byte: u8) -> Key {
@@ -195,16 +236,24 @@ impl Editor {
         self.cursor = self.line.len();
     }
 
-    /// Where the character before the cursor begins, with the marks on it.
+    /// Where what a person takes for the character before the cursor begins, with all that is joined to it.
     fn left(&self) -> usize {
-        let before = self.line.get(..self.cursor).unwrap_or_default();
-        before.char_indices().rev().find(|(_, c)| shown(*c).1 > 0).map_or(0, |(index, _)| index)
+        let mut place = self.cursor;
+        while place > 0 {
+            let end = place;
+            let mut finder = GraphemeCursor::new(end, self.line.len(), true);
+            place = finder.prev_boundary(&self.line, 0).ok().flatten().unwrap_or(0);
+            if self.line.get(place..end).is_some_and(is_seen) {
+                break;
+            }
+        }
+        place
     }
 
-    /// Where the character after the one at the cursor begins.
+    /// Where what a person takes for the character after the one at the cursor begins.
     fn right(&self) -> usize {
         let after = self.line.get(self.cursor..).unwrap_or_default();
-        let next = after.char_indices().skip(1).find(|(_, c)| shown(*c).1 > 0);
+        let next = after.grapheme_indices(true).skip(1).find(|(_, cluster)| is_seen(cluster));
         next.map_or(self.line.len(), |(index, _)| self.cursor + index)
     }
 
@@ -218,11 +267,31 @@ impl Editor {
     }
 }
 
-/// A character as it is shown, and how many columns that takes.
-fn shown(c: char) -> (String, usize) {
-    let text = printable(c.encode_utf8(&mut [0; 4]), 1);
-    let width = text.width();
+/// What a person takes for one character as it is shown, and how many columns that takes at most.
+fn shown(cluster: &str) -> (String, usize) {
+    let text = if cluster.chars().count() <= CLUSTER_MAX_CHARS { joined(cluster) } else { safe(cluster) };
+    let apart = text.chars().filter_map(UnicodeWidthChar::width).sum::<usize>();
+    let width = text.width().max(apart);
     (text, width)
+}
+
+fn is_seen(cluster: &str) -> bool {
+    shown(cluster).1 > 0
+}
+
+fn safe(text: &str) -> String {
+    printable(text, usize::MAX)
+}
+
+/// The cluster, safe to print, with what joins its parts.
+fn joined(cluster: &str) -> String {
+    let mut text = String::new();
+    for part in cluster.split_inclusive(JOINERS) {
+        text.push_str(&safe(part));
+        // Where there is nothing to join, it would be invisible.
+        text.extend(part.chars().next_back().filter(|c| JOINERS.contains(c) && !text.is_empty()));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -295,22 +364,75 @@ mod tests {
         assert_eq!(typed(&mut editor, b"\rnext\r"), [Key::TooLong, Key::Line("next".to_owned())]);
     }
 
+    const FAMILY: &str = "👩\u{200d}👩\u{200d}👧";
+    const THUMB: &str = "👍🏽";
+
+    #[test]
+    fn what_looks_like_one_character_is_one_to_the_keys() {
+        for cluster in [FAMILY, THUMB, "❤\u{fe0f}", "🇨🇭", "e\u{301}", "한", "x\u{ad}"] {
+            for (keys, expected) in [
+                (format!("a{cluster}\u{7f}b"), "ab".to_owned()),
+                (format!("a{cluster}\u{1b}[D\u{1b}[3~b"), "ab".to_owned()),
+                (format!("a{cluster}\u{1b}[Db"), format!("ab{cluster}")),
+                (format!("a{cluster}\u{1}\u{1b}[C\u{1b}[Cb"), format!("a{cluster}b")),
+            ] {
+                assert_eq!(line(&keys), expected, "{keys:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn joined_emoji_are_shown_joined_and_given_room_to_fall_apart() {
+        let editor = |line: &str| Editor { line: line.to_owned(), ..Editor::default() };
+        for (text, width) in [(FAMILY, 6), (THUMB, 4), ("❤\u{fe0f}", 2), ("e\u{301}", 1)] {
+            assert_eq!((editor(text).view(80).after.as_str(), editor(text).view(80).width), (text, width));
+            assert_eq!(editor(text).whole(), text);
+        }
+        let tower = format!("a{}", "\u{200d}\u{301}".repeat(1_000));
+        assert_eq!(editor(&tower).whole(), "a\u{301}\u{301}\u{301}");
+        assert_eq!(editor("\u{200d}\u{1b}\u{202e}").whole(), "\u{fffd}\u{fffd}");
+    }
+
     #[test]
     fn the_view_fits_and_the_cursor_is_in_it() {
-        for text in ["", "hello", "日本語".repeat(40).as_str(), "x".repeat(300).as_str(), "e\u{301}\u{202e}\u{1b}"] {
-            for columns in [0, 1, 2, 5, 10, 80] {
+        let texts = ["", "hello", &"日本語".repeat(40), &"x".repeat(300), "e\u{301}\u{202e}\u{1b}", &FAMILY.repeat(30)];
+        for text in texts {
+            for columns in [0, 1, 2, 5, 8, 10, 80] {
                 let mut editor = Editor { line: text.to_owned(), ..Editor::default() };
                 for cursor in (0..=text.len()).filter(|index| text.is_char_boundary(*index)) {
                     editor.cursor = cursor;
-                    let (view, column) = editor.view(columns);
-                    assert!(view.width() < columns.max(1) && column < columns.max(1), "{columns}: {view:?} {column}");
-                    assert!(!view.contains(['\u{1b}', '\u{202e}']));
+                    let view = editor.view(columns);
+                    let seen = format!("{}{}", view.before, view.after);
+                    assert!(view.width < columns.max(1) && view.cursor <= view.width, "{columns}: {view:?}");
+                    assert!(seen.width() <= view.width && view.before.width() <= view.cursor, "{columns}: {view:?}");
+                    assert!(!seen.contains(['\u{1b}', '\u{202e}']));
                 }
             }
         }
         let editor = Editor { line: "hello".to_owned(), cursor: 2, ..Editor::default() };
-        assert_eq!(editor.view(80), ("hello".to_owned(), 2));
+        let view = View { before: "he".to_owned(), after: "llo".to_owned(), cursor: 2, width: 5 };
+        assert_eq!(editor.view(80), view);
         assert_eq!(editor.whole(), "hello");
+    }
+
+    #[test]
+    fn where_the_line_is_cut_there_is_a_mark_and_nowhere_else() {
+        let seen = |cursor: usize| {
+            let view = Editor { line: "abcdefghijklmnopqrst".to_owned(), cursor, ..Editor::default() }.view(11);
+            format!("{}|{}", view.before, view.after)
+        };
+        for (cursor, expected) in [
+            (0, "|abcdefghi…"),
+            (7, "abcdefg|hi…"),
+            (9, "…fghi|jklm…"),
+            (10, "…ghij|klmn…"),
+            (16, "…mnop|qrst"),
+            (20, "…qrst|"),
+        ] {
+            assert_eq!(seen(cursor), expected);
+        }
+        let fitting = Editor { line: "abcdefghij".to_owned(), cursor: 10, ..Editor::default() };
+        assert_eq!(fitting.view(11).before, "abcdefghij");
     }
 
     #[test]

@@ -22,6 +22,7 @@ enum Item {
     Print(String),
     Log(Vec<u8>),
     Flush(mpsc::Sender<()>),
+    Redraw,
 }
 
 /// Prints, and never waits.
@@ -70,6 +71,13 @@ impl Output {
         self.push(Item::Print(text));
     }
 
+    /// The terminal is wider or narrower now, or may be: draws the line that is being typed anew.
+    pub fn redraw(&self) {
+        if self.screen.is_some() {
+            self.push(Item::Redraw);
+        }
+    }
+
     /// Waits until everything so far has been printed, for a moment at most.
     pub fn flush(&self) {
         let (done, is_done) = mpsc::channel();
@@ -111,6 +119,7 @@ fn run(items: &Receiver<Item>, dropped: &AtomicU64, screen: Option<&Screen>) {
             Item::Print(text) => aside(&mut || to_stdout(text.as_bytes())),
             Item::Log(record) if is_log_seen => aside(&mut || to_stderr(&record)),
             Item::Log(record) => to_stderr(&record),
+            Item::Redraw => aside(&mut || Ok(())),
             Item::Flush(done) => aside(&mut || Ok(())).and_then(|()| done.send(()).map_err(io::Error::other)),
         };
         let count = dropped.swap(0, Ordering::Relaxed);

@@ -8,7 +8,7 @@
 //! have to leave that call, and the terminal in its mode, and would lose the last lines. So this is our own, with the
 //! few keys that a line of chat needs; see the editor.
 
-use super::editor::{Editor, Key};
+use super::editor::{Editor, Key, View};
 use rustix::process::getpgrp;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
@@ -27,6 +27,8 @@ pub struct Screen {
     /// Never held while something is printed, so that the terminal can be given back at any time.
     mode: Mutex<Mode>,
     line: Mutex<Line>,
+    /// Whether lines that no longer fit are wrapped anew when the terminal becomes narrower.
+    wraps: bool,
 }
 
 enum Mode {
@@ -42,7 +44,30 @@ enum Mode {
 struct Line {
     editor: Editor,
     /// The line is on the terminal, and the cursor in it.
-    is_drawn: bool,
+    drawn: Option<Drawn>,
+}
+
+/// A line on the terminal, with the prompt before it.
+#[derive(Clone, Copy, Debug)]
+struct Drawn {
+    /// How many columns it takes.
+    width: usize,
+    /// In which of them the cursor is.
+    cursor: usize,
+}
+
+impl Drawn {
+    /// What takes the line away again and leaves the cursor where it began. A terminal that has become narrower since
+    /// has wrapped it, unless it does not do that and has cut it off.
+    fn erasing(self, columns: usize, is_wrapped: bool) -> String {
+        if !is_wrapped || self.width <= columns {
+            return "\r\u{1b}[K".to_owned();
+        }
+        // A cursor that has just filled a row waits at its end.
+        let row = if self.cursor == self.width { self.cursor - 1 } else { self.cursor } / columns;
+        let up = if row > 0 { format!("\u{1b}[{row}A") } else { String::new() };
+        format!("{up}\r\u{1b}[J")
+    }
 }
 
 impl Screen {
@@ -52,7 +77,10 @@ impl Screen {
         if !is_able || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return None;
         }
-        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default() })
+        let name = std::env::var("TERM").unwrap_or_default();
+        // Of those in use, xterm does not; what runs inside of it has another name.
+        let wraps = std::env::var_os("XTERM_VERSION").is_none() || !name.starts_with("xterm");
+        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default(), wraps })
     }
 
     /// Lets a line be edited, and shows it. Only the foreground may do this.
@@ -67,8 +95,7 @@ impl Screen {
         let mut line = lock(&self.line);
         if matches!(byte, b'\r' | b'\n') && self.is_editing() {
             // The whole of it, on as many rows as it takes.
-            put(&format!("\r\u{1b}[K{PROMPT}{}\r\n", line.editor.whole()));
-            line.is_drawn = false;
+            put(&format!("{}{PROMPT}{}\r\n", self.erasing(&mut line), line.editor.whole()));
         }
         line.editor.feed(byte)
     }
@@ -83,8 +110,8 @@ impl Screen {
     /// Prints with the line out of the way.
     pub(super) fn aside(&self, print: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
         let mut line = lock(&self.line);
-        if std::mem::take(&mut line.is_drawn) {
-            put("\r\u{1b}[K");
+        if line.drawn.is_some() {
+            put(&self.erasing(&mut line));
         }
         let outcome = print();
         self.draw_line(&mut line);
@@ -100,16 +127,22 @@ impl Screen {
         if !self.is_editing() {
             return;
         }
-        let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-        let room = if columns == 0 { COLUMNS } else { columns }.saturating_sub(PROMPT.len());
-        let (text, column) = line.editor.view(room);
-        put(&format!("\r\u{1b}[K{PROMPT}{text}\r\u{1b}[{}C", PROMPT.len() + column));
-        line.is_drawn = true;
+        let View { before, after, cursor, width } = line.editor.view(columns().saturating_sub(PROMPT.len()));
+        // The terminal knows best where the cursor is: it may take fewer columns for an emoji than we think.
+        let [save, restore] = if after.is_empty() { ["", ""] } else { ["\u{1b}7", "\u{1b}8"] };
+        put(&format!("{}{PROMPT}{before}{save}{after}{restore}", self.erasing(line)));
+        line.drawn = Some(Drawn { width: PROMPT.len() + width, cursor: PROMPT.len() + cursor });
+    }
+
+    /// What takes the line away, if it is there.
+    fn erasing(&self, line: &mut Line) -> String {
+        let drawn = line.drawn.take().unwrap_or(Drawn { width: 0, cursor: 0 });
+        drawn.erasing(columns(), self.wraps)
     }
 
     /// What is typed stays; what comes next begins below it.
     fn leave_line(&self, line: &mut Line) {
-        if std::mem::take(&mut line.is_drawn) {
+        if line.drawn.take().is_some() {
             put("\r\n");
         }
     }
@@ -145,6 +178,12 @@ impl Screen {
     }
 }
 
+/// How wide the terminal is.
+fn columns() -> usize {
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { COLUMNS } else { columns }
+}
+
 /// At once: waiting for what is still to be printed could take for ever on a stopped terminal. A terminal that refuses
 /// is gone.
 fn set(settings: &Termios) {
@@ -176,4 +215,27 @@ fn put(text: &str) {
 /// A thread that panics ends the program, so nothing is ever left half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_away_with_all_the_rows_that_a_narrower_terminal_makes_of_it() {
+        let erasing = |width, cursor, columns| Drawn { width, cursor }.erasing(columns, true);
+        for (width, cursor, columns, expected) in [
+            (78, 78, 80, "\r\u{1b}[K"),
+            (40, 40, 40, "\r\u{1b}[K"),
+            (78, 78, 40, "\u{1b}[1A\r\u{1b}[J"),
+            (78, 10, 40, "\r\u{1b}[J"),
+            (78, 40, 40, "\u{1b}[1A\r\u{1b}[J"),
+            (78, 78, 10, "\u{1b}[7A\r\u{1b}[J"),
+            (80, 80, 40, "\u{1b}[1A\r\u{1b}[J"),
+            (2, 2, 1, "\u{1b}[1A\r\u{1b}[J"),
+        ] {
+            assert_eq!(erasing(width, cursor, columns), expected, "{width} {cursor} {columns}");
+        }
+        assert_eq!(Drawn { width: 78, cursor: 78 }.erasing(40, false), "\r\u{1b}[K");
+    }
 }

@@ -2,14 +2,16 @@
 //!
 //! It lies in the data directory, which nobody else can enter, and is nobody else's to open either. A fixed number of
 //! conversations at a time, each short: who says nothing is cut off, at once if somebody else wants to come in. Who
-//! comes when all places are taken by guests who wait for an answer is sent away. What is said is
-//! [`control`](crate::control)'s business; nothing here is carried out.
+//! comes when all places are taken by guests who wait for an answer is sent away. What was asked by somebody who has
+//! hung up since, perhaps because we were stopped for a while, is not done any more: they think that it failed. What is
+//! said is [`control`](crate::control)'s business; nothing here is carried out.
 
 use crate::control::Session;
 use crate::request::{Answer, Request};
 use crate::time::Time;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -137,6 +139,14 @@ impl Conversation {
         }
     }
 
+    /// Whether nobody is there to hear an answer. Who only has nothing more to say is there.
+    fn has_hung_up(&self) -> bool {
+        let mut ends = [PollFd::new(&self.stream, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // Should the system not say, writing the answer will.
+        poll(&mut ends, Some(&at_once)).is_ok() && ends[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
     fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
         let mut buffer = [0; CHUNK_BYTES];
         loop {
@@ -148,6 +158,9 @@ impl Conversation {
                 Err(error) => return Err(error),
             };
             if let Some(request) = self.session.receive(&buffer[..count]) {
+                if self.has_hung_up() {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
                 let is_quit = request == Ok(Request::Quit);
                 let answer = request.map_or_else(Answer::Refused, &mut *carry_out);
                 self.session.answer(&answer);

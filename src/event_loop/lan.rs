@@ -3,7 +3,7 @@
 //! The list is read anew now and then, not for every shout. When to shout, and what, is the node's business. Loopback
 //! is no network, and interfaces that are down are left out.
 
-use super::socket::{Family, Socket};
+use super::socket::{Family, Socket, native};
 use crate::wire::PORT;
 use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::SockRef;
@@ -81,6 +81,19 @@ impl Way {
     }
 }
 
+/// Whether what is sent to `address` comes to a socket of this family that is bound to `bound`.
+pub(super) fn is_own(address: SocketAddr, bound: SocketAddr, family: Family) -> bool {
+    let is_ours = |ip: IpAddr| {
+        ip.is_loopback() || if_addrs::get_if_addrs().is_ok_and(|all| all.iter().any(|interface| interface.ip() == ip))
+    };
+    address.port() == bound.port()
+        && if bound.ip().is_unspecified() {
+            native(address, family).is_some() && is_ours(address.ip())
+        } else {
+            address.ip() == bound.ip()
+        }
+}
+
 /// Some systems do not tell the state of some interfaces; those are taken as working.
 fn is_up(interface: &Interface) -> bool {
     let is_down = matches!(
@@ -148,6 +161,19 @@ mod tests {
             ..v4(Ipv4Addr::LOCALHOST, None)
         };
         assert_eq!(ways_of(&[v6("2001:db8::1"), v6("fe80::1")]), [Way::MulticastV6(7)]);
+    }
+
+    #[test]
+    fn our_own_address_is_told_from_all_others() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (bound, family, own, others) in [
+            ("127.0.0.1:7000", Family::V4, &["127.0.0.1:7000"][..], &["127.0.0.2:7000", "127.0.0.1:7001"][..]),
+            ("[::]:7000", Family::Both, &["127.0.0.1:7000", "[::1]:7000"], &["[::1]:7001", "192.0.2.1:7000"]),
+            ("0.0.0.0:7000", Family::V4, &["127.0.0.1:7000"], &["[::1]:7000", "203.0.113.1:7000"]),
+        ] {
+            assert!(own.iter().all(|text| is_own(address(text), address(bound), family)), "{bound}");
+            assert!(!others.iter().any(|text| is_own(address(text), address(bound), family)), "{bound}");
+        }
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
 }
 
-/// Looks up names on a thread of its own until each has been found, with a pause after each round, and delivers the
-/// addresses; `deliver` may wait, and says [`ControlFlow::Break`] when nobody listens any more.
+/// Looks up names on a thread of its own until each has been found, with a pause after each round, and delivers each
+/// with its addresses; `deliver` may wait, and says [`ControlFlow::Break`] when nobody listens any more.
 ///
 /// # Errors
 /// If the system cannot start a thread.
@@ -41,7 +41,7 @@ pub(super) fn start(
     names: Vec<HostName>,
     pause: Duration,
     look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + 'static,
-    deliver: impl Fn(SocketAddr) -> ControlFlow<()> + Send + 'static,
+    deliver: impl Fn(HostName, Vec<SocketAddr>) -> ControlFlow<()> + Send + 'static,
 ) -> io::Result<()> {
     if names.is_empty() {
         return Ok(());
@@ -55,14 +55,14 @@ fn look_up_all(
     mut names: Vec<HostName>,
     pause: Duration,
     look_up: &impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
-    deliver: &impl Fn(SocketAddr) -> ControlFlow<()>,
+    deliver: &impl Fn(HostName, Vec<SocketAddr>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut is_first = true;
     loop {
         let mut missing = Vec::new();
         for (name, port) in names {
             match look_up(&name, port) {
-                Ok(addresses) => addresses.into_iter().try_for_each(deliver)?,
+                Ok(addresses) => deliver((name, port), addresses)?,
                 Err(error) => {
                     // Once is enough; the user can do nothing about it but wait.
                     if is_first {
@@ -106,21 +106,23 @@ mod tests {
     #[test]
     fn names_are_looked_up_until_each_is_found_and_none_waits_for_another() {
         let (sender, found) = mpsc::channel();
-        let deliver = move |address| {
-            sender.send(address).unwrap();
+        let deliver = move |(name, _): HostName, addresses| {
+            sender.send((name, addresses)).unwrap();
             ControlFlow::Continue(())
         };
         start(names(&["late", "early"]), Duration::from_millis(5), resolver(), deliver).unwrap();
         // The channel ends when the thread does.
-        let found: Vec<String> = found.iter().map(|address| address.to_string()).collect();
-        assert_eq!(found, ["192.0.2.1:7000", "192.0.2.2:7000", "192.0.2.3:7000"]);
+        let found: Vec<(String, String)> =
+            found.iter().map(|(name, addresses)| (name, format!("{addresses:?}"))).collect();
+        let expected = [("early", "[192.0.2.1:7000]"), ("late", "[192.0.2.2:7000, 192.0.2.3:7000]")];
+        assert_eq!(found, expected.map(|(name, addresses)| (name.to_owned(), addresses.to_owned())));
     }
 
     #[test]
     fn the_thread_ends_when_nobody_listens_any_more() {
         let (sender, found) = mpsc::channel();
-        let deliver = move |address| {
-            sender.send(address).unwrap();
+        let deliver = move |host: HostName, _| {
+            sender.send(host).unwrap();
             ControlFlow::Break(())
         };
         start(names(&["never", "early", "early"]), Duration::from_secs(3_600), resolver(), deliver).unwrap();

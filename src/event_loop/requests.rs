@@ -2,15 +2,15 @@
 //!
 //! Every request has an answer at once; what takes longer shows on the console when it happens.
 
-use super::EventLoop;
 use super::clock::unix_seconds;
+use super::lan::is_own;
+use super::{COUNTERS, EventLoop, HostName};
 use crate::console::describe;
 use crate::node::{Command, Event};
 use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Peers listed at most; who wants to know more looks at the file.
 const PEERS_SHOWN_MAX: usize = 1_000;
@@ -20,13 +20,6 @@ const FILES_SHOWN_MAX: usize = 1_000;
 
 /// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
 pub(super) const PINGS_MAX: usize = 16;
-
-/// Addresses that the user added and waits for; the oldest is forgotten first. Nobody types faster.
-pub(super) const ADDED_MAX: usize = 16;
-
-/// How long the user is told nothing about an address that does not answer: a node tries one 5 times, 2, 4, 8 and 16
-/// seconds apart, and gives the last try 16 seconds.
-const ADDED_PATIENCE: Duration = Duration::from_secs(46);
 
 impl EventLoop {
     /// Carries out a request.
@@ -73,30 +66,36 @@ impl EventLoop {
     }
 
     fn add(&mut self, address: SocketAddr) -> Answer {
+        if is_own(address, self.address, self.socket.family()) {
+            return Answer::Refused(format!("{address}: that is this node"));
+        }
         let now = self.clock.now();
         let is_peer = self.node.peers(now, usize::MAX).iter().any(|peer| peer.address == address);
         let done = if is_peer { format!("{address} is a peer already") } else { format!("trying {address}") };
         let answer = self.command(Command::AddPeer(address), done);
         if matches!(answer, Answer::Done(_)) && !is_peer {
-            self.added.retain(|(waiting, _)| *waiting != address);
-            if self.added.len() >= ADDED_MAX {
-                self.added.remove(0);
-            }
-            self.added.push((address, now + ADDED_PATIENCE));
+            self.awaited.add_typed(now, address);
         }
         answer
     }
 
-    /// Tells the user about what was added and does not answer.
-    pub(super) fn give_up_added(&mut self) {
-        let now = self.clock.now();
-        let (output, added) = (&self.output, &mut self.added);
-        added.retain(|(address, deadline)| {
-            if *deadline <= now {
-                output.print(format!("no answer from {address}; it will be tried again now and then"));
+    /// A host that was named at the start has been looked up: makes contact with its addresses.
+    pub(super) fn add_host(&mut self, (name, port): &HostName, mut addresses: Vec<SocketAddr>) {
+        log::debug!("looked up {name}: {addresses:?}");
+        let (bound, family) = (self.address, self.socket.family());
+        let count = addresses.len();
+        addresses.retain(|address| !is_own(*address, bound, family));
+        if addresses.len() < count {
+            log::warn!("--peer {name}:{port}: that is this node");
+        }
+        for address in &addresses {
+            if let Err(error) = self.node.handle_command(self.clock.now(), Command::AddPeer(*address)) {
+                log::warn!("cannot make contact with {address}: {error}");
             }
-            *deadline > now
-        });
+        }
+        if !addresses.is_empty() {
+            self.awaited.add_named(self.clock.now(), format!("{name}:{port}"), addresses);
+        }
     }
 
     fn ping(&mut self, address: SocketAddr) -> Answer {
@@ -134,9 +133,7 @@ impl EventLoop {
     /// Somebody is there. The user is told about the first one, and about those that were waited for; the others can be
     /// counted.
     pub(super) fn meet(&mut self, address: SocketAddr) {
-        let waiting = self.added.len();
-        self.added.retain(|(added, _)| *added != address);
-        if self.added.len() < waiting {
+        if self.awaited.meet(address) {
             self.output.print(format!("{address} is a peer now"));
         }
         log::debug!("verified {address}");
@@ -163,7 +160,7 @@ impl EventLoop {
     }
 
     fn status(&self) -> Status {
-        let ours = [("send_errors", self.socket.send_errors), ("receive_errors", self.socket.receive_errors)];
+        let ours = COUNTERS.iter().zip(self.socket.counters()).map(|((name, _), count)| (*name, count));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

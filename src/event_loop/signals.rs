@@ -1,10 +1,10 @@
-//! The signals that stop the node in order.
+//! The signals that stop the node in order, and the one that says that the terminal has another size.
 //!
 //! Ctrl-C, a supervisor, and a terminal that is closed all get the same orderly stop. Who starts the node with `nohup`
 //! wants it to outlive the terminal, and is heard: a hang-up that the system is told to ignore stays ignored. Nothing
 //! else is caught; what cannot be survived should look like it.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook_mio::v1_0::Signals;
 use std::{fs, io};
 
@@ -13,7 +13,7 @@ use std::{fs, io};
 /// # Errors
 /// If the system has no descriptors left.
 pub(super) fn catch() -> io::Result<Signals> {
-    let signals = Signals::new([SIGINT, SIGTERM])?;
+    let signals = Signals::new([SIGINT, SIGTERM, SIGWINCH])?;
     if !is_hangup_ignored() {
         signals.add_signal(SIGHUP)?;
     }

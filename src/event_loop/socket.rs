@@ -14,6 +14,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// a flood. The system may give less.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
+/// What the socket counts: names as in the status, and what they mean.
+pub const COUNTERS: [(&str, &str); 2] = [
+    ("send_errors", "Datagrams that the system did not take, for lack of a route for instance."),
+    ("receive_errors", "Errors that came instead of a datagram."),
+];
+
 /// Errors in a row from the socket before we wait for it to say that it is readable again.
 const ERRORS_IN_A_ROW_MAX: usize = 8;
 
@@ -120,9 +126,9 @@ pub(super) struct Socket {
     udp: mio::net::UdpSocket,
     family: Family,
     /// Datagrams that the system did not take.
-    pub(super) send_errors: u64,
+    send_errors: u64,
     /// Errors that came instead of a datagram.
-    pub(super) receive_errors: u64,
+    receive_errors: u64,
 }
 
 impl Socket {
@@ -132,6 +138,11 @@ impl Socket {
 
     pub(super) fn family(&self) -> Family {
         self.family
+    }
+
+    /// The values of [`COUNTERS`].
+    pub(super) fn counters(&self) -> [u64; 2] {
+        [self.send_errors, self.receive_errors]
     }
 
     pub(super) fn udp(&mut self) -> &mut mio::net::UdpSocket {

@@ -2,11 +2,12 @@
 //!
 //! What a node can do without, it is started without, and says so: the control socket, and the file for scripts.
 
+use super::awaited::Awaited;
 use super::clock::{Clock, seed};
 use super::control_socket::ControlSocket;
-use super::lan::Lan;
+use super::lan::{Lan, is_own};
 use super::news::News;
-use super::requests::{ADDED_MAX, PINGS_MAX};
+use super::requests::PINGS_MAX;
 use super::socket::Socket;
 use super::{
     ALARM, BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, INTERFACES, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE,
@@ -15,12 +16,13 @@ use super::{
 use crate::console::start_input;
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
-use crate::node::Node;
+use crate::node::{Config, Node};
 use crate::peers::address::plain;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
 use std::io;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
@@ -31,7 +33,8 @@ impl EventLoop {
     /// # Errors
     /// If the system has no more room for a thread or a descriptor, or no entropy.
     pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), config, names, data_dir, output, is_console, store_limit } = settings;
+        let Settings { socket: (socket, family), mut config, named, names, data_dir, output, .. } = settings;
+        let (is_console, store_limit) = (settings.is_console, settings.store_limit);
         let address = plain(socket.local_addr()?);
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;
@@ -46,7 +49,7 @@ impl EventLoop {
         })?;
         lookup::start(names, lookup::PAUSE, lookup::look_up, {
             let deliver = deliver(sender.clone(), waker.clone());
-            move |address| deliver(Inbound::LookedUp(address))
+            move |host, addresses| deliver(Inbound::LookedUp(host, addresses))
         })?;
         let deliver = deliver(sender, waker);
         if is_console {
@@ -55,6 +58,7 @@ impl EventLoop {
         let control = open_control_socket(&data_dir, &poll);
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
+        let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
         let node = Node::new(config, seed()?, clock.now(), store);
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
@@ -85,13 +89,32 @@ impl EventLoop {
             data_dir,
             output,
             pings: Vec::with_capacity(PINGS_MAX),
-            added: Vec::with_capacity(ADDED_MAX),
+            awaited,
             fetches: Vec::new(),
             is_console,
             has_met_anybody: false,
             is_stopping: false,
         })
     }
+}
+
+/// Whom the user named at the start is waited for, except us: nobody makes contact with itself.
+fn await_named(
+    named: Vec<SocketAddr>,
+    config: &mut Config,
+    clock: &Clock,
+    is_own: impl Fn(SocketAddr) -> bool,
+) -> Awaited {
+    let mut awaited = Awaited::default();
+    for peer in named {
+        if is_own(peer) {
+            log::warn!("--peer {peer}: that is this node");
+            config.contacts.retain(|contact| *contact != peer);
+        } else {
+            awaited.add_named(clock.now(), peer.to_string(), vec![peer]);
+        }
+    }
+    awaited
 }
 
 /// Passes things to the event loop and wakes it up.

@@ -217,6 +217,9 @@ impl fmt::Display for Status {
         writeln!(f, "running for  {}", duration(self.uptime_s))?;
         writeln!(f, "peers        {} verified, {} of them neighbours", self.peers, self.neighbours)?;
         write!(f, "files        {} shared", self.files)?;
+        if self.counters.values().any(|count| *count > 0) {
+            f.write_str("\nsince the start, as 'cjp2p-node help status' explains:")?;
+        }
         for (name, count) in self.counters.iter().filter(|(_, count)| **count > 0) {
             write!(f, "\n{:>12} {}", count, name.replace('_', " "))?;
         }

@@ -25,6 +25,8 @@ fn a_mistake_gets_one_line_that_names_it() {
         (&["nonsense"], "nonsense"),
         (&["--port"], "--port"),
         (&["--port", "70000"], "70000"),
+        (&["--port", "1023"], "other nodes ignore who speaks from port 1023"),
+        (&["ping", "127.0.0.1:9999", "--port", "53"], "port 53"),
         (&["--bind", "127.0.0.1:24254"], "--port 24254"),
         (&["--bind", "localhost"], "localhost"),
         (&["--peer", "no..body"], "no..body"),

@@ -1,6 +1,6 @@
 //! Commands to the running node, over its socket.
 
-use crate::harness::{Node, eventually, scratch};
+use crate::harness::{Node, eventually, run, scratch};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,6 +66,32 @@ fn what_cannot_be_added_is_refused_in_one_line() {
     for address in ["127.0.0.1:9", "no..body", "255.255.255.255:24254", ""] {
         assert!(!node.ask(["add", address]).complaint().is_empty(), "{address}");
     }
+}
+
+#[test]
+fn a_node_that_is_told_to_add_itself_says_so() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let said = node.ask(["add", &node.address.to_string()]);
+    assert!(said.complaint().ends_with(&format!("{}: that is this node", node.address)), "{said:?}");
+    assert_eq!(node.ask(["status", "--json"]).json()[0]["counters"]["datagrams_sent"], 0);
+}
+
+#[test]
+fn every_counter_in_the_status_is_explained_by_its_help() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
+    let help = run(&["help", "status"]);
+    assert!(help.success().lines().all(|line| line.len() <= 100 || line.contains("--data-dir")), "{help:?}");
+    let status = node.ask(["status", "--json"]).json().remove(0);
+    let names: Vec<String> =
+        status["counters"].as_object().unwrap().keys().map(|name| name.replace('_', " ")).collect();
+    assert!(names.len() > 15);
+    for name in names {
+        assert!(help.success().contains(&format!("\n  {name}\n      ")), "{name}: {help:?}");
+    }
+    assert!(node.ask(["status"]).success().contains("cjp2p-node help status"));
 }
 
 #[test]
@@ -151,6 +177,32 @@ fn a_node_that_is_stopped_is_named_soon_and_goes_on_as_if_nothing_had_been() {
     }
 }
 
+#[test]
+fn what_a_stopped_node_was_asked_by_somebody_who_has_gone_is_not_done() {
+    let directory = scratch();
+    let mut node = Node::start(directory.path(), &[]);
+    node.signal(Signal::STOP);
+    assert!(node.ask(["stop"]).complaint().contains("is it stopped?"));
+    node.signal(Signal::CONT);
+    // Whoever asks later is answered later.
+    for _ in 0..3 {
+        node.ask(["status"]).success();
+    }
+    assert_eq!(node.child().try_wait().unwrap(), None);
+}
+
+#[test]
+fn who_has_nothing_more_to_say_but_listens_is_answered() {
+    let directory = scratch();
+    let _node = Node::start(directory.path(), &[]);
+    let mut stream = connect(directory.path());
+    stream.write_all(b"{\"command\":\"/peers\"}\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "{\"peers\":[]}\n");
+}
+
 /// A connection, if it takes no waiting.
 fn connect_now(data_dir: &Path) -> Option<socket2::Socket> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
@@ -171,8 +223,10 @@ fn a_socket_left_by_a_kill_is_replaced() {
 fn a_path_too_long_for_a_socket_is_a_warning() {
     let directory = scratch();
     let long = directory.path().join("x".repeat(120));
-    let node = Node::start(&long, &[]);
+    let mut node = Node::start(&long, &[]);
+    let pid = node.child().id();
     assert!(!node.send("[{\"PleaseSendPeers\":{}}]").is_empty());
     let said = node.terminate();
     assert!(said.status.success() && said.stderr.contains("control.sock"), "{said:?}");
+    assert!(said.stdout.contains(&format!("\nstop  kill {pid}\n")), "{said:?}");
 }

@@ -85,6 +85,25 @@ fn the_log_is_our_own_unless_rust_log_asks_for_others() {
 }
 
 #[test]
+fn why_a_datagram_was_dropped_is_in_the_finest_log_alone() {
+    for (options, count) in [("-v", 0), ("-vv", 1)] {
+        let directory = scratch();
+        let node = Node::start_with(directory.path(), &[], |command| _ = command.arg(options));
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let from = socket.local_addr().unwrap();
+        socket.send_to(b"hello", node.address).unwrap();
+        socket.send_to(b"[{\"PleaseSendPeers\":{}}]", node.address).unwrap();
+        eventually("two datagrams", || {
+            let status = node.ask(["status", "--json"]).json().remove(0);
+            (status["counters"]["datagrams_received"] == 2).then_some(())
+        });
+        let said = node.terminate();
+        assert_eq!(said.stderr.matches(&format!("5 bytes from {from}: dropped, no JSON array")).count(), count);
+        assert_eq!(said.stderr.matches(&from.to_string()).count(), count, "{said:?}");
+    }
+}
+
+#[test]
 fn when_stop_has_said_so_the_port_and_the_directory_are_free() {
     let directory = scratch();
     for _ in 0..20 {
@@ -121,9 +140,8 @@ fn the_welcome_says_where_it_listens_where_its_data_is_and_how_to_poke_it() {
     let node = Node::start(directory.path(), &[]);
     let address = node.address;
     let said = node.terminate();
-    for part in
-        [address.to_string(), directory.path().display().to_string(), format!("nc -u -w1 127.0.0.1 {}", address.port())]
-    {
+    let poke = format!("cjp2p-node send {address} '[{{\"PleaseSendPeers\":{{}}}}]'");
+    for part in [address.to_string(), directory.path().display().to_string(), poke] {
         assert!(said.success().contains(&part), "{part}: {said:?}");
     }
     assert!(said.stdout.lines().count() <= 5, "{said:?}");
@@ -194,6 +212,22 @@ fn a_restart_keeps_the_peers() {
 }
 
 #[test]
+fn peers_that_could_not_be_saved_are_not_called_remembered() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    // What stands in the way of writing the file is also in the way of the superuser.
+    let obstacle = second.path().join("peers.json.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    let node = Node::start(second.path(), &[known.address]);
+    node.wait_for_peer(known.address);
+    let said = node.terminate();
+    let last = "\nstopped; the peers could not be saved, 0 peers from an earlier time remembered\n";
+    assert!(said.status.success() && said.stdout.ends_with(last), "{said:?}");
+    assert!(said.stderr.contains("cannot save the peers to"), "{said:?}");
+    assert_eq!(saved(second.path()), None);
+}
+
+#[test]
 fn a_peer_may_be_named_by_its_host() {
     let (first, second) = (scratch(), scratch());
     let known = Node::start(first.path(), &[]);
@@ -211,6 +245,30 @@ fn peers_are_saved_soon_after_the_first_one() {
     node.kill();
     let node = Node::start(second.path(), &[]);
     node.wait_for_peer(known.address);
+}
+
+#[test]
+fn a_named_peer_that_does_not_answer_is_mentioned_once_and_so_is_a_node_that_is_its_own_peer() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    // A port that is free; who takes it in the moment until the node does spoils nothing but this run.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = SocketAddr::from(([127, 0, 0, 1], port));
+    let node = Node::start_with(second.path(), &[], |command| {
+        *command = crate::harness::binary();
+        command.args(["--no-bootstrap", "--no-lan", "--bind", "127.0.0.1", "--data-dir"]).arg(second.path());
+        command.args(["--port", &port.to_string(), "--peer", &own.to_string()]);
+        command.args(["--peer", &silent.to_string(), "--peer", &known.address.to_string()]);
+    });
+    node.wait_for_peer(known.address);
+    thread::sleep(Duration::from_secs(16));
+    let said = node.terminate();
+    for line in [format!("no answer from --peer {silent}; tried"), format!("--peer {own}: that is this node")] {
+        assert_eq!(said.stderr.matches(&line).count(), 1, "{line}: {said:?}");
+    }
+    assert_eq!(said.stderr.matches("no answer").count(), 1, "{said:?}");
 }
 
 #[test]

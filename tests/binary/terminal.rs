@@ -75,6 +75,12 @@ impl Typist {
         }
     }
 
+    fn resize(&self, columns: usize) {
+        let terminal = fs::read_link(format!("/proc/{}/fd/0", self.pid)).unwrap();
+        let set = Command::new("stty").arg("-F").arg(terminal).args(["cols", &columns.to_string()]).status();
+        assert!(set.unwrap().success());
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_raw(self.pid).unwrap(), signal).unwrap();
     }
@@ -101,7 +107,7 @@ impl Drop for Typist {
 /// What a terminal with endless rows shows after `text`: the few sequences that the console uses, and no others.
 fn rows(text: &str) -> Vec<String> {
     let mut rows = vec![Vec::new()];
-    let mut column = 0;
+    let (mut column, mut saved) = (0, 0);
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         let row: &mut Vec<char> = rows.last_mut().unwrap();
@@ -109,7 +115,18 @@ fn rows(text: &str) -> Vec<String> {
             '\r' => column = 0,
             '\n' => rows.push(Vec::new()),
             '\u{1b}' => {
-                assert_eq!(letters.next(), Some('['));
+                match letters.next() {
+                    Some('[') => {}
+                    Some('7') => {
+                        saved = column;
+                        continue;
+                    }
+                    Some('8') => {
+                        column = saved;
+                        continue;
+                    }
+                    other => panic!("{other:?}"),
+                }
                 let parameter: String = letters.by_ref().take_while(char::is_ascii_digit).collect();
                 // The digits end with the letter of the command, which is gone with them.
                 if parameter.is_empty() { row.truncate(column) } else { column += parameter.parse::<usize>().unwrap() }
@@ -221,6 +238,30 @@ fn who_suspends_the_node_gets_the_terminal_and_the_line_back() {
     node.press("p\r");
     node.sees("  /quit");
     assert!(node.screen().iter().any(|row| row == "> /help"), "{:#?}", node.screen());
+    node.press("/quit\r");
+    node.leave();
+}
+
+#[test]
+fn a_line_in_a_terminal_that_becomes_narrower_or_wider_is_drawn_anew() {
+    let folder = scratch();
+    let mut node = Typist::sit_down(folder.path(), &[], &[]);
+    let long = "x".repeat(60);
+    node.press(&long);
+    node.sees(&format!("> {long}"));
+    for (columns, length, up) in [(30, 15, "\u{1b}[2A\r\u{1b}[J"), (100, 62, "\r\u{1b}[K")] {
+        let before = node.printed.lock().unwrap().len();
+        node.resize(columns);
+        eventually("a line as long as there is room", || {
+            (node.screen().last().unwrap().chars().count() == length).then_some(())
+        });
+        let printed = String::from_utf8_lossy(&node.printed.lock().unwrap()[before..]).into_owned();
+        assert!(printed.starts_with(up), "{printed:?}");
+    }
+    node.press("\u{15}\u{1f469}\u{200d}\u{1f467}!\u{1b}[D\u{7f}?\r");
+    node.sees("> ?!");
+    // As it was found.
+    node.resize(0);
     node.press("/quit\r");
     node.leave();
 }

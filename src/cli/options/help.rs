@@ -1,9 +1,14 @@
 //! What `--help` says, made from the table.
 
 use super::table::{COMMANDS, Command, OPTIONS, OptionSpec};
+use cjp2p_node::counters::Counters;
 use cjp2p_node::data_dir::default_path;
+use cjp2p_node::event_loop;
 use cjp2p_node::terminal::printable;
 use std::fmt::Write;
+
+/// How wide the explanation of a counter is; with its margin it fits the usual 80 columns.
+const MEANING_COLUMNS: usize = 72;
 
 /// What `--help` says, in general or about one command.
 pub(crate) fn help(command: Command) -> String {
@@ -40,6 +45,9 @@ fn remarks(command: Command) -> String {
     if command == Command::Send {
         text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");
     }
+    if command == Command::Status {
+        text.push_str(&meanings());
+    }
     let has_data = OPTIONS.iter().any(|spec| spec.long == "--data-dir" && spec.commands.contains(&command));
     if let (true, Some(path)) = (has_data, default_path()) {
         // Writing to a string cannot fail.
@@ -48,6 +56,30 @@ fn remarks(command: Command) -> String {
     if command == Command::Run {
         text.push_str("RUST_LOG sets the log level too, for instance RUST_LOG=debug; with -v or -q it is ignored.\n");
     }
+    text
+}
+
+/// What the counters in the status mean.
+fn meanings() -> String {
+    let mut text = "Counted since the start of the node; what is 0 is left out, except with --json:\n".to_owned();
+    for (name, meaning) in Counters::MEANINGS.iter().chain(&event_loop::COUNTERS) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {}", name.replace('_', " "));
+        let mut column = 0;
+        for word in meaning.split_whitespace() {
+            let fits = column > 0 && column + 1 + word.len() <= MEANING_COLUMNS;
+            let before = match (column, fits) {
+                (0, _) => "      ",
+                (_, true) => " ",
+                (_, false) => "\n      ",
+            };
+            column = if fits { column + 1 } else { 0 } + word.len();
+            text.push_str(before);
+            text.push_str(word);
+        }
+        text.push('\n');
+    }
+    text.push('\n');
     text
 }
 

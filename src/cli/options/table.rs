@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, parse, path, peer, shown, size, text_of, timeout, wait};
+use super::values::{bind, count, path, peer, port, shown, size, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -88,10 +88,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "--port",
         short: None,
-        set: Set::Value("PORT", |to, text| parse(text, "a port number").map(|port| to.port = Some(port))),
+        set: Set::Value("PORT", |to, text| port(text).map(|port| to.port = Some(port))),
         is_repeatable: false,
         commands: WITH_SOCKET,
-        help: "the local UDP port, 0 for a free one (default: 24254 for a node, else 0)",
+        help: "the local UDP port: from 1024 on, or 0 for any (default: node 24254, else 0)",
     },
     OptionSpec {
         long: "--bind",
@@ -211,7 +211,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.verbosity += 1),
         is_repeatable: true,
         commands: &[Run],
-        help: "log more; -vv logs most",
+        help: "log more; -vv also what was dropped, and why",
     },
     OptionSpec {
         long: "--quiet",

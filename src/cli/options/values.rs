@@ -1,6 +1,7 @@
 //! The values that options take: each is understood whole or refused in one sentence.
 
 use crate::cli::address;
+use cjp2p_node::peers::address::NAMED_PORT_MIN;
 use cjp2p_node::request::GET_PATIENCE_MAX_SECONDS;
 use cjp2p_node::terminal::printable;
 use std::ffi::OsStr;
@@ -22,6 +23,16 @@ pub(super) fn shown(text: &OsStr) -> String {
 
 pub(super) fn parse<T: FromStr>(text: &OsStr, what: &str) -> Result<T, String> {
     text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| format!("'{}' is not {what}", shown(text)))
+}
+
+/// A port from which others listen to us: none that belongs to a well-known service.
+pub(super) fn port(text: &OsStr) -> Result<u16, String> {
+    match parse(text, "a port number")? {
+        port @ 1..NAMED_PORT_MIN => Err(format!(
+            "other nodes ignore who speaks from port {port}; choose one from {NAMED_PORT_MIN} on, or 0 for any free one"
+        )),
+        port => Ok(port),
+    }
 }
 
 pub(super) fn bind(text: &OsStr) -> Result<IpAddr, String> {
