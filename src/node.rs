@@ -193,7 +193,7 @@ impl<S: Store> Node<S> {
                 is_neighbour: self.links.holds(peer.address),
             })
             .collect();
-        peers.sort_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));
+        peers.sort_unstable_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));
         peers.truncate(most);
         peers
     }

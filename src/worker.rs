@@ -331,7 +331,7 @@ mod tests {
     fn trees(scratch: &Path) -> Vec<String> {
         let entries = fs::read_dir(scratch.join("trees")).into_iter().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
+        names.sort_unstable();
         names
     }
 

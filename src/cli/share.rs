@@ -138,7 +138,7 @@ impl Place {
             let ids = Ids { sha256: file.sha256, blake3: file.blake3 };
             Line::new(Some(file.name), file.stamp.size, ids, "public")
         }));
-        lines.sort_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
+        lines.sort_unstable_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
         lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
     }
 
@@ -221,7 +221,7 @@ impl Files {
                     continue;
                 }
             };
-            entries.sort_by_key(fs::DirEntry::file_name);
+            entries.sort_unstable_by_key(fs::DirEntry::file_name);
             for entry in entries {
                 let path = entry.path();
                 let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");

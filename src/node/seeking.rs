@@ -58,7 +58,8 @@ const OUTSIDERS_LOOKED_AT: usize = 64;
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl<S: Store> Node<S> {
-    /// A peer that counts came or went, or the network is back: if we are looking for something, look and ask again soon.
+    /// A peer that counts came or went, or the network is back: if we are looking for something, look and ask again
+    /// soon.
     pub(super) fn note_progress(&mut self, now: Time) {
         if !self.is_looking() {
             return;
@@ -162,7 +163,7 @@ impl<S: Store> Node<S> {
         for entry in &mut due {
             entry.1 = self.rng.random_range(0..u32::MAX);
         }
-        due.sort();
+        due.sort_unstable();
         for (source, _, address) in due.into_iter().take(most) {
             // Anybody can forge a source; those that want something from us get no more than a trickle.
             if is_needed || source != Source::Itself || self.may_follow(now, address) {

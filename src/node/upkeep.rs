@@ -160,7 +160,7 @@ impl<S: Store> Node<S> {
             .iter()
             .map(|peer| (!self.links.contains(peer.address), std::cmp::Reverse(peer.heard), peer.address))
             .collect();
-        peers.sort();
+        peers.sort_unstable();
         let verified = peers.into_iter().map(|(_, _, address)| address);
         let remembered = self.anchors.remembered().filter(|address| self.peers.get(*address).is_none());
         verified.chain(remembered).take(PEERS_SAVED_MAX).collect()

@@ -71,7 +71,7 @@ impl Jury {
     /// The jurors, those with the fewest points against them first.
     pub(super) fn verdict(&self) -> Vec<SocketAddr> {
         let mut jurors: Vec<_> = self.jurors.iter().map(|juror| (self.points(*juror), *juror)).collect();
-        jurors.sort();
+        jurors.sort_unstable();
         jurors.into_iter().map(|(_, juror)| juror).collect()
     }
 

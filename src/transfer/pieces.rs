@@ -204,7 +204,7 @@ mod tests {
             rest.push(range.start / PIECE_MIN_BYTES);
         }
         rest.push(first.start / PIECE_MIN_BYTES);
-        rest.sort();
+        rest.sort_unstable();
         assert_eq!(rest, (0..9).collect::<Vec<_>>());
     }
 
@@ -214,7 +214,7 @@ mod tests {
         let mut rng = StdRng::from_seed([3; 32]);
         let is_ready = |range: &Range<u64>| range.start < 2 * PIECE_MIN_BYTES;
         let mut taken: Vec<_> = (0..2).map(|_| pieces.take(&Has::Unknown, is_ready, &mut rng).unwrap()).collect();
-        taken.sort_by_key(|range| range.start);
+        taken.sort_unstable_by_key(|range| range.start);
         assert_eq!(taken, [0..PIECE_MIN_BYTES, PIECE_MIN_BYTES..2 * PIECE_MIN_BYTES]);
         assert_eq!(pieces.take(&Has::Unknown, is_ready, &mut rng), None);
         pieces.give_back(100..200);

@@ -21,7 +21,7 @@ pub(super) fn evict(store: &StoreFolder, contents: impl Iterator<Item = (Hash, u
     let fetched = contents.filter(|(sha256, _)| is_fetched(sha256));
     let mut fetched: Vec<Fetched> =
         fetched.map(|(sha256, size)| Fetched { touched: store.touched(&sha256), size, sha256 }).collect();
-    fetched.sort_by_key(|content| content.touched);
+    fetched.sort_unstable_by_key(|content| content.touched);
     let mut total = fetched.iter().fold(0_u64, |total, content| total.saturating_add(content.size));
     fetched.pop();
     let mut has_evicted = false;
@@ -67,7 +67,7 @@ mod tests {
             let contents = store.list(9).unwrap().into_iter().map(|(sha256, stamp)| (sha256, stamp.size));
             let has_evicted = evict(&store, contents, limit);
             let mut left: Vec<u8> = store.list(9).unwrap().into_iter().map(|(sha256, _)| sha256[0]).collect();
-            left.sort();
+            left.sort_unstable();
             (has_evicted, left)
         };
         assert_eq!(left(300), (false, vec![1, 2, 3, 4]));

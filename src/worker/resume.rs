@@ -302,7 +302,7 @@ mod tests {
         sweep(scratch.path(), now).unwrap();
         let entries = fs::read_dir(scratch.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
+        names.sort_unstable();
         assert_eq!(names, ["mixed.json", "mixed.part", "new.part"]);
     }
 }
