@@ -108,6 +108,10 @@ pub struct Progress {
     pub size: Option<u64>,
     /// Bytes of the content that are there.
     pub held: u64,
+    /// How many of them lie at the front, without a gap. Those are not written again, unless `revision` changes.
+    pub front: u64,
+    /// How often what was there has been thrown away.
+    pub revision: u32,
     /// How many sources are delivering.
     pub sources: usize,
     /// Bytes a second that arrive at present, all sources together.
@@ -172,6 +176,8 @@ impl Transfers {
             id: download.id,
             size: download.size(),
             held: download.held[Part::Content as usize].count(),
+            front: download.held[Part::Content as usize].first_gap(0..u64::MAX).map_or(0, |gap| gap.start),
+            revision: download.revision,
             sources: active().count(),
             rate: rates.sum(),
             is_settling: download.is_settling,

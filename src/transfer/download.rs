@@ -47,6 +47,8 @@ pub(super) struct Download {
     pub(super) has_news: bool,
     /// Whether a source waits until more blocks can be put together.
     pub(super) is_crowded: bool,
+    /// How often something that was held has been thrown away.
+    pub(super) revision: u32,
     /// When something was kept last.
     pub(super) progressed: Time,
     /// How long nothing may be kept before it is given up.
@@ -68,6 +70,7 @@ impl Download {
             is_settling: false,
             has_news: false,
             is_crowded: false,
+            revision: 0,
             progressed: now,
             patience,
             trial: Trial::default(),
@@ -173,6 +176,7 @@ impl Download {
         else {
             return;
         };
+        self.revision = self.revision.wrapping_add(1);
         self.held[Part::Tree as usize] = Ranges::default();
         if !self.is_checkable() {
             self.held[Part::Content as usize] = Ranges::default();
@@ -196,8 +200,8 @@ impl Download {
 
     /// Gives a source something to deliver, if need be what others were asked for before `overdue`. Says whether there
     /// was anything.
-    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, rng: &mut impl Rng) -> bool {
-        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, rng));
+    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, is_fast: bool, rng: &mut impl Rng) -> bool {
+        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, is_fast, rng));
         let Some(span) = span.or_else(|| self.stolen(address, overdue)) else { return false };
         if let Some(source) = self.sources.get_mut(&address) {
             source.assign(span);
@@ -232,14 +236,14 @@ impl Download {
     }
 
     /// Some of the content that can be checked as soon as it is there and that nobody delivers yet.
-    fn next_of_content(&mut self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
+    fn next_of_content(&mut self, address: SocketAddr, is_fast: bool, rng: &mut impl Rng) -> Option<Span> {
         let (is_checkable, shape) = (self.is_checkable(), self.tree?.shape());
         let has = &self.sources.get(&address)?.has[Part::Content as usize];
         let tree_held = &self.held[Part::Tree as usize];
         let is_ready = |range: &Range<u64>| {
             !is_checkable || shape.leaves_of(range.clone()).is_none_or(|leaves| tree_held.covers(leaves))
         };
-        let range = self.pieces.as_mut()?.take(has, is_ready, rng)?;
+        let range = self.pieces.as_mut()?.take(has, is_ready, is_fast, rng)?;
         Some(Span { part: Part::Content, range })
     }
 

@@ -181,8 +181,12 @@ impl Download {
         }
         let range = offset..offset + bytes.len() as u64;
         if !self.is_checkable() {
-            store.write_part(&self.id, part, offset, bytes).map_err(NotKept::NotWritten)?;
-            self.keep(now, part, range, from);
+            // What is there may have been read already, and another source may say otherwise.
+            for gap in self.held[part as usize].gaps(range).iter() {
+                let (start, end) = ((gap.start - offset) as usize, (gap.end - offset) as usize);
+                store.write_part(&self.id, part, gap.start, &bytes[start..end]).map_err(NotKept::NotWritten)?;
+                self.keep(now, part, gap, from);
+            }
             return Ok(());
         }
         let whole = self.whole_blocks(part, range.clone());
@@ -341,6 +345,7 @@ impl Download {
     /// Everything came from one source and is wrong: without that source, everything again.
     fn begin_anew(&mut self, now: Time, liar: SocketAddr) {
         self.held = Default::default();
+        self.revision = self.revision.wrapping_add(1);
         let size = self.size();
         self.leave(now, liar);
         if self.size() == size
@@ -387,6 +392,7 @@ impl Download {
         let (Some(number), Some(size)) = (number, self.size()) else { return };
         let kept = self.trial.alone(number);
         self.restart();
+        self.revision = self.revision.wrapping_add(1);
         self.pieces = Some(super::pieces::Pieces::new(size, &kept, true));
         self.held[Part::Content as usize] = kept;
     }

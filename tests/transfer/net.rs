@@ -35,6 +35,8 @@ pub struct Net {
     node_rng: StdRng,
     queue: BTreeMap<(Time, u64), Arrival>,
     number: u64,
+    /// What was read of the content as it came, and for which revision and size that is true.
+    pub read: ((u32, Option<u64>), Vec<u8>),
 }
 
 pub fn address(number: usize) -> SocketAddr {
@@ -60,6 +62,7 @@ impl Net {
             node_rng: StdRng::from_seed([7; 32]),
             queue: BTreeMap::new(),
             number: 0,
+            read: Default::default(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Net {
         let end = self.now + Duration::from_secs(3_600);
         loop {
             self.ask();
+            self.read();
             if let Some(outcome) = self.transfers.poll_outcome() {
                 return outcome;
             }
@@ -103,6 +107,21 @@ impl Net {
                     "due at {before:?} and again at {after:?}"
                 );
             }
+        }
+    }
+
+    /// Reads what has come at the front, as the worker does to hash it. What was read has to stay as it is.
+    fn read(&mut self) {
+        let Some(progress) = self.transfers.progress().next() else { return };
+        let (now, front) = ((progress.revision, progress.size), progress.front as usize);
+        if self.read.0 != now {
+            self.read = (now, Vec::new());
+        }
+        let (kept, read) = (self.store.part(&self.id, Part::Content), &mut self.read.1);
+        assert!(read.len() <= front, "less is there than was read");
+        read.extend_from_slice(&kept[read.len()..front]);
+        if progress.is_settling {
+            assert!(*read == kept[..front] && Some(front as u64) == progress.size, "what was read has changed");
         }
     }
 
