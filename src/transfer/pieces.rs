@@ -4,8 +4,8 @@
 //! or what is left of it, at a time. With a content of which every block can be checked the rarest piece goes first and
 //! chance decides between equals, so that fetchers of one source soon have something to give one another (Legout et
 //! al., "Rarest First and Choke Algorithms Are Enough", IMC 2006). A content that can only be checked as a whole is
-//! fetched from front to back, because then it can be hashed while it arrives; so is one that comes so fast that hashing
-//! it afterwards would take long beside fetching it, unless others are heard of who have only a part of it.
+//! fetched from front to back, because then it can be hashed while it arrives; so is one that comes so fast that
+//! hashing it afterwards would take long beside fetching it, unless others are heard of who have only a part of it.
 
 use crate::content::Ranges;
 use rand::{Rng, RngExt};

@@ -25,6 +25,8 @@ pub struct Net {
     /// Of a thousand datagrams, how many are lost, each way.
     pub lost: u32,
     pub latency: Duration,
+    /// The answers that are lost, by where they begin in the content, each once.
+    pub swallowed: Vec<u64>,
     /// Content that the sources sent, in bytes; and how often they were asked.
     pub sent: u64,
     pub asked: u64,
@@ -56,6 +58,7 @@ impl Net {
             sources,
             lost: 0,
             latency: Duration::from_millis(20),
+            swallowed: Vec::new(),
             sent: 0,
             asked: 0,
             rng: Rng::new(7),
@@ -151,7 +154,9 @@ impl Net {
                     self.sent += answer.payload() as u64;
                     let span = Duration::from_micros((answer.payload() as u64 * 4 / 3 + 100) * 1_000_000 / self.uplink);
                     self.free_at[number] = self.free_at[number].max(self.now) + span;
-                    if !self.rng.chance(self.lost) {
+                    let swallowed = self.swallowed.iter().position(|start| answer.begins_at(*start));
+                    swallowed.map(|place| self.swallowed.remove(place));
+                    if swallowed.is_none() && !self.rng.chance(self.lost) {
                         self.number += 1;
                         let arrival = Arrival::Answer(address(number), answer);
                         self.queue.insert((self.free_at[number] + self.latency, self.number), arrival);
