@@ -76,6 +76,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Ls if arguments.of_peers => ask::list_peers(arguments),
+        Command::Ls => share::list(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
     }

@@ -1,8 +1,8 @@
 //! Making a content last that has been fetched: check it as a whole, and give it its place in the store.
 //!
-//! It is read from front to back, whatever was checked before: what counts is what lies on the disk. Only a content that
-//! is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are still
-//! in memory, so that little is left to be read when the last are there.
+//! It is read from front to back, whatever was checked before: what counts is what lies on the disk. Only a content
+//! that is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are
+//! still in memory, so that little is left to be read when the last are there.
 
 use super::Front;
 use crate::content::tree::TREE_BLOCK_BYTES;
