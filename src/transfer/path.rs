@@ -74,6 +74,8 @@ struct Ask<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Awaited,
+    /// It is not waited for any more, because the same is asked for again.
+    Probed,
     GivenUp,
     Settled,
 }
@@ -284,13 +286,10 @@ impl<K: Ord + Copy> Path<K> {
     }
 
     fn give_up_oldest(&mut self, into: &mut Vec<K>) {
-        let index = self.oldest_awaited.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
-        if let Some(index) = index {
-            self.give_up(index, into);
-        }
-    }
-
-    fn give_up(&mut self, index: usize, into: &mut Vec<K>) {
+        let Some(index) = self.oldest_awaited.checked_sub(self.first).and_then(|index| usize::try_from(index).ok())
+        else {
+            return;
+        };
         let Some(ask) = self.asks.get_mut(index) else { return };
         ask.state = State::GivenUp;
         self.awaited -= 1;
@@ -322,8 +321,15 @@ impl<K: Ord + Copy> Path<K> {
 
     /// Gives up the newest ask, and gives what follows all the time of a timeout.
     fn probe(&mut self, now: Time, into: &mut Vec<K>) {
-        if let Some(newest) = self.asks.iter().rposition(|ask| ask.state == State::Awaited) {
-            self.give_up(newest, into);
+        let newest = self.asks.iter_mut().rev().find(|ask| ask.state == State::Awaited);
+        if let Some(ask) = newest {
+            // It may well come, so this is no loss as long as nothing says so.
+            ask.state = State::Probed;
+            into.push(ask.key);
+            let bytes = ask.bytes;
+            self.awaited -= 1;
+            self.pace.withdraw(bytes);
+            self.find_oldest();
         }
         self.has_probed = true;
         self.silent_since = now;
@@ -367,7 +373,7 @@ impl<K: Ord + Copy> Path<K> {
         while let Some(ask) = self.asks.front() {
             let is_over = match ask.state {
                 State::Awaited => false,
-                State::GivenUp => self.asks.len() >= REMEMBERED_MAX,
+                State::Probed | State::GivenUp => self.asks.len() >= REMEMBERED_MAX,
                 State::Settled => true,
             };
             if !is_over {
