@@ -77,6 +77,9 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
+        Command::Ls if arguments.wait.is_some() => {
+            Err(Failure::Mistake("--wait goes with --peers; what is shared here is known at once".to_owned()))
+        }
         Command::Ls => share::list(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
