@@ -183,11 +183,11 @@ impl Play {
         let (from, part, offset) = (address(input.take(1) % 8), part(input.take(1)), input.take(3));
         let bytes = vec![input.take(1) as u8; (input.take(2) % 5_000) as usize];
         let mut base64 = base64_simd::STANDARD.encode_to_string(bytes);
-        if input.take(1) % 4 == 0 {
+        if input.take(1).is_multiple_of(4) {
             base64.push('=');
         }
         let eof = Some(self.claim(input));
-        let _ = if input.take(1) % 2 == 0 {
+        let _ = if input.take(1).is_multiple_of(2) {
             self.transfers.take_block(self.now, from, (input.take(4), offset), &base64, &mut self.store)
         } else {
             self.transfers.take_content(self.now, from, (self.id, part, offset), (&base64, eof), &mut self.store)
