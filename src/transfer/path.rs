@@ -124,6 +124,8 @@ impl<K: Ord + Copy> Path<K> {
         }
         if self.awaited == 0 {
             self.oldest_awaited = number;
+            // What is asked for again in a silence does not end it.
+            self.has_probed &= now < self.silent_since + self.round_trip.timeout();
             self.silent_since = now;
         }
         self.awaited += 1;
@@ -173,7 +175,7 @@ impl<K: Ord + Copy> Path<K> {
         if self.timeout_at().is_some_and(|due| due <= now) {
             self.time_out(now, into);
         } else if self.probe_at().is_some_and(|due| due <= now) {
-            self.probe(now, into);
+            self.probe(into);
         }
         self.forget();
     }
@@ -316,11 +318,13 @@ impl<K: Ord + Copy> Path<K> {
         let is_probing = self.awaited > 0 && !self.has_probed && !self.round_trip.is_backed_off();
         let smoothed = self.round_trip.smoothed().filter(|_| is_probing)?;
         let asked = self.asks.back()?.stamp.asked;
-        Some(self.silent_since.max(asked) + (smoothed * 2).max(PROBE_MIN))
+        let due = self.silent_since.max(asked) + (smoothed * 2).max(PROBE_MIN);
+        // Its answer has to come before the timeout, which is not put off for it: the path may really be silent.
+        self.timeout_at().is_some_and(|timeout| due + smoothed <= timeout).then_some(due)
     }
 
-    /// Gives up the newest ask, and gives what follows all the time of a timeout.
-    fn probe(&mut self, now: Time, into: &mut Vec<K>) {
+    /// Gives up the newest ask.
+    fn probe(&mut self, into: &mut Vec<K>) {
         let newest = self.asks.iter_mut().rev().find(|ask| ask.state == State::Awaited);
         if let Some(ask) = newest {
             // It may well come, so this is no loss as long as nothing says so.
@@ -332,7 +336,6 @@ impl<K: Ord + Copy> Path<K> {
             self.find_oldest();
         }
         self.has_probed = true;
-        self.silent_since = now;
     }
 
     /// Gives up the oldest ask and all that are as old as a round trip and a reordering window (RFC 8985, 6.3).

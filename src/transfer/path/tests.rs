@@ -67,9 +67,9 @@ fn what_was_not_overtaken_is_waited_for_until_the_timeout_but_for_the_newest_whi
     assert!(lost(&mut path, 130).is_empty());
     assert_eq!(lost(&mut path, 131), [2]);
     path.asked(at(131), 2, BYTES);
-    assert_eq!(path.due(), Some(at(131) + RTO_MIN), "and only once");
-    assert!(lost(&mut path, 330).is_empty() && !path.is_silent());
-    assert_eq!(lost(&mut path, 331), [1, 2]);
+    assert_eq!(path.due(), Some(at(50) + RTO_MIN), "and only once");
+    assert!(lost(&mut path, 249).is_empty() && !path.is_silent());
+    assert_eq!(lost(&mut path, 250), [1, 2]);
     assert!(path.is_silent());
 }
 
