@@ -40,8 +40,8 @@ const OVERHEAD_BYTES: usize = 100 + HEADER_BYTES;
 /// How long a source is given, while its round trip is unknown, before others are asked for the same.
 const OVERDUE_FIRST: Duration = Duration::from_millis(500);
 
-/// A source for which there is nothing to do looks after a round trip whether another has fallen behind; of what becomes
-/// free it is told. The pause is at least this, lest many sources nearby do nothing else.
+/// A source for which there is nothing to do looks after a round trip whether another has fallen behind; of what
+/// becomes free it is told. The pause is at least this, lest many sources nearby do nothing else.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// The pause is at most this.
