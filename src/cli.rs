@@ -76,6 +76,11 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Ls if arguments.of_peers => ask::list_peers(arguments),
+        Command::Ls if arguments.wait.is_some() => {
+            Err(Failure::Mistake("--wait goes with --peers; what is shared here is known at once".to_owned()))
+        }
+        Command::Ls => share::list(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
     }

@@ -24,6 +24,7 @@ mod naming;
 mod notes;
 mod peering;
 mod provoked;
+mod recommended;
 mod reply;
 mod runs;
 mod seeking;
@@ -33,6 +34,7 @@ mod upkeep;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
+pub use recommended::{Hearsay, Recommendation};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
@@ -87,6 +89,7 @@ pub struct Node<S> {
     chat: ChatRoom,
     shelf: Shelf,
     rumours: Rumours,
+    recommended: recommended::Recommended,
     transfers: Transfers,
     fetching: fetch::Fetching,
     store: S,
@@ -118,6 +121,7 @@ impl<S: Store> Node<S> {
             chat: ChatRoom::new(Key::new(&mut rng)),
             shelf: Shelf::default(),
             rumours: Rumours::default(),
+            recommended: recommended::Recommended::default(),
             transfers: Transfers::default(),
             fetching: fetch::Fetching::default(),
             store,
@@ -154,6 +158,10 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Fetch { id, held, patience } => self.fetch(now, id, held, patience),
+            Command::AskForLists => {
+                self.ask_for_lists(now);
+                Ok(())
+            }
             Command::StopFetching(id) => self.stop_fetching(now, id),
             Command::Settled { id, outcome } => {
                 self.settle(now, id, outcome);

@@ -4,7 +4,7 @@
 
 mod answer;
 
-pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, PeerLine, Status};
+pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -37,6 +37,8 @@ pub enum Request {
     Peers,
     /// The shared files.
     Files,
+    /// What others share, have seen and recommend.
+    Listed,
     /// Fetch a content, which is given up when nothing arrives for so long.
     Get(ContentId, Duration),
     /// Stop fetching it.
@@ -95,6 +97,12 @@ const SPECS: &[Spec] = &[
     },
     Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },
     Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
+    Spec {
+        name: "/listed",
+        arguments: "",
+        help: "what others share and recommend; they are asked anew",
+        parse: |rest| none(rest, Request::Listed),
+    },
     Spec { name: "/get", arguments: "ID", help: "fetch a content into the store", parse: get },
     Spec {
         name: "/unget",

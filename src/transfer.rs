@@ -6,6 +6,7 @@
 //!      │           ├─ source      what each source has, was asked for, and is worth
 //!      │           ├─ assembly    blocks that arrive in parts
 //!      │           └─ trial, jury whose word counts, where only the whole can be checked
+//!      ├─ agenda         whose turn it is
 //!      └─ Path (one for each source's address)
 //!                  └─ pace, rtt   how much may be on its way
 //! ```
@@ -15,6 +16,7 @@
 //! [`Store`](crate::content::Store) and is checked before, as far as it can be. Whoever
 //! delivers what is wrong is asked no more.
 
+mod agenda;
 mod asking;
 mod assembly;
 mod download;
@@ -36,6 +38,7 @@ use crate::content::{ContentId, Part, Ranges};
 use crate::sizes::Size;
 use crate::time::Time;
 use crate::wire::DATAGRAM_MAX_BYTES;
+use agenda::Agenda;
 use download::Download;
 use path::Path;
 use rand::Rng;
@@ -105,6 +108,10 @@ pub struct Progress {
     pub size: Option<u64>,
     /// Bytes of the content that are there.
     pub held: u64,
+    /// How many of them lie at the front, without a gap. Those are not written again, unless `revision` changes.
+    pub front: u64,
+    /// How often what was there has been thrown away.
+    pub revision: u32,
     /// How many sources are delivering.
     pub sources: usize,
     /// Bytes a second that arrive at present, all sources together.
@@ -118,6 +125,7 @@ pub struct Progress {
 pub struct Transfers {
     downloads: BTreeMap<ContentId, Download>,
     paths: BTreeMap<SocketAddr, Path<Key>>,
+    agenda: Agenda,
     outcomes: VecDeque<Outcome>,
     /// Where base64 is decoded, and where blocks are put together.
     scratch: Vec<u8>,
@@ -149,7 +157,11 @@ impl Transfers {
 
     /// Somebody who can be written to might have this content.
     pub fn offer_source(&mut self, now: Time, id: &ContentId, address: SocketAddr, rng: &mut impl Rng) -> bool {
-        self.downloads.get_mut(id).is_some_and(|download| download.add_source(now, address, rng))
+        let is_new = self.downloads.get_mut(id).is_some_and(|download| download.add_source(now, address, rng));
+        if is_new {
+            self.agenda.stir(address);
+        }
+        is_new
     }
 
     /// Which contents are being fetched, and how many of their sources are delivering.
@@ -164,6 +176,8 @@ impl Transfers {
             id: download.id,
             size: download.size(),
             held: download.held[Part::Content as usize].count(),
+            front: download.held[Part::Content as usize].first_gap(0..u64::MAX).map_or(0, |gap| gap.start),
+            revision: download.revision,
             sources: active().count(),
             rate: rates.sum(),
             is_settling: download.is_settling,
@@ -172,14 +186,15 @@ impl Transfers {
 
     /// How full the tables are.
     pub fn sizes(&self) -> impl Iterator<Item = Size> {
-        let Transfers { downloads, paths, outcomes, scratch } = self;
+        let Transfers { downloads, paths, agenda, outcomes, scratch } = self;
         let own = [
             Size::new("downloads", downloads.len(), DOWNLOADS_MAX),
             Size::new("paths to sources", paths.len(), DOWNLOADS_MAX * SOURCES_MAX),
             Size::new("ends of downloads to fetch", outcomes.len(), 2 * DOWNLOADS_MAX),
             Size::new("bytes of a block that arrived", scratch.len(), DATAGRAM_MAX_BYTES),
         ];
-        own.into_iter().chain(downloads.values().flat_map(Download::sizes))
+        let of_agenda = agenda.sizes(DOWNLOADS_MAX * SOURCES_MAX);
+        own.into_iter().chain(of_agenda).chain(downloads.values().flat_map(Download::sizes))
     }
 
     /// Whether nothing is being fetched.
@@ -199,15 +214,12 @@ impl Transfers {
 
     /// When [`Transfers::handle_timeout`] and [`Transfers::ask`] may have something new to say.
     pub fn due(&self) -> Option<Time> {
-        let of_paths = self.paths.values().filter_map(Path::due);
         let fetching = self.downloads.values().filter(|download| !download.is_settling);
-        let of_downloads = fetching.flat_map(|download| {
-            let sources = download.sources.values().filter_map(source::Source::due);
-            let waiting = download.sources.iter().filter(|(_, source)| source.waits_for_room);
-            let rooms = waiting.filter_map(|(address, _)| self.paths.get(address)).filter_map(Path::next_ask);
-            sources.chain(rooms).chain([download.progressed + download.patience])
+        let of_downloads = fetching.map(|download| match download.has_news {
+            true => Time::default(),
+            false => download.progressed + download.patience,
         });
-        of_paths.chain(of_downloads).min()
+        of_downloads.chain(self.agenda.next()).min().filter(|_| !self.is_idle())
     }
 
     /// Gives up what has not arrived in time, answers and downloads.
@@ -280,5 +292,6 @@ impl Transfers {
             downloads.values().any(|download| download.sources.get(address).is_some_and(|source| !source.is_left()))
         };
         self.paths.retain(|address, _| is_used(address));
+        self.agenda.retain(is_used);
     }
 }

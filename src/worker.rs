@@ -60,8 +60,20 @@ struct ContentOrders {
     journal: Option<Journal>,
     doubt: bool,
     discard: bool,
-    settle: Option<u64>,
+    follow: Option<Option<Front>>,
+    settle: Option<Front>,
     prepare: Option<Duration>,
+}
+
+/// How far a content has come from its front on, without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// How long the content is.
+    pub size: u64,
+    /// So many bytes at the front are there and will not be written again.
+    pub bytes: u64,
+    /// Another number here means that what was there has been thrown away.
+    pub revision: u32,
 }
 
 /// Where orders wait.
@@ -181,9 +193,15 @@ impl Worker {
         self.change_content(id, |orders| *orders = ContentOrders { discard: true, ..ContentOrders::default() });
     }
 
-    /// Checks a content of this size as a whole, makes it last, and reports [`Command::Settled`].
-    pub fn settle(&self, id: ContentId, size: u64) {
-        self.change_content(id, |orders| orders.settle = Some(size));
+    /// Hashes a content that is being fetched as far as it has come, so that little is left to do in the end; or no
+    /// longer.
+    pub fn follow(&self, id: ContentId, front: Option<Front>) {
+        self.change_content(id, |orders| orders.follow = Some(front));
+    }
+
+    /// Checks a content as a whole, all of which is there, makes it last, and reports [`Command::Settled`].
+    pub fn settle(&self, id: ContentId, whole: Front) {
+        self.change_content(id, |orders| orders.settle = Some(whole));
     }
 
     fn change_content(&self, id: ContentId, change: impl FnOnce(&mut ContentOrders)) {

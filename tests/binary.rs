@@ -23,6 +23,10 @@ mod files;
 mod lan;
 #[path = "binary/lifecycle.rs"]
 mod lifecycle;
+#[path = "binary/listing.rs"]
+mod listing;
+#[path = "binary/lying.rs"]
+mod lying;
 #[path = "binary/sharing.rs"]
 mod sharing;
 #[path = "binary/swarm.rs"]

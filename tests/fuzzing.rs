@@ -50,8 +50,18 @@ fn only_the_truth_passes_over_the_corpus_of_tree() {
 }
 
 #[test]
+fn our_files_are_understood_or_refused_over_the_corpus_of_files() {
+    replay("files", bodies::files::run);
+}
+
+#[test]
+fn nothing_but_the_truth_is_held_over_the_corpus_of_transfer() {
+    replay("transfer", bodies::transfer::run);
+}
+
+#[test]
 fn the_corpora_are_small() {
-    for target in ["decode", "node", "tree"] {
+    for target in ["decode", "node", "tree", "files", "transfer"] {
         let inputs = corpus(target);
         let bytes: usize = inputs.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(inputs.len() <= FILES_MAX && bytes <= BYTES_MAX, "{target}: {} files, {bytes} bytes", inputs.len());

@@ -5,9 +5,10 @@ mod play;
 
 use cjp2p_node::content::ReadError;
 use cjp2p_node::content::tree::Tree;
-use cjp2p_node::node::{Command, Event};
+use cjp2p_node::node::{Command, Event, Hearsay};
 use play::{Play, field};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const PEER: &str = "203.0.113.5:24254";
 const STRANGER: &str = "198.51.100.7:40000";
@@ -200,6 +201,33 @@ fn who_asks_for_the_same_thing_is_brought_together() {
     assert!(field(&first, "MaybeTheyHaveSome").is_none(), "we know nobody: {first}");
     let second = play.answer_verified("203.0.113.9:24254", &request(&id, 0, 4_096));
     assert_eq!(field(&second, "MaybeTheyHaveSome").unwrap(), json!({"id": id, "peers": [PEER]}));
+}
+
+#[test]
+fn peers_are_asked_what_they_share_and_what_they_say_is_remembered_for_the_user() {
+    let mut play = Play::new();
+    let token = play.verify(PEER);
+    let said = |play: &Play| -> Vec<(String, u64, Hearsay)> {
+        play.node.recommended(99).map(|said| (said.id.clone(), said.length, said.hearsay)).collect()
+    };
+    let list = r#"[{"ContentList":{"results":[["a",1],["b",2]]}},{"YouShouldSeeThis":{"id":"c","length":3}}"#;
+    play.hear(STRANGER, &format!("{list}]"));
+    assert_eq!(said(&play), [], "a stranger may be anybody");
+    play.hear(PEER, &format!(r#"{list},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+    let expected = [("c", 3, Hearsay::Recommends), ("b", 2, Hearsay::Shares), ("a", 1, Hearsay::Shares)];
+    assert_eq!(said(&play), expected.map(|(id, length, hearsay)| (id.to_owned(), length, hearsay)));
+    play.node.handle_command(play.now, Command::Ignore("203.0.113.5".parse().unwrap())).unwrap();
+    let seen = r#"{"IJustSawThis":{"id":"d","length":4}}"#;
+    play.hear(PEER, &format!(r#"[{seen},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+    assert_eq!(said(&play).len(), 3, "the user ignores that peer");
+    // However often the user asks, the peers are asked once a second.
+    for (wait, is_asked) in [(0, true), (500, false), (500, true)] {
+        play.wait(Duration::from_millis(wait));
+        play.node.handle_command(play.now, Command::AskForLists).unwrap();
+        let sent = play.sent();
+        let is_asking = |(to, text): &(_, String)| *to == play::address(PEER) && text.contains("PleaseListContent");
+        assert_eq!(sent.iter().any(is_asking), is_asked, "{wait} {sent:?}");
+    }
 }
 
 #[test]

@@ -6,5 +6,7 @@
 
 pub mod decode;
 pub mod dictionary;
+pub mod files;
 pub mod node;
+pub mod transfer;
 pub mod tree;

@@ -26,6 +26,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How long `add` waits for the outcome, unless the user says otherwise: three tries of the node.
 const ADD_WAIT: Duration = Duration::from_secs(5);
 
+/// How long `ls --peers` waits for answers, unless the user says otherwise: a round trip around the world, and once
+/// more for those who have to be asked twice.
+const LIST_WAIT: Duration = Duration::from_secs(1);
+
 /// The pause between two looks at what has become of it; no person sees the difference.
 const ADD_PAUSE: Duration = Duration::from_millis(200);
 
@@ -37,6 +41,14 @@ pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
         answer if arguments.json => say(&answer.to_json()),
         answer => say(&answer.to_string()),
     }
+}
+
+/// Lists what the peers of the running node share and recommend, when they have had time to answer.
+pub(super) fn list_peers(arguments: &Arguments) -> Result<(), Failure> {
+    converse(arguments, "/listed")?;
+    #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
+    std::thread::sleep(arguments.wait.unwrap_or(LIST_WAIT));
+    ask(arguments, "/listed")
 }
 
 /// Lets the running node make contact with the node at `address`, and waits for the outcome. Of a name with several

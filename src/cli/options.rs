@@ -41,6 +41,8 @@ pub(crate) struct Arguments {
     /// How long a content may take without progress.
     pub(crate) timeout: Option<Duration>,
     pub(crate) list: bool,
+    /// Whether what peers have is meant.
+    pub(crate) of_peers: bool,
     /// How many bytes of fetched contents a node keeps.
     pub(crate) store_limit: Option<u64>,
     /// The id of what is to be shared no longer.

@@ -58,6 +58,11 @@ pub(super) fn share(arguments: &Arguments) -> Result<(), Failure> {
     done
 }
 
+/// Lists what is shared.
+pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
+    Place::open(arguments)?.list(arguments.json)
+}
+
 /// The folders of a data directory that matter here.
 struct Place {
     data: PathBuf,

@@ -9,7 +9,7 @@ use crate::node::Command;
 use crate::request::{Answer, FetchLine, FetchState, KeptFile};
 use crate::time::Time;
 use crate::transfer::{Failure, Held, Progress};
-use crate::worker::Journal;
+use crate::worker::{Front, Journal};
 use std::path::PathBuf;
 
 /// Contents of which we know how they are doing; of those that have ended the one that was begun first is forgotten
@@ -23,12 +23,17 @@ const UNNOTED_MAX_BYTES: u64 = 512 * 1024;
 /// How long something may have been there without being written down.
 const UNNOTED_MAX: Duration = Duration::from_secs(1);
 
+/// How much has to have come at the front before the worker is told to read on: some milliseconds of hashing.
+const UNREAD_BYTES: u64 = 4 * 1024 * 1024;
+
 /// A content that the user wants.
 pub(super) struct Fetch {
     id: ContentId,
     stage: Stage,
     /// What was written down last: the size and how much is there, and when.
     noted: (Option<u64>, u64, Time),
+    /// How far the worker was told to read.
+    followed: Option<Front>,
 }
 
 enum Stage {
@@ -60,7 +65,7 @@ impl EventLoop {
                 None => return Answer::Refused("too much is being fetched; wait for some of it".to_owned()),
             }
         }
-        self.fetches.push(Fetch { id, stage: Stage::Preparing, noted: (None, 0, self.clock.now()) });
+        self.fetches.push(Fetch { id, stage: Stage::Preparing, noted: (None, 0, self.clock.now()), followed: None });
         self.worker.prepare(id, patience);
         Answer::Done(format!("fetching {id}"))
     }
@@ -81,6 +86,7 @@ impl EventLoop {
             Stage::Done | Stage::Failed(_) => return Answer::Refused(format!("{id} is not being fetched")),
         }
         self.fetches.remove(place);
+        self.worker.follow(id, None);
         Answer::Done(format!("stopped; what is there of {id} is kept for the next time"))
     }
 
@@ -108,7 +114,19 @@ impl EventLoop {
             let _ = content.insert(0..size);
             self.worker.note(id, Journal { size: Some(size), content, is_doubted: false });
         }
-        self.worker.settle(id, size);
+        let revision = self.node.fetching().find(|progress| progress.id == id).map_or(0, |progress| progress.revision);
+        self.worker.settle(id, Front { size, bytes: size, revision });
+    }
+
+    /// Lets the worker read what has come at the front.
+    fn follow(&mut self, id: ContentId, front: Front) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { return };
+        let is_same = |told: &Front| (told.size, told.revision) == (front.size, front.revision);
+        let told = fetch.followed.filter(is_same).map_or(0, |told| told.bytes);
+        if front.bytes >= told + UNREAD_BYTES {
+            fetch.followed = Some(front);
+            self.worker.follow(id, Some(front));
+        }
     }
 
     /// What is written down about a content that turned out to be wrong is worth nothing.
@@ -130,6 +148,7 @@ impl EventLoop {
             Some(Failure::Stalled | Failure::NotFound) => self.worker.doubt(id),
             _ => {}
         }
+        self.worker.follow(id, None);
         self.fetches[place].stage = match why {
             None => Stage::Done,
             Some(why) => Stage::Failed(self.sentence(why, id, held > 0)),
@@ -147,7 +166,10 @@ impl EventLoop {
         }
         let now = self.clock.now();
         let progress: Vec<Progress> = self.node.fetching().filter(|progress| !progress.is_settling).collect();
-        for Progress { id, size, held, .. } in progress {
+        for Progress { id, size, held, front, revision, .. } in progress {
+            if let Some(size) = size {
+                self.follow(id, Front { size, bytes: front, revision });
+            }
             let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { continue };
             let (noted_size, noted, since) = fetch.noted;
             let is_new = match id {

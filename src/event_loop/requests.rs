@@ -6,9 +6,9 @@ use super::clock::unix_seconds;
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
 use crate::console::describe;
-use crate::node::{Command, Event};
+use crate::node::{Command, Event, Hearsay};
 use crate::peers::address::plain;
-use crate::request::{self, Answer, FileLine, PeerLine, Request, Status};
+use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
@@ -17,6 +17,9 @@ const PEERS_SHOWN_MAX: usize = 1_000;
 
 /// Files listed at most; who wants to know more looks into the folder.
 const FILES_SHOWN_MAX: usize = 1_000;
+
+/// What others said, listed at most: an id of 255 control characters makes a line of 1,700 bytes.
+const LISTED_SHOWN_MAX: usize = 1_000;
 
 /// Pings whose answers the user is waiting for; the oldest is forgotten first. Nobody types faster.
 pub(super) const PINGS_MAX: usize = 16;
@@ -31,6 +34,11 @@ impl EventLoop {
                 folder: self.data_dir.public().to_string_lossy().into_owned(),
                 files: self.file_lines(),
             },
+            Request::Listed => {
+                // The answers come while the user reads what is known already.
+                let _ = self.node.handle_command(self.clock.now(), Command::AskForLists);
+                Answer::Listed(self.listed_lines())
+            }
             Request::Get(id, patience) => self.get(id, patience),
             Request::Unget(id) => self.unget(id),
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
@@ -157,6 +165,23 @@ impl EventLoop {
     fn file_lines(&self) -> Vec<FileLine> {
         let files = self.node.shared_files().take(FILES_SHOWN_MAX);
         files.map(|file| FileLine { name: file.name.clone(), size: file.stamp.size, sha256: file.id() }).collect()
+    }
+
+    fn listed_lines(&self) -> Vec<ListedLine> {
+        let now = self.clock.now();
+        let line = |said: &crate::node::Recommendation| ListedLine {
+            id: said.id.clone(),
+            size: said.length,
+            says: match said.hearsay {
+                Hearsay::Shares => "shares",
+                Hearsay::Saw => "saw",
+                Hearsay::Recommends => "recommends",
+            }
+            .to_owned(),
+            from: said.from,
+            heard_ago_s: now.since(said.heard).as_secs_f64(),
+        };
+        self.node.recommended(LISTED_SHOWN_MAX).map(line).collect()
     }
 
     fn status(&self) -> Status {

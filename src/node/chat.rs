@@ -102,6 +102,11 @@ impl ChatRoom {
         Ok(())
     }
 
+    /// Whether the user wants to see nothing from there.
+    pub(super) fn is_ignored(&self, ip: IpAddr) -> bool {
+        self.ignored.contains(&host(ip))
+    }
+
     /// Whether one more line of this sender is heard.
     fn admits(&mut self, now: Time, sender: IpAddr) -> bool {
         let slot = self.key.address(DOMAIN_SENDER, SocketAddr::new(sender, 0)) as usize % LIMITERS;

@@ -1,7 +1,7 @@
 //! From bytes to an answer: who sent this, one match over all messages, and what is due besides the answer.
 
 use super::reply::{Reply, Terms, Tokens};
-use super::{Destination, Event, Node};
+use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
@@ -142,9 +142,11 @@ impl<S: Store> Node<S> {
             Message::PleaseSendContent(request) => self.serve_content(sender, request, reply),
             Message::PleaseListContent(_) => reply.expects_list(),
             Message::PleaseListSupportedMessages(_) => self.list_messages(sender, reply),
-            Message::ContentList(list) => self.note_list(sender, &list.results.0),
-            Message::IJustSawThis(seen) => self.note_holder(sender, &seen.id),
-            Message::YouShouldSeeThis(seen) => self.note_holder(sender, &seen.id),
+            Message::ContentList(list) => self.note_list(now, sender, &list.results.0),
+            Message::IJustSawThis(seen) => self.note_hearsay(now, sender, (&seen.id, seen.length), Hearsay::Saw),
+            Message::YouShouldSeeThis(seen) => {
+                self.note_hearsay(now, sender, (&seen.id, seen.length), Hearsay::Recommends);
+            }
             Message::PleaseSendBlocks(request) => self.serve_blocks(sender, request, reply),
             Message::PleaseSendHoldings(request) => self.serve_holdings(sender, request, reply),
             Message::Content(content) => self.take_content(now, sender, content),

@@ -85,6 +85,8 @@ pub enum Command {
         /// For how long nothing may arrive before it is given up.
         patience: Duration,
     },
+    /// Ask some peers what they share; see [`Node::recommended`](super::Node::recommended).
+    AskForLists,
     /// Stop fetching a content; what is there is kept.
     StopFetching(ContentId),
     /// What [`Event::Settle`] asked for has been done.

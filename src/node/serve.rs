@@ -127,11 +127,6 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A verified peer says that it has these.
-    pub(super) fn note_list(&mut self, sender: &Sender, entries: &[(Text<'_>, u64)]) {
-        entries.iter().take(LIST_ANSWER_MAX).for_each(|(id, _)| self.note_holder(sender, id));
-    }
-
     /// A verified peer has this, or soon will.
     pub(super) fn note_holder(&mut self, sender: &Sender, id: &str) {
         if sender.is_verified() && id.len() <= ID_MAX_BYTES {

@@ -27,6 +27,7 @@ impl<S: Store> Node<S> {
             chat,
             shelf,
             rumours,
+            recommended,
             timers,
             counters,
             outbox,
@@ -50,7 +51,7 @@ impl<S: Store> Node<S> {
         ];
         let people = peers.sizes().into_iter().chain(heard.sizes()).chain(links.sizes()).chain(anchors.sizes());
         let accounts = budget.sizes().into_iter().chain(provoked.sizes()).chain(chat.sizes());
-        let content = shelf.sizes().into_iter().chain(rumours.sizes());
+        let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         own.into_iter().chain(people).chain(accounts).chain(content)
     }

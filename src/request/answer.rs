@@ -34,6 +34,8 @@ pub enum Answer {
         /// The files.
         files: Vec<FileLine>,
     },
+    /// What others share, have seen and recommend, the latest first.
+    Listed(Vec<ListedLine>),
 }
 
 /// How the node is doing.
@@ -70,6 +72,21 @@ pub struct PeerLine {
     pub heard_ago_s: f64,
     /// Whether the path to it is kept open.
     pub is_neighbour: bool,
+}
+
+/// What a peer said about a content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedLine {
+    /// The id, as it came.
+    pub id: String,
+    /// The size in bytes, if the peer is right.
+    pub size: u64,
+    /// What it said: `shares`, `saw` or `recommends`.
+    pub says: String,
+    /// The peer.
+    pub from: SocketAddr,
+    /// Seconds since it said so last.
+    pub heard_ago_s: f64,
 }
 
 /// A content that the user wants.
@@ -145,6 +162,7 @@ impl Answer {
             Self::Peers(peers) => serde_json::to_string(peers),
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
+            Self::Listed(lines) => serde_json::to_string(lines),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -164,6 +182,8 @@ impl fmt::Display for Answer {
                 write!(f, "nothing is shared; put files into {}", printable(folder, usize::MAX))
             }
             Self::Files { files, .. } => write_lines(f, files),
+            Self::Listed(lines) if lines.is_empty() => f.write_str("nobody has said what there is yet"),
+            Self::Listed(lines) => write_lines(f, lines),
         }
     }
 }
@@ -200,6 +220,13 @@ impl fmt::Display for FetchLine {
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
             FetchState::Failed(why) => f.write_str(why),
         }
+    }
+}
+
+impl fmt::Display for ListedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, says) = (printable(&self.id, NAME_SHOWN_CHARS), printable(&self.says, NAME_SHOWN_CHARS));
+        write!(f, "{id:64}  {:>12}  {says} {}", self.size, self.from)
     }
 }
 
@@ -252,7 +279,15 @@ mod tests {
         };
         let file = FileLine { name: "a\nb".to_owned(), size: 7, sha256: "00".to_owned() };
         let files = Answer::Files { folder: "/x".to_owned(), files: vec![file] };
-        for answer in [Answer::Done("yes".to_owned()), Answer::Peers(vec![peer]), files] {
+        let listed = ListedLine {
+            id: "cat.jpg".to_owned(),
+            size: 7,
+            says: "saw".to_owned(),
+            from: "203.0.113.5:24254".parse().unwrap(),
+            heard_ago_s: 0.5,
+        };
+        let listed = Answer::Listed(vec![listed]);
+        for answer in [Answer::Done("yes".to_owned()), Answer::Peers(vec![peer]), files, listed] {
             let json = serde_json::to_string(&answer).unwrap();
             assert!(!json.contains('\n'));
             assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), answer);
@@ -266,6 +301,9 @@ mod tests {
         for files in [vec![file], Vec::new()] {
             assert!(!Answer::Files { folder: nasty.clone(), files }.to_string().contains(['\u{1b}', '\n']));
         }
+        let from = "203.0.113.5:24254".parse().unwrap();
+        let listed = ListedLine { id: nasty.clone(), size: 7, says: nasty, from, heard_ago_s: 0.0 };
+        assert!(!Answer::Listed(vec![listed]).to_string().contains(['\u{1b}', '\n']));
     }
 
     #[test]

@@ -43,6 +43,12 @@ pub(super) struct Download {
     pub(super) assemblies: Assemblies,
     /// True while all is there, and somebody else checks it and makes it last.
     pub(super) is_settling: bool,
+    /// Whether something changed that may concern every source.
+    pub(super) has_news: bool,
+    /// Whether a source waits until more blocks can be put together.
+    pub(super) is_crowded: bool,
+    /// How often something that was held has been thrown away.
+    pub(super) revision: u32,
     /// When something was kept last.
     pub(super) progressed: Time,
     /// How long nothing may be kept before it is given up.
@@ -62,6 +68,9 @@ impl Download {
             sources: BTreeMap::new(),
             assemblies: Assemblies::default(),
             is_settling: false,
+            has_news: false,
+            is_crowded: false,
+            revision: 0,
             progressed: now,
             patience,
             trial: Trial::default(),
@@ -149,6 +158,7 @@ impl Download {
     /// Plans for a content of this size. What is held already is kept.
     pub(super) fn adopt(&mut self, now: Time, size: u64) {
         let Some(tree) = self.tree_of(size) else { return };
+        self.has_news = true;
         self.tree = Some(tree);
         self.pieces = Some(Pieces::new(size, &self.held[0], !self.is_checkable()));
         self.trial.begin(size);
@@ -166,6 +176,7 @@ impl Download {
         else {
             return;
         };
+        self.revision = self.revision.wrapping_add(1);
         self.held[Part::Tree as usize] = Ranges::default();
         if !self.is_checkable() {
             self.held[Part::Content as usize] = Ranges::default();
@@ -176,6 +187,7 @@ impl Download {
 
     /// Nobody delivers anything any more.
     pub(super) fn restart(&mut self) {
+        self.has_news = true;
         self.assemblies = Assemblies::default();
         self.sources.values_mut().for_each(|source| _ = source.release());
     }
@@ -188,8 +200,8 @@ impl Download {
 
     /// Gives a source something to deliver, if need be what others were asked for before `overdue`. Says whether there
     /// was anything.
-    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, rng: &mut impl Rng) -> bool {
-        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, rng));
+    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, is_fast: bool, rng: &mut impl Rng) -> bool {
+        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, is_fast, rng));
         let Some(span) = span.or_else(|| self.stolen(address, overdue)) else { return false };
         if let Some(source) = self.sources.get_mut(&address) {
             source.assign(span);
@@ -202,6 +214,9 @@ impl Download {
     fn next_of_tree(&self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
         let bytes = self.part_bytes(Part::Tree).filter(|bytes| *bytes > 0)?;
         let (shape, held) = (self.tree?.shape(), &self.held[Part::Tree as usize]);
+        if held.covers(0..bytes) {
+            return None;
+        }
         let has = &self.sources.get(&address)?.has[Part::Tree as usize];
         let is_free = |range: &Range<u64>| {
             let is_taken = |source: &Source| source.assigned[Part::Tree as usize].overlaps(range.clone());
@@ -221,14 +236,14 @@ impl Download {
     }
 
     /// Some of the content that can be checked as soon as it is there and that nobody delivers yet.
-    fn next_of_content(&mut self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
+    fn next_of_content(&mut self, address: SocketAddr, is_fast: bool, rng: &mut impl Rng) -> Option<Span> {
         let (is_checkable, shape) = (self.is_checkable(), self.tree?.shape());
         let has = &self.sources.get(&address)?.has[Part::Content as usize];
         let tree_held = &self.held[Part::Tree as usize];
         let is_ready = |range: &Range<u64>| {
             !is_checkable || shape.leaves_of(range.clone()).is_none_or(|leaves| tree_held.covers(leaves))
         };
-        let range = self.pieces.as_mut()?.take(has, is_ready, rng)?;
+        let range = self.pieces.as_mut()?.take(has, is_ready, is_fast, rng)?;
         Some(Span { part: Part::Content, range })
     }
 
@@ -284,6 +299,8 @@ impl Download {
             return;
         }
         self.progressed = now;
+        // What the tree proves can be asked for from now on.
+        self.has_news |= part == Part::Tree;
         self.assemblies.drop_blocks(part, range.clone());
         for source in self.sources.values_mut() {
             let _ = source.assigned[part as usize].remove(range.clone());
@@ -301,6 +318,13 @@ impl Download {
     pub(super) fn has_room_for_parts(&self) -> bool {
         let asked: usize = self.sources.values().map(|source| source.asks.len()).sum();
         self.assemblies.len() + asked / PARTS_PER_BLOCK < ASSEMBLIES_MAX
+    }
+
+    /// Whether every source is to be looked at; it is from now on not.
+    pub(super) fn takes_news(&mut self) -> bool {
+        let has_room_again = self.is_crowded && self.has_room_for_parts();
+        self.is_crowded &= !has_room_again;
+        std::mem::take(&mut self.has_news) || has_room_again
     }
 
     /// Whether nothing is missing.
@@ -325,6 +349,7 @@ impl Download {
     /// What a source was to deliver is free again: all that is not there and that nobody else delivers.
     pub(super) fn unburden(&mut self, address: SocketAddr) {
         let Some(source) = self.sources.get_mut(&address) else { return };
+        self.has_news = true;
         let [content, _] = source.release();
         self.assemblies.forget(address);
         let mut free = content.without(&self.held[Part::Content as usize]);

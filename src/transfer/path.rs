@@ -1,9 +1,11 @@
 //! One source: what was asked of it and has not come, what has to be given up, and how much more may be asked.
 //!
 //! An ask is given up when something asked later has come and the answer is overdue by more than a reordering window
-//! (RACK, RFC 8985), or when nothing at all has come for a retransmission timeout (RFC 6298). Whoever uses a path then
-//! asks again, here or elsewhere; nothing is asked by itself. A late answer to something given up still tells how fast
-//! the path is and how much it reorders.
+//! (RACK, RFC 8985), or when nothing at all has come for a retransmission timeout (RFC 6298). Nothing overtakes the
+//! last answer of all: after two round trips of silence the newest ask is given up, once, so that the answer to its
+//! successor overtakes all others that are lost (tail loss probe, RFC 8985, section 7). Whoever uses a path then asks
+//! again, here or elsewhere; nothing is asked by itself. A late answer to something given up still tells how fast the
+//! path is and how much it reorders.
 //!
 //! It refuses to judge answers, and to wait for more than [`ASKS_MAX`] of them.
 
@@ -28,6 +30,10 @@ const REORDERING_MIN: Duration = Duration::from_millis(1);
 /// The reordering window is so many quarters of the shortest round trip at most (it is also at most one smoothed one).
 const REORDERING_STEPS_MAX: u32 = 16;
 
+/// The newest ask is not given up for the silence of two round trips if that is shorter than this: a source may be busy
+/// for as long, and timers fire late.
+const PROBE_MIN: Duration = Duration::from_millis(10);
+
 /// A wider reordering window is kept for so many round trips with losses (RFC 8985, 6.2, step 4).
 const REORDERING_KEPT: u32 = 16;
 
@@ -49,6 +55,8 @@ pub struct Path<K> {
     reordering_since: u64,
     /// Since when nothing has come.
     silent_since: Time,
+    /// Whether the newest ask has been given up in this silence.
+    has_probed: bool,
     round_trip: RoundTrip,
     pace: Pace,
 }
@@ -66,6 +74,8 @@ struct Ask<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Awaited,
+    /// It is not waited for any more, because the same is asked for again.
+    Probed,
     GivenUp,
     Settled,
 }
@@ -84,6 +94,7 @@ impl<K: Ord + Copy> Path<K> {
             reordering_kept: 0,
             reordering_since: 0,
             silent_since: now,
+            has_probed: false,
             round_trip: RoundTrip::default(),
             pace: Pace::new(now),
         }
@@ -113,6 +124,8 @@ impl<K: Ord + Copy> Path<K> {
         }
         if self.awaited == 0 {
             self.oldest_awaited = number;
+            // What is asked for again in a silence does not end it.
+            self.has_probed &= now < self.silent_since + self.round_trip.timeout();
             self.silent_since = now;
         }
         self.awaited += 1;
@@ -134,6 +147,7 @@ impl<K: Ord + Copy> Path<K> {
         self.by_key.remove(&key);
         self.settle(number);
         self.silent_since = now;
+        self.has_probed = false;
         if was_lost || is_answer_to_earlier {
             self.widen_reordering();
         }
@@ -160,6 +174,8 @@ impl<K: Ord + Copy> Path<K> {
         }
         if self.timeout_at().is_some_and(|due| due <= now) {
             self.time_out(now, into);
+        } else if self.probe_at().is_some_and(|due| due <= now) {
+            self.probe(into);
         }
         self.forget();
     }
@@ -167,7 +183,7 @@ impl<K: Ord + Copy> Path<K> {
     /// When [`Path::lost`] may have something to say if nothing comes before; `None` if nothing is awaited.
     pub fn due(&self) -> Option<Time> {
         let timeout = self.timeout_at()?;
-        Some(self.overdue_at().map_or(timeout, |overdue| overdue.min(timeout)))
+        [self.overdue_at(), self.probe_at()].into_iter().flatten().chain([timeout]).min()
     }
 
     /// When [`Path::may_ask`] will allow something; it may be in the past. `None` if an answer or a loss has to come
@@ -297,6 +313,31 @@ impl<K: Ord + Copy> Path<K> {
         (self.awaited > 0).then(|| self.silent_since + self.round_trip.timeout())
     }
 
+    /// When the newest ask is to be given up if nothing at all comes. Not while the path is silent anyway, or unknown.
+    fn probe_at(&self) -> Option<Time> {
+        let is_probing = self.awaited > 0 && !self.has_probed && !self.round_trip.is_backed_off();
+        let smoothed = self.round_trip.smoothed().filter(|_| is_probing)?;
+        let asked = self.asks.back()?.stamp.asked;
+        let due = self.silent_since.max(asked) + (smoothed * 2).max(PROBE_MIN);
+        // Its answer has to come before the timeout, which is not put off for it: the path may really be silent.
+        self.timeout_at().is_some_and(|timeout| due + smoothed <= timeout).then_some(due)
+    }
+
+    /// Gives up the newest ask.
+    fn probe(&mut self, into: &mut Vec<K>) {
+        let newest = self.asks.iter_mut().rev().find(|ask| ask.state == State::Awaited);
+        if let Some(ask) = newest {
+            // It may well come, so this is no loss as long as nothing says so.
+            ask.state = State::Probed;
+            into.push(ask.key);
+            let bytes = ask.bytes;
+            self.awaited -= 1;
+            self.pace.withdraw(bytes);
+            self.find_oldest();
+        }
+        self.has_probed = true;
+    }
+
     /// Gives up the oldest ask and all that are as old as a round trip and a reordering window (RFC 8985, 6.3).
     fn time_out(&mut self, now: Time, into: &mut Vec<K>) {
         let patience = self.round_trip.smoothed().unwrap_or_default() + self.reordering_window();
@@ -335,7 +376,7 @@ impl<K: Ord + Copy> Path<K> {
         while let Some(ask) = self.asks.front() {
             let is_over = match ask.state {
                 State::Awaited => false,
-                State::GivenUp => self.asks.len() >= REMEMBERED_MAX,
+                State::Probed | State::GivenUp => self.asks.len() >= REMEMBERED_MAX,
                 State::Settled => true,
             };
             if !is_over {

@@ -4,7 +4,8 @@
 //! or what is left of it, at a time. With a content of which every block can be checked the rarest piece goes first and
 //! chance decides between equals, so that fetchers of one source soon have something to give one another (Legout et
 //! al., "Rarest First and Choke Algorithms Are Enough", IMC 2006). A content that can only be checked as a whole is
-//! fetched from front to back, because then it can be hashed while it arrives.
+//! fetched from front to back, because then it can be hashed while it arrives; so is one that comes so fast that
+//! hashing it afterwards would take long beside fetching it, unless others are heard of who have only a part of it.
 
 use crate::content::Ranges;
 use rand::{Rng, RngExt};
@@ -118,10 +119,12 @@ impl Pieces {
         &mut self,
         has: &Has,
         is_ready: impl Fn(&Range<u64>) -> bool,
+        is_fast: bool,
         rng: &mut impl Rng,
     ) -> Option<Range<u64>> {
         let is_fit = |range: &Range<u64>| has.may_have(range.start / self.piece) && is_ready(range);
-        let range = match self.is_in_order {
+        let is_in_order = self.is_in_order || is_fast && self.is_all_alike();
+        let range = match is_in_order {
             true => None,
             false => self.rare(&is_fit, rng),
         };
@@ -130,12 +133,17 @@ impl Pieces {
         Some(range)
     }
 
+    /// Whether nobody is known who has only a part.
+    fn is_all_alike(&self) -> bool {
+        self.holders.iter().all(|count| *count == 0)
+    }
+
     /// The rarest of some random pieces.
     fn rare(&self, is_fit: &impl Fn(&Range<u64>) -> bool, rng: &mut impl Rng) -> Option<Range<u64>> {
         if self.free.is_empty() {
             return None;
         }
-        let is_all_alike = self.holders.iter().all(|count| *count == 0);
+        let is_all_alike = self.is_all_alike();
         let mut best: Option<(u16, Range<u64>)> = None;
         for _ in 0..SAMPLES {
             let place = rng.random_range(0..self.size);
@@ -179,7 +187,7 @@ mod tests {
             let mut pieces = Pieces::new(SIZE, &Ranges::default(), is_in_order);
             let mut rng = StdRng::from_seed([1; 32]);
             let mut taken = Ranges::default();
-            while let Some(range) = pieces.take(&Has::All, |_| true, &mut rng) {
+            while let Some(range) = pieces.take(&Has::All, |_| true, false, &mut rng) {
                 assert!(!taken.overlaps(range.clone()) && range.end - range.start <= PIECE_MIN_BYTES);
                 taken.insert(range).unwrap();
             }
@@ -197,10 +205,10 @@ mod tests {
             pieces.recount(&Has::Unknown, &many);
         }
         pieces.recount(&Has::Unknown, &one);
-        let first = pieces.take(&one, |_| true, &mut rng).unwrap();
+        let first = pieces.take(&one, |_| true, false, &mut rng).unwrap();
         assert!(first.end <= 9 * PIECE_MIN_BYTES);
         let mut rest: Vec<u64> = Vec::new();
-        while let Some(range) = pieces.take(&one, |_| true, &mut rng) {
+        while let Some(range) = pieces.take(&one, |_| true, false, &mut rng) {
             rest.push(range.start / PIECE_MIN_BYTES);
         }
         rest.push(first.start / PIECE_MIN_BYTES);
@@ -209,16 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_fast_comes_in_order_until_somebody_has_only_a_part() {
+        let mut pieces = Pieces::new(SIZE, &Ranges::default(), false);
+        let mut rng = StdRng::from_seed([4; 32]);
+        let mut take = |pieces: &mut Pieces| pieces.take(&Has::All, |_| true, true, &mut rng).unwrap().start;
+        let starts: Vec<u64> = (0..5).map(|_| take(&mut pieces) / PIECE_MIN_BYTES).collect();
+        assert_eq!(starts, [0, 1, 2, 3, 4]);
+        pieces.recount(&Has::Unknown, &Has::Some(vec![0xff; 4]));
+        assert!(take(&mut pieces) >= 32 * PIECE_MIN_BYTES, "nobody else has the last nine");
+    }
+
+    #[test]
     fn what_is_not_ready_waits_and_what_comes_back_is_handed_out_again() {
         let mut pieces = Pieces::new(SIZE, &Ranges::default(), false);
         let mut rng = StdRng::from_seed([3; 32]);
         let is_ready = |range: &Range<u64>| range.start < 2 * PIECE_MIN_BYTES;
-        let mut taken: Vec<_> = (0..2).map(|_| pieces.take(&Has::Unknown, is_ready, &mut rng).unwrap()).collect();
+        let mut taken: Vec<_> =
+            (0..2).map(|_| pieces.take(&Has::Unknown, is_ready, false, &mut rng).unwrap()).collect();
         taken.sort_unstable_by_key(|range| range.start);
         assert_eq!(taken, [0..PIECE_MIN_BYTES, PIECE_MIN_BYTES..2 * PIECE_MIN_BYTES]);
-        assert_eq!(pieces.take(&Has::Unknown, is_ready, &mut rng), None);
+        assert_eq!(pieces.take(&Has::Unknown, is_ready, false, &mut rng), None);
         pieces.give_back(100..200);
-        assert_eq!(pieces.take(&Has::Unknown, is_ready, &mut rng), Some(100..200));
+        assert_eq!(pieces.take(&Has::Unknown, is_ready, false, &mut rng), Some(100..200));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub(super) struct Source {
     pub(super) holdings_due: Option<Time>,
     /// Whether there is more to ask of it than its path carries at present.
     pub(super) waits_for_room: bool,
+    /// When to see again whether there is something to ask of it; `None` if it has something to do.
+    pub(super) looks_again: Option<Time>,
     /// How many answers in a row did not come.
     pub(super) lost_in_a_row: u32,
     /// Whether only small answers get through from it.
@@ -106,6 +108,7 @@ impl Source {
             delivered: 0,
             holdings_due: None,
             waits_for_room: false,
+            looks_again: None,
             lost_in_a_row: 0,
             needs_small: false,
             bad: 0,

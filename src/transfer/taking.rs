@@ -51,7 +51,9 @@ impl Transfers {
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
-        if let Some(size) = eof.filter(|_| part == Part::Content) {
+        let is_source = download.sources.contains_key(&from);
+        if let Some(size) = eof.filter(|_| is_source && part == Part::Content) {
+            self.agenda.stir(from);
             download.take_claim(now, from, size);
             self.settle_if_complete(id);
         }
@@ -90,7 +92,9 @@ impl Transfers {
         eof: Option<u64>,
         has: Has,
     ) {
-        let Some(download) = self.downloads.get_mut(id) else { return };
+        let Some(download) = self.downloads.get_mut(id).filter(|download| download.sources.contains_key(&from)) else {
+            return;
+        };
         if has == Has::Some(Vec::new()) && part == Part::Content {
             // It may get some later, from us for instance; until then it is no source.
             return;
@@ -98,6 +102,7 @@ impl Transfers {
         if let Some(size) = eof.filter(|_| part == Part::Content) {
             download.take_claim(now, from, size);
         }
+        self.agenda.stir(from);
         download.told(now, from, part, has);
         self.settle_if_complete(*id);
     }
@@ -112,6 +117,7 @@ impl Transfers {
     ) -> Result<(), NotKept> {
         let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
         let source = download.sources.get_mut(&from).ok_or(NotKept::Unasked)?;
+        self.agenda.stir(from);
         let length = source.asks.get(&(part, offset)).ok_or(NotKept::Unasked)?.length;
         self.scratch.clear();
         base64_simd::STANDARD.decode_append(base64.as_bytes(), &mut self.scratch).map_err(|_| NotKept::Malformed)?;
@@ -137,7 +143,9 @@ impl Transfers {
     /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.
     pub(super) fn take_losses(&mut self, now: Time) {
         let mut lost = Vec::new();
-        for (address, path) in &mut self.paths {
+        let due: Vec<SocketAddr> = self.agenda.due(now).collect();
+        for address in &due {
+            let Some(path) = self.paths.get_mut(address) else { continue };
             lost.clear();
             let before = path.timeouts();
             path.lost(now, &mut lost);
@@ -173,8 +181,12 @@ impl Download {
         }
         let range = offset..offset + bytes.len() as u64;
         if !self.is_checkable() {
-            store.write_part(&self.id, part, offset, bytes).map_err(NotKept::NotWritten)?;
-            self.keep(now, part, range, from);
+            // What is there may have been read already, and another source may say otherwise.
+            for gap in self.held[part as usize].gaps(range).iter() {
+                let (start, end) = ((gap.start - offset) as usize, (gap.end - offset) as usize);
+                store.write_part(&self.id, part, gap.start, &bytes[start..end]).map_err(NotKept::NotWritten)?;
+                self.keep(now, part, gap, from);
+            }
             return Ok(());
         }
         let whole = self.whole_blocks(part, range.clone());
@@ -333,6 +345,7 @@ impl Download {
     /// Everything came from one source and is wrong: without that source, everything again.
     fn begin_anew(&mut self, now: Time, liar: SocketAddr) {
         self.held = Default::default();
+        self.revision = self.revision.wrapping_add(1);
         let size = self.size();
         self.leave(now, liar);
         if self.size() == size
@@ -379,6 +392,7 @@ impl Download {
         let (Some(number), Some(size)) = (number, self.size()) else { return };
         let kept = self.trial.alone(number);
         self.restart();
+        self.revision = self.revision.wrapping_add(1);
         self.pieces = Some(super::pieces::Pieces::new(size, &kept, true));
         self.held[Part::Content as usize] = kept;
     }

@@ -44,7 +44,7 @@ pub(super) fn path(parts: &Path, id: &ContentId) -> PathBuf {
 impl Journal {
     /// What was written down about a content; nothing, if there is none or it cannot be understood.
     pub(super) fn load(parts: &Path, id: &ContentId) -> Journal {
-        read_bounded(&path(parts, id), FILE_MAX_BYTES).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default()
+        read_bounded(&path(parts, id), FILE_MAX_BYTES).ok().and_then(|bytes| Journal::parse(&bytes)).unwrap_or_default()
     }
 
     /// Writes down that the attempt failed, if there is a journal.
@@ -62,27 +62,28 @@ impl Journal {
     /// Whatever the system says; what was written before is then still there.
     pub(super) fn save(&self, parts: &Path, id: &ContentId) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
-        replace(&path(parts, id), render(self).as_bytes())
+        replace(&path(parts, id), self.render().as_bytes())
     }
-}
 
-fn render(journal: &Journal) -> String {
-    let have = journal.content.iter().map(|range| (range.start, range.end)).collect();
-    // Numbers always have a JSON form.
-    serde_json::to_string(&Text { size: journal.size, have, is_doubted: journal.is_doubted }).unwrap_or_default() + "\n"
-}
+    /// The text of it.
+    pub fn render(&self) -> String {
+        let have = self.content.iter().map(|range| (range.start, range.end)).collect();
+        // Numbers always have a JSON form.
+        serde_json::to_string(&Text { size: self.size, have, is_doubted: self.is_doubted }).unwrap_or_default() + "\n"
+    }
 
-/// `None` if it is damaged.
-fn parse(bytes: &[u8]) -> Option<Journal> {
-    let text: Text = serde_json::from_slice(bytes).ok()?;
-    let mut content = Ranges::default();
-    for (start, end) in text.have {
-        if start >= end || text.size.is_none_or(|size| end > size) {
-            return None;
+    /// What a text says; `None` if it is damaged.
+    pub fn parse(bytes: &[u8]) -> Option<Journal> {
+        let text: Text = serde_json::from_slice(bytes).ok()?;
+        let mut content = Ranges::default();
+        for (start, end) in text.have {
+            if start >= end || text.size.is_none_or(|size| end > size) {
+                return None;
+            }
+            content.insert(start..end).ok()?;
         }
-        content.insert(start..end).ok()?;
+        Some(Journal { size: text.size, content, is_doubted: text.is_doubted })
     }
-    Some(Journal { size: text.size, content, is_doubted: text.is_doubted })
 }
 
 #[cfg(test)]
@@ -112,25 +113,25 @@ mod tests {
         let first = u64::MAX - 10 * FRAGMENTS_MAX as u64;
         (0..FRAGMENTS_MAX as u64).for_each(|n| content.insert(first + 10 * n..first + 10 * n + 5).unwrap());
         let journal = Journal { size: Some(u64::MAX), content, is_doubted: false };
-        let text = render(&journal);
+        let text = journal.render();
         assert!(text.len() as u64 <= FILE_MAX_BYTES, "{}", text.len());
-        assert_eq!(parse(text.as_bytes()), Some(journal));
+        assert_eq!(Journal::parse(text.as_bytes()), Some(journal));
     }
 
     #[test]
     fn a_damaged_journal_says_nothing() {
         let good =
-            render(&Journal { size: Some(9), content: ranges(std::slice::from_ref(&(0..5))), is_doubted: false });
-        assert!(parse(good.as_bytes()).is_some());
+            Journal { size: Some(9), content: ranges(std::slice::from_ref(&(0..5))), is_doubted: false }.render();
+        assert!(Journal::parse(good.as_bytes()).is_some());
         for (part, instead) in
             [("}", ""), ("[0,5]", "[5,5]"), ("[0,5]", "[5,0]"), ("5]", "10]"), ("9", "null"), ("9", "-1")]
         {
             let damaged = good.replacen(part, instead, 1);
             assert_ne!(damaged, good, "{part}");
-            assert_eq!(parse(damaged.as_bytes()), None, "{damaged}");
+            assert_eq!(Journal::parse(damaged.as_bytes()), None, "{damaged}");
         }
         for length in 0..good.trim_end().len() {
-            assert_eq!(parse(&good.as_bytes()[..length]), None, "{length}");
+            assert_eq!(Journal::parse(&good.as_bytes()[..length]), None, "{length}");
         }
     }
 }

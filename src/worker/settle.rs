@@ -1,8 +1,10 @@
 //! Making a content last that has been fetched: check it as a whole, and give it its place in the store.
 //!
-//! It is read once more from front to back, whatever was checked before: what counts is what lies on the disk. Only a
-//! content that is what its id says gets a name in the store.
+//! It is read from front to back, whatever was checked before: what counts is what lies on the disk. Only a content
+//! that is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are
+//! still in memory, so that little is left to be read when the last are there.
 
+use super::Front;
 use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::content::{
     Builder, ContentId, NewTree, Part, SharedFile, StoreFolder, TreeFolder, WriteError, open_part, part_path,
@@ -27,7 +29,7 @@ pub(super) struct Settling {
     tree: Option<NewTree>,
     buffer: Vec<u8>,
     at: u64,
-    size: u64,
+    front: Front,
 }
 
 /// What a chunk has brought.
@@ -42,35 +44,60 @@ pub(super) enum Settled {
 }
 
 impl Settling {
-    /// Begins to check a content of `size` bytes in the folder `parts`.
+    /// Begins to check a content in the folder `parts`, of which perhaps not all is there yet.
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(super) fn begin(parts: &Path, id: ContentId, size: u64, trees: &TreeFolder) -> io::Result<Settling> {
+    pub(super) fn begin(parts: &Path, id: ContentId, front: Front, trees: &TreeFolder) -> io::Result<Settling> {
         // Of the empty content nothing was ever written.
         DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
         let file = open_part(parts, &id, Part::Content)?;
-        // A source may have claimed more at first.
-        file.set_len(size)?;
-        let builder = Builder::new(size).ok_or(io::ErrorKind::FileTooLarge)?;
-        let tree = (size > TREE_BLOCK_BYTES).then(|| trees.create()).transpose()?;
+        let builder = Builder::new(front.size).ok_or(io::ErrorKind::FileTooLarge)?;
+        let tree = (front.size > TREE_BLOCK_BYTES).then(|| trees.create()).transpose()?;
         let buffer = vec![0; CHUNK_BYTES];
-        Ok(Settling { id, parts: parts.to_owned(), file, builder, tree, buffer, at: 0, size })
+        Ok(Settling { id, parts: parts.to_owned(), file, builder, tree, buffer, at: 0, front })
     }
 
-    /// Checks one chunk, and keeps the content after the last.
+    /// More of it is there. False if something else is there than what has been read.
+    pub(super) fn go_on(&mut self, front: Front) -> bool {
+        let is_same = (front.size, front.revision) == (self.front.size, self.front.revision);
+        if is_same {
+            self.front.bytes = self.front.bytes.max(front.bytes);
+        }
+        is_same
+    }
+
+    /// Whether there is something to read.
+    pub(super) fn has_work(&self) -> bool {
+        self.at < self.front.bytes
+    }
+
+    /// Reads one chunk of what is there.
     ///
     /// # Errors
-    /// Whatever the system says; the content is then not kept.
-    pub(super) fn advance(&mut self, store: &StoreFolder) -> io::Result<Settled> {
-        let most = usize::try_from(self.size - self.at).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+    /// Whatever the system says; it has to be begun anew then.
+    pub(super) fn read(&mut self) -> io::Result<()> {
+        let left = self.front.bytes.min(self.front.size).saturating_sub(self.at);
+        let most = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.file.read_exact_at(&mut self.buffer[..most], self.at)?;
         let mut write = |offset: u64, bytes: &[u8]| self.tree.as_ref().map_or(Ok(()), |tree| tree.write(offset, bytes));
         self.builder.update(&self.buffer[..most], &mut write)?;
         self.at += most as u64;
-        if self.at < self.size {
+        Ok(())
+    }
+
+    /// Checks one chunk of a content all of which is there, and keeps it after the last.
+    ///
+    /// # Errors
+    /// Whatever the system says; the content is then not kept.
+    pub(super) fn advance(&mut self, store: &StoreFolder) -> io::Result<Settled> {
+        self.read()?;
+        if self.at < self.front.size {
             return Ok(Settled::More);
         }
+        // A source may have claimed more at first.
+        self.file.set_len(self.front.size)?;
+        let mut write = |offset: u64, bytes: &[u8]| self.tree.as_ref().map_or(Ok(()), |tree| tree.write(offset, bytes));
         let ids = self.builder.finish(&mut write)?;
         let is_right = |ids: &crate::content::Ids| match self.id {
             ContentId::Sha256(sha256) => ids.sha256 == sha256,
@@ -107,13 +134,17 @@ mod tests {
     fn settle(scratch: &Path, id: ContentId, size: u64) -> Settled {
         let store = StoreFolder::beside(&scratch.join("public"));
         let trees = TreeFolder::new(scratch.join("trees"));
-        let mut settling = Settling::begin(&scratch.join("parts"), id, size, &trees).unwrap();
+        let mut settling = Settling::begin(&scratch.join("parts"), id, whole(size), &trees).unwrap();
         loop {
             match settling.advance(&store).unwrap() {
                 Settled::More => {}
                 settled => return settled,
             }
         }
+    }
+
+    fn whole(size: u64) -> Front {
+        Front { size, bytes: size, revision: 0 }
     }
 
     fn count(folder: &Path) -> usize {
@@ -142,6 +173,33 @@ mod tests {
                 assert_eq!(count(&scratch.path().join("trees")), usize::from(length > 4_096));
             }
         }
+    }
+
+    #[test]
+    fn what_comes_in_order_is_read_as_it_comes_and_never_twice() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (parts, trees) = (scratch.path().join("parts"), TreeFolder::new(scratch.path().join("trees")));
+        let content: Vec<u8> = (0..3 * CHUNK_BYTES as u64 + 5).map(|n| (n * 31 + (n >> 9)) as u8).collect();
+        let id = ContentId::Sha256(Sha256::digest(&content).into());
+        let whole = whole(content.len() as u64);
+        let mut settling = Settling::begin(&parts, id, Front { bytes: 0, ..whole }, &trees).unwrap();
+        for bytes in [1, 5_000, 2 * CHUNK_BYTES, content.len() - 1] {
+            fs::write(part_path(&parts, &id, Part::Content), &content[..bytes]).unwrap();
+            assert!(settling.go_on(Front { bytes: bytes as u64, ..whole }));
+            while settling.has_work() {
+                settling.read().unwrap();
+            }
+            assert_eq!(settling.at, bytes as u64);
+        }
+        assert!(!settling.go_on(Front { revision: 1, ..whole }), "this is another content");
+        assert!(!settling.go_on(Front { size: 1, ..whole }), "this is another content");
+        // What has been read is not read again, though somebody damages it now.
+        let end = [&[0; 4_096], &content[4_096..]].concat();
+        fs::write(part_path(&parts, &id, Part::Content), end).unwrap();
+        assert!(settling.go_on(whole));
+        let settled = settling.advance(&StoreFolder::beside(&scratch.path().join("public"))).unwrap();
+        let Settled::Kept(file) = settled else { panic!("{settled:?}") };
+        assert_eq!((ContentId::Sha256(file.sha256), file.blake3), (id, blake3::hash(&content).into()));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! what is whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is
 //! waiting.
 
-use super::ContentOrders;
 use super::journal::Journal;
 use super::resume::{self, Scan};
 use super::settle::{Settled, Settling, failure};
+use super::{ContentOrders, Front};
 use crate::content::{ContentId, SharedFile, StoreFolder, TreeFolder};
 use crate::node::Command;
 use crate::transfer::Failure;
@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 enum Task {
     Prepare(ContentId, Duration),
     Scan(Scan),
-    Settle(ContentId, u64),
+    Settle(ContentId, Front),
     Settling(Box<Settling>),
 }
 
@@ -34,12 +34,14 @@ pub(super) struct Done {
 pub(super) struct Tasks {
     parts: PathBuf,
     waiting: VecDeque<Task>,
+    /// Contents that are read while they come: those that are being fetched.
+    followed: BTreeMap<ContentId, Settling>,
 }
 
 impl Tasks {
     /// No tasks; parts of contents lie in this folder.
     pub(super) fn new(parts: PathBuf) -> Tasks {
-        Tasks { parts, waiting: VecDeque::new() }
+        Tasks { parts, waiting: VecDeque::new(), followed: BTreeMap::new() }
     }
 
     /// Removes what was left behind long ago.
@@ -55,8 +57,8 @@ impl Tasks {
     }
 
     /// Takes orders. What is short is done at once.
-    pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>) {
-        for (id, ContentOrders { journal, doubt, discard, settle, prepare }) in orders {
+    pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>, trees: &TreeFolder) {
+        for (id, ContentOrders { journal, doubt, discard, follow, settle, prepare }) in orders {
             let is_saved = journal.map_or(Ok(()), |journal| journal.save(&self.parts, &id));
             let is_doubted = is_saved.and_then(|()| if doubt { Journal::doubt(&self.parts, &id) } else { Ok(()) });
             if let Err(error) =
@@ -64,19 +66,62 @@ impl Tasks {
             {
                 log::warn!("cannot keep account of what is there of {id}: {error}");
             }
-            self.waiting.extend(settle.map(|size| Task::Settle(id, size)));
+            if let Some(front) = follow {
+                self.follow(id, front, trees);
+            }
+            self.waiting.extend(settle.map(|whole| Task::Settle(id, whole)));
             self.waiting.extend(prepare.map(|patience| Task::Prepare(id, patience)));
+        }
+    }
+
+    /// Reads a content as far as it has come, from now on; or no longer.
+    fn follow(&mut self, id: ContentId, front: Option<Front>, trees: &TreeFolder) {
+        let Some(front) = front else {
+            self.followed.remove(&id);
+            return;
+        };
+        if self.followed.get_mut(&id).is_some_and(|settling| settling.go_on(front)) {
+            return;
+        }
+        self.followed.remove(&id);
+        match Settling::begin(&self.parts, id, front, trees) {
+            Ok(settling) => _ = self.followed.insert(id, settling),
+            // It is read in the end, and then whatever is wrong shows.
+            Err(error) => log::debug!("cannot read {id} while it comes: {error}"),
+        }
+    }
+
+    /// What has been read of a content so far, if that is what it now is; or the beginning of reading it.
+    fn settling(&mut self, id: ContentId, whole: Front, trees: &TreeFolder) -> io::Result<Settling> {
+        let known = self.followed.remove(&id).and_then(|mut settling| settling.go_on(whole).then_some(settling));
+        match known {
+            Some(settling) => Ok(settling),
+            None => Settling::begin(&self.parts, id, whole, trees),
         }
     }
 
     /// Whether there is something to do.
     pub(super) fn has_work(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.followed.values().any(Settling::has_work)
+    }
+
+    /// Reads a chunk of a content that is coming.
+    fn read_followed(&mut self) {
+        let Some((id, settling)) = self.followed.iter_mut().find(|(_, settling)| settling.has_work()) else { return };
+        let id = *id;
+        if let Err(error) = settling.read() {
+            log::debug!("cannot read {id} while it comes: {error}");
+            self.followed.remove(&id);
+        }
     }
 
     /// Goes one step further with one task.
     pub(super) fn advance(&mut self, trees: &TreeFolder, store: &StoreFolder) -> Option<Done> {
-        match self.waiting.pop_front()? {
+        let Some(task) = self.waiting.pop_front() else {
+            self.read_followed();
+            return None;
+        };
+        match task {
             Task::Prepare(id, patience) => {
                 self.waiting.push_front(Task::Scan(Scan::begin(&self.parts, id, patience)));
                 None
@@ -91,7 +136,7 @@ impl Tasks {
                     None
                 }
             },
-            Task::Settle(id, size) => match Settling::begin(&self.parts, id, size, trees) {
+            Task::Settle(id, whole) => match self.settling(id, whole, trees) {
                 Ok(settling) => {
                     self.waiting.push_front(Task::Settling(Box::new(settling)));
                     None

@@ -121,7 +121,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if orders.look {
             self.next_look = index::now();
         }
-        self.tasks.take(orders.contents);
+        self.tasks.take(orders.contents, self.trees.folder());
         if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

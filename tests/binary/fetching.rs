@@ -287,7 +287,8 @@ fn a_full_disk_and_a_place_that_cannot_be_written_are_named_and_what_came_is_of_
 
 #[test]
 fn at_a_terminal_one_line_says_how_far_it_is() {
-    let (scratch, content) = (scratch(), bytes(LARGE));
+    // It takes longer than the pause between two lines.
+    let (scratch, content) = (scratch(), bytes(4 * LARGE));
     let seed = seed(scratch.path(), &content);
     let out = scratch.path().join("out");
     let get =
@@ -297,7 +298,7 @@ fn at_a_terminal_one_line_says_how_far_it_is() {
     command.args(get.get_args()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let said = ended(command);
     let shown = said.success();
-    assert!(shown.contains(" of 25.2 MB  ") && shown.contains(" MB/s  ") && shown.contains("1 source"), "{shown:?}");
+    assert!(shown.contains(" of 100.7 MB  ") && shown.contains(" MB/s  ") && shown.contains("1 source"), "{shown:?}");
     assert!(shown.ends_with("s)") && shown.lines().count() == 1, "{shown:?}");
     assert!(fs::read(&out).unwrap() == content);
 }

@@ -25,6 +25,8 @@ pub struct Net {
     /// Of a thousand datagrams, how many are lost, each way.
     pub lost: u32,
     pub latency: Duration,
+    /// The answers that are lost, by where they begin in the content, each once.
+    pub swallowed: Vec<u64>,
     /// Content that the sources sent, in bytes; and how often they were asked.
     pub sent: u64,
     pub asked: u64,
@@ -35,6 +37,8 @@ pub struct Net {
     node_rng: StdRng,
     queue: BTreeMap<(Time, u64), Arrival>,
     number: u64,
+    /// What was read of the content as it came, and for which revision and size that is true.
+    pub read: ((u32, Option<u64>), Vec<u8>),
 }
 
 pub fn address(number: usize) -> SocketAddr {
@@ -54,12 +58,14 @@ impl Net {
             sources,
             lost: 0,
             latency: Duration::from_millis(20),
+            swallowed: Vec::new(),
             sent: 0,
             asked: 0,
             rng: Rng::new(7),
             node_rng: StdRng::from_seed([7; 32]),
             queue: BTreeMap::new(),
             number: 0,
+            read: Default::default(),
         }
     }
 
@@ -83,6 +89,7 @@ impl Net {
         let end = self.now + Duration::from_secs(3_600);
         loop {
             self.ask();
+            self.read();
             if let Some(outcome) = self.transfers.poll_outcome() {
                 return outcome;
             }
@@ -103,6 +110,21 @@ impl Net {
                     "due at {before:?} and again at {after:?}"
                 );
             }
+        }
+    }
+
+    /// Reads what has come at the front, as the worker does to hash it. What was read has to stay as it is.
+    fn read(&mut self) {
+        let Some(progress) = self.transfers.progress().next() else { return };
+        let (now, front) = ((progress.revision, progress.size), progress.front as usize);
+        if self.read.0 != now {
+            self.read = (now, Vec::new());
+        }
+        let (kept, read) = (self.store.part(&self.id, Part::Content), &mut self.read.1);
+        assert!(read.len() <= front, "less is there than was read");
+        read.extend_from_slice(&kept[read.len()..front]);
+        if progress.is_settling {
+            assert!(*read == kept[..front] && Some(front as u64) == progress.size, "what was read has changed");
         }
     }
 
@@ -132,7 +154,9 @@ impl Net {
                     self.sent += answer.payload() as u64;
                     let span = Duration::from_micros((answer.payload() as u64 * 4 / 3 + 100) * 1_000_000 / self.uplink);
                     self.free_at[number] = self.free_at[number].max(self.now) + span;
-                    if !self.rng.chance(self.lost) {
+                    let swallowed = self.swallowed.iter().position(|start| answer.begins_at(*start));
+                    swallowed.map(|place| self.swallowed.remove(place));
+                    if swallowed.is_none() && !self.rng.chance(self.lost) {
                         self.number += 1;
                         let arrival = Arrival::Answer(address(number), answer);
                         self.queue.insert((self.free_at[number] + self.latency, self.number), arrival);

@@ -51,6 +51,30 @@ fn contents_of_every_awkward_size_arrive_by_either_id_from_either_kind_of_source
 }
 
 #[test]
+fn the_last_answers_of_a_short_content_are_asked_for_again_before_any_timeout() {
+    let content = Content::new(20_000);
+    for is_ours in [true, false] {
+        let span = |swallowed: Vec<u64>| {
+            let mut net = blake3(&content, vec![Source { is_ours, ..Source::honest(&content) }]);
+            net.swallowed = swallowed;
+            let start = net.now;
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content));
+            assert!(net.kept() == content.bytes && net.swallowed.is_empty());
+            (net.now.since(start), net)
+        };
+        let (undisturbed, net) = span(Vec::new());
+        // Two round trips of silence, and one for the answer; or one more for what that answer overtakes.
+        let round_trip = 2 * net.latency;
+        let last = if is_ours { [18_432, 19_456] } else { [12_288, 16_384] };
+        for (swallowed, round_trips) in [(&last[1..], 3), (&last[..], 4)] {
+            let (disturbed, _) = span(swallowed.to_vec());
+            let extra = disturbed - undisturbed;
+            assert!(extra >= round_trip && extra <= round_trip * round_trips + round_trip / 2, "{is_ours} {extra:?}");
+        }
+    }
+}
+
+#[test]
 fn a_tenth_of_all_datagrams_lost_costs_time_and_not_the_content() {
     let content = Content::new(4 * MIB);
     for is_ours in [true, false] {

@@ -49,6 +49,16 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether it carries what begins there in the content, more than the one byte that shows that it is there.
+    pub fn begins_at(&self, start: u64) -> bool {
+        match self {
+            Answer::Content { part: Part::Content, offset, bytes, .. } => *offset == start && bytes.len() > 1,
+            // Trees of contents as short as those in which answers are swallowed begin and end before them.
+            Answer::Block { offset, .. } => *offset == start,
+            _ => false,
+        }
+    }
+
     /// The content it carries, if it is not the one byte by which a source shows that it has it.
     pub fn payload(&self) -> usize {
         match self {

@@ -12,6 +12,7 @@ pub(crate) enum Command {
     Run,
     Get,
     Share,
+    Ls,
     Send,
     Ping,
     Status,
@@ -21,7 +22,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Get, Help, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Get, Help, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -39,6 +40,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: &["[PATH...]"],
         help: "share files, and those in folders; say their ids",
     },
+    CommandSpec { command: Ls, name: "ls", arguments: &[], help: "list what is shared here, or by --peers" },
     CommandSpec {
         command: Send,
         name: "send",
@@ -78,11 +80,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Send, Ping, Status, Peers, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Status, Peers, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Send, Ping, Status, Peers];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -174,6 +176,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         help: "list what is shared",
     },
     OptionSpec {
+        long: "--peers",
+        short: None,
+        set: Set::Flag(|to| to.of_peers = true),
+        is_repeatable: false,
+        commands: &[Ls],
+        help: "list what the peers of the running node share and recommend",
+    },
+    OptionSpec {
         long: "--remove",
         short: None,
         set: Set::Value("ID", |to, text| text_of(text).map(|id| to.remove = Some(id))),
@@ -186,8 +196,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
-        commands: &[Send, Add],
-        help: "how long to wait for an answer (default: 2, add: 5)",
+        commands: &[Send, Add, Ls],
+        help: "how long to wait for an answer (default: 2, add: 5, ls: 1)",
     },
     OptionSpec {
         long: "--count",

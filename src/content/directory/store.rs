@@ -141,7 +141,7 @@ impl StoreFolder {
     /// What is known about a content that is there, in whichever state its file is.
     pub fn note(&self, sha256: &Hash) -> Option<Note> {
         let bytes = read_bounded(&self.note_path(sha256), NOTE_MAX_BYTES).ok()?;
-        parse_note(&bytes).filter(|note| note.ids.sha256 == *sha256)
+        Note::parse(&bytes).filter(|note| note.ids.sha256 == *sha256)
     }
 
     /// Both ids of a content, if its file is in the state in which it was checked.
@@ -154,7 +154,7 @@ impl StoreFolder {
     /// # Errors
     /// Whatever the system says; what was known before is then still there.
     pub fn write_note(&self, note: &Note) -> io::Result<()> {
-        write_atomically(&self.note_path(&note.ids.sha256), render_note(note).as_bytes())
+        write_atomically(&self.note_path(&note.ids.sha256), note.render().as_bytes())
     }
 
     /// What is known about a content is not believed any more: it will be read again.
@@ -301,22 +301,27 @@ pub(super) fn open_own(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn render_note(note: &Note) -> String {
-    let Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids } = note.clone();
-    let name = name.map(|name| {
-        let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
-        name[..ends.take_while(|end| *end <= NAME_MAX_BYTES).last().unwrap_or(0)].to_owned()
-    });
-    let (sha256, blake3) = (hex(&ids.sha256), hex(&ids.blake3));
-    let text = NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode };
-    // Strings and numbers always have a JSON form.
-    serde_json::to_string(&text).unwrap_or_default() + "\n"
-}
+impl Note {
+    /// The text of a note. A name that is too long for a file system is cut.
+    pub fn render(&self) -> String {
+        let Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids } = self.clone();
+        let name = name.map(|name| {
+            let ends = name.char_indices().map(|(start, letter)| start + letter.len_utf8());
+            name[..ends.take_while(|end| *end <= NAME_MAX_BYTES).last().unwrap_or(0)].to_owned()
+        });
+        let (sha256, blake3) = (hex(&ids.sha256), hex(&ids.blake3));
+        let text = NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode };
+        // Strings and numbers always have a JSON form.
+        serde_json::to_string(&text).unwrap_or_default() + "\n"
+    }
 
-fn parse_note(bytes: &[u8]) -> Option<Note> {
-    let NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode } = serde_json::from_slice(bytes).ok()?;
-    let ids = Ids { sha256: hash_from_hex(&sha256)?, blake3: hash_from_hex(&blake3)? };
-    Some(Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids })
+    /// What a text says; `None` if it is damaged.
+    pub fn parse(bytes: &[u8]) -> Option<Note> {
+        let NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode } =
+            serde_json::from_slice(bytes).ok()?;
+        let ids = Ids { sha256: hash_from_hex(&sha256)?, blake3: hash_from_hex(&blake3)? };
+        Some(Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids })
+    }
 }
 
 #[cfg(test)]
@@ -370,11 +375,11 @@ mod tests {
         let ids = Ids { sha256: [1; 32], blake3: [2; 32] };
         for name in [None, Some("\u{1}".repeat(NAME_MAX_BYTES))] {
             let note = Note { name, stamp, ids };
-            let text = render_note(&note);
+            let text = note.render();
             assert!(text.len() as u64 <= NOTE_MAX_BYTES, "{}", text.len());
-            assert_eq!(parse_note(text.as_bytes()), Some(note));
-            assert_eq!(parse_note(&text.as_bytes()[..text.len() / 2]), None);
-            assert_eq!(parse_note(text.replace("0101", "01").as_bytes()), None);
+            assert_eq!(Note::parse(text.as_bytes()), Some(note));
+            assert_eq!(Note::parse(&text.as_bytes()[..text.len() / 2]), None);
+            assert_eq!(Note::parse(text.replace("0101", "01").as_bytes()), None);
         }
     }
 

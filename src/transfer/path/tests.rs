@@ -59,13 +59,37 @@ fn what_was_overtaken_is_lost_after_the_reordering_window() {
 }
 
 #[test]
-fn what_was_not_overtaken_is_waited_for_until_the_timeout() {
+fn what_was_not_overtaken_is_waited_for_until_the_timeout_but_for_the_newest_which_goes_after_two_round_trips() {
     let mut path = path();
     path.asked(at(50), 1, BYTES);
     path.asked(at(51), 2, BYTES);
-    assert_eq!(path.due(), Some(at(50) + RTO_MIN));
-    assert!(lost(&mut path, 249).is_empty());
+    assert_eq!(path.due(), Some(at(51 + 80)));
+    assert!(lost(&mut path, 130).is_empty());
+    assert_eq!(lost(&mut path, 131), [2]);
+    path.asked(at(131), 2, BYTES);
+    assert_eq!(path.due(), Some(at(50) + RTO_MIN), "and only once");
+    assert!(lost(&mut path, 249).is_empty() && !path.is_silent());
     assert_eq!(lost(&mut path, 250), [1, 2]);
+    assert!(path.is_silent());
+}
+
+#[test]
+fn the_answer_to_the_newest_ask_made_again_shows_what_else_is_lost_without_a_timeout() {
+    let mut path = path();
+    for key in 1..=3 {
+        path.asked(at(50), key, BYTES);
+    }
+    assert_eq!(lost(&mut path, 130), [3]);
+    path.asked(at(130), 3, BYTES);
+    assert!(path.arrived(at(170), 3, BYTES));
+    assert_eq!(lost(&mut path, 170), [1, 2]);
+    assert!(!path.is_silent() && path.is_idle());
+    // A further silence is another one, also with a single ask, and has an end.
+    path.asked(at(200), 4, BYTES);
+    assert_eq!(lost(&mut path, 280), [4]);
+    path.asked(at(280), 4, BYTES);
+    assert!(lost(&mut path, 479).is_empty());
+    assert_eq!(lost(&mut path, 480), [4]);
     assert!(path.is_silent());
 }
 
