@@ -142,7 +142,10 @@ impl<S: Store> Node<S> {
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
-            Command::Share(file) => self.shelf.insert(file),
+            Command::Share(file) => {
+                self.store.close(&file.name);
+                self.shelf.insert(file)
+            }
             Command::NetworkChanged => {
                 self.doubt_everything(now);
                 Ok(())
@@ -158,6 +161,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Unshare(name) => {
+                self.store.close(&name);
                 self.shelf.remove(&name);
                 Ok(())
             }
