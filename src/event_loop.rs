@@ -229,7 +229,9 @@ impl EventLoop {
         while let Some(Transmit { to, payload }) = self.node.poll_transmit() {
             match to {
                 Destination::Address(address) => {
-                    if !self.socket.send(address, &payload) {
+                    if self.socket.send(address, &payload) {
+                        self.node.recycle(payload);
+                    } else {
                         // The node takes note and has nothing to say to it.
                         let _ = self.node.handle_command(self.clock.now(), Command::Unsent(Transmit { to, payload }));
                     }

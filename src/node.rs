@@ -4,7 +4,7 @@
 //!
 //! - `interface`: what goes in and out besides datagrams,
 //! - `dispatch`: who sent this, and one match over all messages,
-//! - `reply`: an answer under construction, and the only place that adds tokens,
+//! - `reply`: an answer under construction, and the only place that adds tokens; `buffers`: memory for it,
 //! - `peering`: making contact and believing,
 //! - `naming`: telling peers of one another,
 //! - `notes`: writing to a peer unasked,
@@ -15,6 +15,7 @@
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
+mod buffers;
 mod chat;
 mod dispatch;
 mod fetch;
@@ -45,6 +46,7 @@ use crate::rate::Limiter;
 use crate::time::Time;
 use crate::tokens::Issuer;
 use crate::transfer::Transfers;
+use buffers::Buffers;
 use chat::ChatRoom;
 use provoked::Provoked;
 use rand::SeedableRng;
@@ -96,6 +98,8 @@ pub struct Node<S> {
     scratch: Vec<u8>,
     /// Where blocks of content are read to.
     block: Vec<u8>,
+    /// Memory for datagrams.
+    buffers: Buffers,
 }
 
 impl<S: Store> Node<S> {
@@ -125,6 +129,7 @@ impl<S: Store> Node<S> {
             events: VecDeque::new(),
             scratch: Vec::new(),
             block: Vec::new(),
+            buffers: Buffers::default(),
             config,
             rng,
         }
@@ -171,6 +176,11 @@ impl<S: Store> Node<S> {
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
+    }
+
+    /// Takes back the memory of a datagram that has been sent, for others. Nobody has to give any back.
+    pub fn recycle(&mut self, payload: Vec<u8>) {
+        self.buffers.give(payload);
     }
 
     /// The next event.

@@ -13,9 +13,13 @@ use crate::content::{Part, Store};
 use crate::transfer::{RUN_BYTES_MAX, RUN_MAX};
 use crate::wire::messages::{Holdings, PleaseSendBlocks, PleaseSendHoldings};
 use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, Message};
+use std::io::Write;
 
 /// The shortest block of a run: with less the words around it would weigh more than the content.
 pub const RUN_BLOCK_MIN_BYTES: u64 = 256;
+
+/// What stands around a block at most: `[{"Block":{"run":,"offset":,"base64":""}}]` and two numbers of 20 digits.
+const HEAD_MAX_BYTES: usize = 44 + 2 * 20;
 
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendBlocks`: block after block, as many as are here.
@@ -38,41 +42,37 @@ impl<S: Store> Node<S> {
             return;
         };
         let end = wished.end.min(bytes);
-        let mut offset = request.offset;
-        for _ in 0..RUN_MAX {
-            let length = request.block.min(end.saturating_sub(offset)) as usize;
-            if length == 0 || reply.is_full() || !self.send_block(&origin, request, (offset, length), end, reply) {
-                break;
-            }
-            offset += length as u64;
+        let most = request.block * u64::from(RUN_MAX);
+        let length = end.saturating_sub(request.offset).min(most);
+        if length == 0 || reply.is_full() {
+            return;
         }
+        // All of it in one read: a look at the state of the file costs as much as reading a block.
+        let mut blocks = std::mem::take(&mut self.block);
+        blocks.resize(length as usize, 0);
+        if self.read_origin(&origin, request.offset, &mut blocks) {
+            self.send_blocks(request, end, &blocks, reply);
+        }
+        self.block = blocks;
     }
 
-    /// Sends one block of a run. Says whether it could be read.
-    fn send_block(
-        &mut self,
-        origin: &Origin,
-        request: &PleaseSendBlocks<'_>,
-        (offset, length): (u64, usize),
-        end: u64,
-        reply: &mut Reply,
-    ) -> bool {
-        self.block.resize(length, 0);
-        let mut block = std::mem::take(&mut self.block);
-        let is_read = self.read_origin(origin, offset, &mut block);
-        if is_read {
-            // Spaces keep all datagrams of a run equally long: numbers have no leading zeroes in JSON.
-            let width = end.to_string().len();
-            let mut datagram = Vec::with_capacity(length.div_ceil(3) * 4 + 96);
-            datagram.extend_from_slice(
-                format!(r#"[{{"Block":{{"run":{},"offset":{offset:>width$},"base64":""#, request.run).as_bytes(),
-            );
-            base64_simd::STANDARD.encode_append(&block, &mut datagram);
+    /// Sends the blocks of a run that ends at `end`, as many as the answer has room for.
+    fn send_blocks(&mut self, request: &PleaseSendBlocks<'_>, end: u64, blocks: &[u8], reply: &mut Reply) {
+        // Spaces keep all datagrams of a run equally long: numbers have no leading zeroes in JSON.
+        let width = digits(end);
+        let mut offset = request.offset;
+        for block in blocks.chunks(request.block as usize) {
+            let mut datagram = self.buffers.take(block.len().div_ceil(3) * 4 + HEAD_MAX_BYTES);
+            // Writing to memory does not fail.
+            let _ = write!(datagram, r#"[{{"Block":{{"run":{},"offset":{offset:>width$},"base64":""#, request.run);
+            base64_simd::STANDARD.encode_append(block, &mut datagram);
             datagram.extend_from_slice(br#""}}]"#);
-            reply.push_datagram(datagram);
+            if let Err(datagram) = reply.push_datagram(datagram) {
+                self.buffers.give(datagram);
+                return;
+            }
+            offset += block.len() as u64;
         }
-        self.block = block;
-        is_read
     }
 
     /// Answers `PleaseSendHoldings`: all of it, some pieces, or nothing at all.
@@ -104,4 +104,9 @@ impl<S: Store> Node<S> {
         let bytes = self.transfers.holds(&id, part, range)?;
         Some((Origin::Fetched(id, part), bytes))
     }
+}
+
+/// How many digits a number has.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |power| power as usize + 1)
 }

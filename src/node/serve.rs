@@ -9,13 +9,18 @@ use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
-use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
+use crate::wire::{BLOCK_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
+use std::io::Write;
 
 /// How many files one `ContentList` names: what the wild sends.
 pub const LIST_ANSWER_MAX: usize = 72;
 
 /// How many possible holders one `MaybeTheyHaveSome` names.
 pub const MAYBE_ANSWER_MAX: usize = 8;
+
+/// What stands around a block of content under its hash: 79 characters of id, two numbers, names and brackets. An id
+/// that is longer costs an allocation.
+const HEAD_BYTES: usize = 192;
 
 /// Where bytes that are served come from.
 #[derive(Clone, Debug)]
@@ -59,11 +64,15 @@ impl<S: Store> Node<S> {
             reply.is_trimmed = true;
             return;
         }
-        let mut block = vec![0; length];
+        let mut block = std::mem::take(&mut self.block);
+        block.resize(length, 0);
         // An offset past the end is no place in the file; there is nothing to read there either.
         if length == 0 || self.read_origin(origin, request.offset, &mut block) {
-            reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
+            let bytes = DATAGRAM_SEND_MAX_BYTES.max(HEAD_BYTES + length.div_ceil(3) * 4);
+            let memory = || self.buffers.take(bytes);
+            reply.push_block(memory, |writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
         }
+        self.block = block;
     }
 
     /// Reads bytes that are to be served. Says whether it could.
@@ -150,18 +159,19 @@ struct ContentHead<'a> {
 impl ContentHead<'_> {
     /// How many bytes of content a message of at most `room` bytes can carry.
     fn fits(&self, room: usize) -> usize {
-        let mut empty = Vec::new();
+        let mut empty = Vec::with_capacity(HEAD_BYTES);
         self.write(&[], &mut empty);
         room.saturating_sub(empty.len()) / 4 * 3
     }
 
     /// Writes the message. The block goes straight from the file into the datagram, as base64.
     fn write(&self, block: &[u8], bytes: &mut Vec<u8>) -> bool {
+        // So that it grows once.
+        bytes.reserve(HEAD_BYTES + block.len().div_ceil(3) * 4);
         bytes.extend_from_slice(br#"{"Content":{"id":"#);
-        let is_written = serde_json::to_writer(&mut *bytes, self.id).is_ok();
-        bytes.extend_from_slice(format!(r#","offset":{},"base64":""#, self.offset).as_bytes());
+        let is_written = serde_json::to_writer(&mut *bytes, self.id).is_ok()
+            && write!(bytes, r#","offset":{},"base64":""#, self.offset).is_ok();
         base64_simd::STANDARD.encode_append(block, bytes);
-        bytes.extend_from_slice(format!(r#"","eof":{}}}}}"#, self.eof).as_bytes());
-        is_written
+        is_written && write!(bytes, r#"","eof":{}}}}}"#, self.eof).is_ok()
     }
 }

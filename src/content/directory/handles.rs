@@ -1,8 +1,8 @@
 //! Files that stay open while they are served, because opening one costs more than reading a block of it.
 //!
 //! What is open is still what was checked when it was opened: a regular file, reached over no link. Its state is looked
-//! at after every read, and a read counts only if that is the state in which the file was hashed: whatever had been done
-//! to it before or meanwhile would have moved the time of its last change. That holds for removing, renaming and
+//! at after every read, and a read counts only if that is the state in which the file was hashed: whatever had been
+//! done to it before or meanwhile would have moved the time of its last change. That holds for removing, renaming and
 //! replacing it too. A new look at the path is taken now and then, should the folder be another.
 
 use super::{open_shared, reason, stamp};
