@@ -11,7 +11,7 @@
 //! - `provoked`: how much of that others can make us do,
 //! - `upkeep`: what the passing of time brings,
 //! - `sizes`: how full every table is,
-//! - `chat` and `serve`: the two services built on top.
+//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
@@ -24,6 +24,7 @@ mod naming;
 mod notes;
 mod peering;
 mod provoked;
+mod repeats;
 mod reply;
 mod runs;
 mod serve;
@@ -51,6 +52,7 @@ use chat::ChatRoom;
 use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use repeats::Repeats;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
@@ -100,6 +102,8 @@ pub struct Node<S> {
     block: Vec<u8>,
     /// Memory for datagrams.
     buffers: Buffers,
+    /// What was asked for lately.
+    repeats: Repeats,
 }
 
 impl<S: Store> Node<S> {
@@ -130,6 +134,7 @@ impl<S: Store> Node<S> {
             scratch: Vec::new(),
             block: Vec::new(),
             buffers: Buffers::default(),
+            repeats: Repeats::new(Key::new(&mut rng)),
             config,
             rng,
         }

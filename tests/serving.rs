@@ -259,3 +259,25 @@ fn a_damaged_tree_is_not_served_and_its_file_is_reported_for_hashing() {
     play.node.store_mut().fault = None;
     assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
 }
+
+#[test]
+fn who_asks_for_the_same_bytes_thousands_of_times_a_second_is_seldom_answered_and_others_always() {
+    let (mut play, id) = sharing(50_000);
+    let other = "203.0.113.9:24254";
+    let tokens = [PEER, other].map(|peer| (peer, play.verify(peer)));
+    let tree = format!("blake3_tree_v2/{}", blake3::hash(&content(50_000)));
+    let mut answered = [0, 0];
+    for n in 0..10_000_u64 {
+        play.wait(std::time::Duration::from_micros(500));
+        for (index, (peer, token)) in tokens.iter().enumerate() {
+            let request =
+                if index == 0 { request(&tree, 0, 4_096) } else { request(&id, n % 12 * 4_096, 4_096 - n / 12) };
+            let answer = play.hear(peer, &format!(r#"[{request},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+            answered[index] += answer.iter().filter(|(_, text)| field(text, "Content").is_some()).count();
+        }
+    }
+    // Ten a second, and some more because the other's questions put the repeated one out now and then.
+    assert!((50..=120).contains(&answered[0]), "in five seconds: {answered:?}");
+    assert_eq!(answered[1], 10_000);
+    assert_eq!(play.node.counters().questions_repeated as usize, 10_000 - answered[0]);
+}

@@ -10,6 +10,7 @@ use super::fetch::parse_part;
 use super::reply::Reply;
 use super::serve::Origin;
 use crate::content::{Part, Store};
+use crate::time::Time;
 use crate::transfer::{RUN_BYTES_MAX, RUN_MAX};
 use crate::wire::messages::{Holdings, PleaseSendBlocks, PleaseSendHoldings};
 use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, Message};
@@ -23,7 +24,13 @@ const HEAD_MAX_BYTES: usize = 44 + 2 * 20;
 
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendBlocks`: block after block, as many as are here.
-    pub(super) fn serve_blocks(&mut self, sender: &Sender, request: &PleaseSendBlocks<'_>, reply: &mut Reply) {
+    pub(super) fn serve_blocks(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendBlocks<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         let is_possible = request.id.len() <= ID_MAX_BYTES
             && (RUN_BLOCK_MIN_BYTES..=BLOCK_MAX_BYTES as u64).contains(&request.block)
@@ -33,6 +40,10 @@ impl<S: Store> Node<S> {
             return;
         }
         if !sender.is_verified() {
+            return;
+        }
+        if !self.repeats.allow(now, sender.address, &request.id, [request.offset, request.length, request.block]) {
+            self.counters.questions_repeated += 1;
             return;
         }
         self.note_holder(sender, &request.id);

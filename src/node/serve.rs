@@ -8,6 +8,7 @@ use super::reply::Reply;
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
+use crate::time::Time;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
 use crate::wire::{BLOCK_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
 use std::io::Write;
@@ -34,7 +35,13 @@ pub(super) enum Origin {
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might
     /// help.
-    pub(super) fn serve_content(&mut self, sender: &Sender, request: &PleaseSendContent<'_>, reply: &mut Reply) {
+    pub(super) fn serve_content(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendContent<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {
             self.counters.elements_malformed += 1;
@@ -42,6 +49,10 @@ impl<S: Store> Node<S> {
         }
         if reply.is_full() {
             reply.is_trimmed = true;
+            return;
+        }
+        if !self.repeats.allow(now, sender.address, &request.id, [request.offset, request.length, 0]) {
+            self.counters.questions_repeated += 1;
             return;
         }
         let wished = request.offset..request.offset.saturating_add(request.length.min(BLOCK_MAX_BYTES as u64));

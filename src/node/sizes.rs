@@ -37,6 +37,7 @@ impl<S: Store> Node<S> {
             fetching,
             block,
             buffers,
+            repeats,
         } = self;
         no_table(issuer);
         no_table(strangers);
@@ -53,7 +54,8 @@ impl<S: Store> Node<S> {
         let people = peers.sizes().into_iter().chain(heard.sizes()).chain(links.sizes()).chain(anchors.sizes());
         let accounts = budget.sizes().into_iter().chain(provoked.sizes()).chain(chat.sizes());
         let content = shelf.sizes().into_iter().chain(rumours.sizes());
-        let content = content.chain(buffers.sizes()).chain(transfers.sizes()).chain(fetching.sizes());
+        let content =
+            content.chain(buffers.sizes()).chain(repeats.sizes()).chain(transfers.sizes()).chain(fetching.sizes());
         own.into_iter().chain(people).chain(accounts).chain(content)
     }
 }
