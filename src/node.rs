@@ -11,7 +11,8 @@
 //! - `provoked`: how much of that others can make us do,
 //! - `upkeep`: what the passing of time brings,
 //! - `sizes`: how full every table is,
-//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again.
+//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
+//!   `uploads`: whose turn it is when there is a limit.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
@@ -30,6 +31,7 @@ mod runs;
 mod serve;
 mod sizes;
 mod upkeep;
+mod uploads;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
@@ -125,7 +127,7 @@ impl<S: Store> Node<S> {
             shelf: Shelf::default(),
             rumours: Rumours::default(),
             transfers: Transfers::default(),
-            fetching: fetch::Fetching::default(),
+            fetching: fetch::Fetching::new(now, config.upload_limit),
             store,
             timers: Timers::new(now, config.lan),
             counters: Counters::default(),

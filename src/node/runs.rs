@@ -58,6 +58,10 @@ impl<S: Store> Node<S> {
         if length == 0 || reply.is_full() {
             return;
         }
+        if self.fetching.uploads.is_limited() {
+            self.let_wait(now, sender, &request.id, (request.offset, length, request.block), Some(request.run));
+            return;
+        }
         // All of it in one read: a look at the state of the file costs as much as reading a block.
         let mut blocks = std::mem::take(&mut self.block);
         blocks.resize(length as usize, 0);
@@ -69,15 +73,11 @@ impl<S: Store> Node<S> {
 
     /// Sends the blocks of a run that ends at `end`, as many as the answer has room for.
     fn send_blocks(&mut self, request: &PleaseSendBlocks<'_>, end: u64, blocks: &[u8], reply: &mut Reply) {
-        // Spaces keep all datagrams of a run equally long: numbers have no leading zeroes in JSON.
         let width = digits(end);
         let mut offset = request.offset;
         for block in blocks.chunks(request.block as usize) {
             let mut datagram = self.buffers.take(block.len().div_ceil(3) * 4 + HEAD_MAX_BYTES);
-            // Writing to memory does not fail.
-            let _ = write!(datagram, r#"[{{"Block":{{"run":{},"offset":{offset:>width$},"base64":""#, request.run);
-            base64_simd::STANDARD.encode_append(block, &mut datagram);
-            datagram.extend_from_slice(br#""}}]"#);
+            write_block((request.run, offset), width, block, &mut datagram);
             if let Err(datagram) = reply.push_datagram(datagram) {
                 self.buffers.give(datagram);
                 return;
@@ -117,7 +117,16 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// Writes a datagram with one block of a run. All of a run are equally long: spaces make up for the digits that an
+/// offset has less than `width`, because numbers have no leading zeroes in JSON.
+pub(super) fn write_block((run, offset): (u64, u64), width: usize, block: &[u8], datagram: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _ = write!(datagram, r#"[{{"Block":{{"run":{run},"offset":{offset:>width$},"base64":""#);
+    base64_simd::STANDARD.encode_append(block, datagram);
+    datagram.extend_from_slice(br#""}}]"#);
+}
+
 /// How many digits a number has.
-fn digits(number: u64) -> usize {
+pub(super) fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |power| power as usize + 1)
 }

@@ -2,16 +2,23 @@
 //!
 //! Runs of blocks, in words of our own, are in `runs`; fetching is in `fetch`.
 
-use super::Node;
 use super::dispatch::Sender;
-use super::reply::Reply;
+use super::reply::{Reply, push_owed};
+use super::runs::{digits, write_block};
+use super::uploads::{TURNS_MAX, Wanted};
+use super::{Destination, Node};
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
 use crate::time::Time;
+use crate::wire::encode::Writer;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
-use crate::wire::{BLOCK_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
+use crate::wire::{
+    BLOCK_MAX_BYTES, DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, HEADER_BYTES, ID_MAX_BYTES, List, Message, Text,
+    messages,
+};
 use std::io::Write;
+use std::net::SocketAddr;
 
 /// How many files one `ContentList` names: what the wild sends.
 pub const LIST_ANSWER_MAX: usize = 72;
@@ -57,6 +64,12 @@ impl<S: Store> Node<S> {
         }
         let wished = request.offset..request.offset.saturating_add(request.length.min(BLOCK_MAX_BYTES as u64));
         match self.origin(&request.id, wished) {
+            Some((_, eof)) if self.fetching.uploads.is_limited() && reply.is_for_verified() => {
+                // At the end of the content, too, there is an answer: an empty one.
+                let left = eof.saturating_sub(request.offset);
+                let length = request.length.min(left).min(BLOCK_MAX_BYTES as u64);
+                self.let_wait(now, sender, &request.id, (request.offset, length, length.max(1)), None);
+            }
             Some((origin, eof)) => self.send_part(&origin, eof, request, reply),
             None => self.send_rumours(sender, &request.id, reply),
         }
@@ -84,6 +97,56 @@ impl<S: Store> Node<S> {
             reply.push_block(memory, |writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
         }
         self.block = block;
+    }
+
+    /// Lets something wait for its turn.
+    pub(super) fn let_wait(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        id: &str,
+        (offset, length, block): (u64, u64, u64),
+        run: Option<u64>,
+    ) {
+        let wanted = Wanted { id: id.to_owned(), offset, length, block, run, asked: now };
+        self.counters.questions_dropped += self.fetching.uploads.add(sender.address, wanted);
+        self.serve_waiting(now);
+    }
+
+    /// Sends what has waited for its turn, as much as the limit allows now.
+    pub(super) fn serve_waiting(&mut self, now: Time) {
+        for _ in 0..TURNS_MAX {
+            let next = self.fetching.uploads.next(now, &mut self.counters.questions_dropped);
+            let Some((to, wanted)) = next else { return };
+            let end = wanted.offset.saturating_add(wanted.length);
+            // It may be shared no longer.
+            let Some((origin, eof)) = self.origin(&wanted.id, wanted.offset..end) else { continue };
+            let mut block = std::mem::take(&mut self.block);
+            block.resize(wanted.length as usize, 0);
+            if block.is_empty() || self.read_origin(&origin, wanted.offset, &mut block) {
+                let room = HEAD_BYTES + block.len().div_ceil(3) * 4;
+                let mut datagram = self.buffers.take(room);
+                match wanted.run {
+                    Some(run) => write_block((run, wanted.offset), digits(eof), &block, &mut datagram),
+                    None => {
+                        let head = ContentHead { id: &wanted.id, offset: wanted.offset, eof };
+                        let mut writer = Writer::reusing(datagram);
+                        writer.push_with(DATAGRAM_MAX_BYTES, |bytes| head.write(&block, bytes));
+                        self.push_note_tokens(to, &mut writer);
+                        datagram = writer.take();
+                    }
+                }
+                self.fetching.uploads.sent(now, to, datagram.len() + HEADER_BYTES);
+                self.send(Destination::Address(to), datagram);
+            }
+            self.block = block;
+        }
+    }
+
+    /// Adds the token we owe to a block, if there is room.
+    fn push_note_tokens(&self, to: SocketAddr, writer: &mut Writer) {
+        let owed = self.peers.get(to).and_then(|peer| peer.owed.as_ref());
+        push_owed(writer, owed, DATAGRAM_SEND_MAX_BYTES);
     }
 
     /// Reads bytes that are to be served. Says whether it could.
