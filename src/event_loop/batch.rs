@@ -1,7 +1,7 @@
 //! Datagrams that the system is given together: equally long ones to one address, as blocks of a content are.
 //!
-//! The system cuts them apart as late as it can (UDP segmentation offload on Linux), which makes sending several times
-//! as cheap. It refuses to where a datagram would have to be fragmented: so longer ones are never put together, and what
+//! The system cuts them apart as late as it can (UDP segmentation offload on Linux), which makes sending about twice as
+//! cheap. It refuses to where a datagram would have to be fragmented: so longer ones are never put together, and what
 //! it refuses is sent one by one.
 
 use crate::peers::address::plain;
