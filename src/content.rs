@@ -128,4 +128,7 @@ pub trait Store {
 
     /// A content is not being fetched any more. What was kept of it stays.
     fn close_part(&mut self, id: &ContentId);
+
+    /// The file of this name is shared no longer, or in another state: nothing of it need be kept at hand.
+    fn close(&mut self, name: &str);
 }

@@ -42,6 +42,10 @@ counters! {
     messages_unverified,
     /// Messages ignored because the sender or the node as a whole had too many.
     messages_over_rate,
+    /// Questions for the same bytes that one asker repeated too often; not answered.
+    questions_repeated,
+    /// Questions that waited for too long, or in vain, because of the upload limit.
+    questions_dropped,
     /// Tokens that came back and were not ours, or too old.
     tokens_wrong,
     /// Addresses named by peers that we did not take: unusable, of narrower scope than their source, or no room.

@@ -6,6 +6,7 @@
 //! network or a user does is an error that ends it.
 
 mod awaited;
+mod batch;
 mod clock;
 mod control_socket;
 mod drops;
@@ -29,6 +30,7 @@ use crate::request::{self, Answer};
 use crate::time::Time;
 use crate::worker::{Ended, Worker};
 use awaited::{Awaited, Notice};
+use batch::Batch;
 use clock::Clock;
 use control_socket::ControlSocket;
 use lan::Lan;
@@ -116,6 +118,8 @@ pub struct EventLoop {
     /// Where the socket is bound to.
     address: SocketAddr,
     buffer: Vec<u8>,
+    /// What is to be sent together.
+    batch: Batch,
     signals: Signals,
     inbox: Receiver<Inbound>,
     is_inbox_full: bool,
@@ -260,15 +264,11 @@ impl EventLoop {
     fn drain(&mut self) {
         while let Some(Transmit { to, payload }) = self.node.poll_transmit() {
             match to {
-                Destination::Address(address) => {
-                    if !self.socket.send(address, &payload) {
-                        // The node takes note and has nothing to say to it.
-                        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(Transmit { to, payload }));
-                    }
-                }
+                Destination::Address(address) => self.send(address, payload),
                 Destination::Lan => self.lan.send(&mut self.socket, &payload),
             }
         }
+        self.send_batch();
         while let Some(event) = self.node.poll_event() {
             match event {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
@@ -280,6 +280,44 @@ impl EventLoop {
                 event => self.show(&event),
             }
         }
+    }
+
+    /// Sends a datagram, or puts it together with those that may follow it.
+    fn send(&mut self, to: SocketAddr, payload: Vec<u8>) {
+        let most = self.socket.batch_max();
+        let is_batched = most > 1 && Batch::takes(&payload);
+        if is_batched && self.batch.add(to, &payload, most) {
+            self.node.recycle(payload);
+            return;
+        }
+        // What came first goes first.
+        self.send_batch();
+        if is_batched && self.batch.add(to, &payload, most) || self.socket.send(to, &payload) {
+            self.node.recycle(payload);
+        } else {
+            self.note_unsent(to, payload);
+        }
+    }
+
+    /// Sends what was put together.
+    fn send_batch(&mut self) {
+        let Some((to, segment, count)) = self.batch.address() else { return };
+        let batch = std::mem::take(&mut self.batch);
+        if count == 1 || !self.socket.send_together(to, segment, batch.bytes()) {
+            for payload in batch.bytes().chunks(segment) {
+                if !self.socket.send(to, payload) {
+                    self.note_unsent(to, payload.to_vec());
+                }
+            }
+        }
+        self.batch = batch;
+        self.batch.clear();
+    }
+
+    /// The node takes note of what could not be sent, and has nothing to say to it.
+    fn note_unsent(&mut self, to: SocketAddr, payload: Vec<u8>) {
+        let transmit = Transmit { to: Destination::Address(to), payload };
+        let _ = self.node.handle_command(self.clock.now(), Command::Unsent(transmit));
     }
 
     /// Takes what other threads have to say, or enough of it for one turn.

@@ -4,7 +4,7 @@
 //!
 //! - `interface`: what goes in and out besides datagrams,
 //! - `dispatch`: who sent this, and one match over all messages,
-//! - `reply`: an answer under construction, and the only place that adds tokens,
+//! - `reply`: an answer under construction, and the only place that adds tokens; `buffers`: memory for it,
 //! - `peering`: making contact and believing,
 //! - `naming`: telling peers of one another,
 //! - `notes`: writing to a peer unasked,
@@ -12,10 +12,12 @@
 //! - `upkeep`: what the passing of time brings,
 //! - `seeking`: looking for peers and neighbours,
 //! - `sizes`: how full every table is,
-//! - `chat` and `serve`: the two services built on top.
+//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
+//!   `uploads`: whose turn it is when there is a limit.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
+mod buffers;
 mod chat;
 mod dispatch;
 mod fetch;
@@ -25,12 +27,14 @@ mod notes;
 mod peering;
 mod provoked;
 mod recommended;
+mod repeats;
 mod reply;
 mod runs;
 mod seeking;
 mod serve;
 mod sizes;
 mod upkeep;
+mod uploads;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
@@ -49,10 +53,12 @@ use crate::rate::Limiter;
 use crate::time::Time;
 use crate::tokens::Issuer;
 use crate::transfer::Transfers;
+use buffers::Buffers;
 use chat::ChatRoom;
 use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use repeats::Repeats;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
@@ -101,6 +107,10 @@ pub struct Node<S> {
     scratch: Vec<u8>,
     /// Where blocks of content are read to.
     block: Vec<u8>,
+    /// Memory for datagrams.
+    buffers: Buffers,
+    /// What was asked for lately.
+    repeats: Repeats,
 }
 
 impl<S: Store> Node<S> {
@@ -123,7 +133,7 @@ impl<S: Store> Node<S> {
             rumours: Rumours::default(),
             recommended: recommended::Recommended::default(),
             transfers: Transfers::default(),
-            fetching: fetch::Fetching::default(),
+            fetching: fetch::Fetching::new(now, config.upload_limit),
             store,
             timers: Timers::new(now, config.lan),
             counters: Counters::default(),
@@ -131,6 +141,8 @@ impl<S: Store> Node<S> {
             events: VecDeque::new(),
             scratch: Vec::new(),
             block: Vec::new(),
+            buffers: Buffers::default(),
+            repeats: Repeats::new(Key::new(&mut rng)),
             config,
             rng,
         }
@@ -148,7 +160,10 @@ impl<S: Store> Node<S> {
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
-            Command::Share(file) => self.shelf.insert(file),
+            Command::Share(file) => {
+                self.store.close(&file.name);
+                self.shelf.insert(file)
+            }
             Command::NetworkChanged => {
                 self.doubt_everything(now);
                 Ok(())
@@ -168,6 +183,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Unshare(name) => {
+                self.store.close(&name);
                 self.shelf.remove(&name);
                 Ok(())
             }
@@ -177,6 +193,11 @@ impl<S: Store> Node<S> {
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
+    }
+
+    /// Takes back the memory of a datagram that has been sent, for others. Nobody has to give any back.
+    pub fn recycle(&mut self, payload: Vec<u8>) {
+        self.buffers.give(payload);
     }
 
     /// The next event.

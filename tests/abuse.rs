@@ -277,12 +277,14 @@ fn the_largest_bursts_are_a_sixteenth_of_what_may_wait_and_what_is_too_much_is_c
     let to_all = play.sent().len();
     assert_eq!((to_all, OUTBOX_MAX), (64, 16 * 64));
 
-    let file = play.node.store_mut().insert("f", vec![7; 5_000]);
-    let request = format!(r#"{{"PleaseSendContent":{{"id":"{}","offset":0,"length":4096}}}}"#, file.id());
+    let file = play.node.store_mut().insert("f", vec![7; 41 * 4_096]);
+    let id = file.id();
+    // Another block each time: the same one would not be answered as often.
+    let request = |n| format!(r#"{{"PleaseSendContent":{{"id":"{id}","offset":{},"length":4096}}}}"#, n * 4_096);
     play.node.handle_command(play.now, Command::Share(file)).unwrap();
     let mut elements = vec![r#"{"PleaseSendPeers":{}}"#.to_owned()];
     elements.extend((1..=100).map(|n| format!(r#"{{"Peers":{{"peers":["200.{n}.1.1:24254"]}}}}"#)));
-    elements.extend(vec![request; 40]);
+    elements.extend((0..40).map(request));
     let token = play.token(LIAR);
     play.wait(Duration::from_secs(60));
     let sent = play.hear(LIAR, &with_token(&elements.join(","), &token));

@@ -5,7 +5,7 @@ mod play;
 
 use cjp2p_node::content::ReadError;
 use cjp2p_node::content::tree::Tree;
-use cjp2p_node::node::{Command, Event, Hearsay};
+use cjp2p_node::node::{Command, Config, Event, Hearsay};
 use play::{Play, field};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -286,4 +286,71 @@ fn a_damaged_tree_is_not_served_and_its_file_is_reported_for_hashing() {
     assert!(play.events().contains(&Event::FileChanged("notes.txt".to_owned())));
     play.node.store_mut().fault = None;
     assert!(field(&play.answer_verified(PEER, &request(&id, 0, 4_096)), "Content").is_none());
+}
+
+#[test]
+fn who_asks_for_the_same_bytes_thousands_of_times_a_second_is_seldom_answered_and_others_always() {
+    let (mut play, id) = sharing(50_000);
+    let other = "203.0.113.9:24254";
+    let tokens = [PEER, other].map(|peer| (peer, play.verify(peer)));
+    let tree = format!("blake3_tree_v2/{}", blake3::hash(&content(50_000)));
+    let mut answered = [0, 0];
+    for n in 0..10_000_u64 {
+        play.wait(Duration::from_micros(500));
+        for (index, (peer, token)) in tokens.iter().enumerate() {
+            let request =
+                if index == 0 { request(&tree, 0, 4_096) } else { request(&id, n % 12 * 4_096, 4_096 - n / 12) };
+            let answer = play.hear(peer, &format!(r#"[{request},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#));
+            answered[index] += answer.iter().filter(|(_, text)| field(text, "Content").is_some()).count();
+        }
+    }
+    // Ten a second, and some more because the other's questions put the repeated one out now and then.
+    assert!((50..=120).contains(&answered[0]), "in five seconds: {answered:?}");
+    assert_eq!(answered[1], 10_000);
+    assert_eq!(play.node.counters().questions_repeated as usize, 10_000 - answered[0]);
+}
+
+#[test]
+fn an_upload_limit_is_kept_and_shared_by_who_asks_much_and_who_asks_little_in_either_words() {
+    let mut play = Play::with(Config { upload_limit: Some(200_000), ..Config::default() });
+    let file = play.node.store_mut().insert("notes.txt", content(4_100_000));
+    let whole = content(4_100_000);
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    let peers = [PEER, "203.0.113.9:24254"];
+    let tokens = peers.map(|peer| play.verify(peer));
+    let mut got = [0, 0];
+    for step in 0..1_000_u64 {
+        let mut sent = play.run(Duration::from_millis(10));
+        // The one asks for as much as five times the rate, the other for a little more than half of it.
+        let run = json!({"id": id, "offset": step * 3_000, "length": 10_240, "block": 1_024, "run": step});
+        let questions = [json!({"PleaseSendBlocks": run}).to_string(), request(&id, step * 4_000, 900)];
+        for index in [0, 1] {
+            let returned = format!(r#"{{"AlwaysReturned":{{"cookie":"{}"}}}}"#, tokens[index]);
+            sent.extend(play.hear(peers[index], &format!("[{},{returned}]", questions[index])));
+        }
+        for (to, text) in sent.iter().filter(|(_, text)| text.contains("base64")) {
+            let index = usize::from(to.to_string() != PEER);
+            let name = ["Block", "Content"][index];
+            let part = field(text, name).unwrap();
+            let offset = part["offset"].as_u64().unwrap() as usize;
+            let bytes = bytes(&part);
+            assert_eq!(bytes, whole[offset..offset + bytes.len()]);
+            got[index] += text.len() + 28;
+        }
+    }
+    let all = got[0] + got[1];
+    assert!((1_900_000..2_100_000).contains(&all), "ten seconds: {got:?}");
+    assert!(got[0].abs_diff(got[1]) < all / 10, "{got:?}");
+    assert!(play.node.counters().questions_dropped > 0);
+}
+
+#[test]
+fn under_an_upload_limit_the_end_of_a_content_is_answered_too() {
+    let mut play = Play::with(Config { upload_limit: Some(200_000), ..Config::default() });
+    let file = play.node.store_mut().insert("notes.txt", content(100));
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    let part = field(&play.answer_verified(PEER, &request(&id, 100, 4_096)), "Content").unwrap();
+    assert_eq!((&part["base64"], &part["eof"]), (&json!(""), &json!(100)));
 }

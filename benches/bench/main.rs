@@ -1,19 +1,21 @@
 //! Measures a node against the least that any node could do: a bare loop that sends every datagram back.
 //!
-//! Run it as `scripts/bench [size] [requests] [stages] [memory] [idle]`; without a word it does all five, in about
-//! six minutes. What it prints are figures and ratios taken within one run; it asserts nothing about them, because
-//! machines differ. Only the size of the binary has a limit that holds everywhere. All traffic stays on the loopback
-//! interface, and everything it starts ends with it.
+//! Run it as `scripts/bench [size] [requests] [stages] [memory] [idle] [transfer]`; without a word it does all six, in
+//! about six minutes. What it prints are figures and ratios taken within one run; it asserts nothing about them,
+//! because machines differ. Only the size of the binary has a limit that holds everywhere. All traffic stays on the
+//! loopback interface, and everything it starts ends with it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod echo;
 mod idle;
 mod load;
 mod memory;
+mod plain;
 mod process;
 mod requests;
 mod size;
 mod stages;
+mod transfer;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -21,16 +23,19 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("--echo") => return echo::run(),
         Some("--flood-core") => return memory::flood_core(),
+        Some("--plain-serve") => return plain::serve(&words[1], &words[2]),
+        Some("--plain-fetch") => return plain::fetch(&words[1], &words[2], &words[3]),
         // `cargo test --benches` starts this program too; measuring is not its business.
         _ if !has("--bench") => return,
         _ => {}
     }
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("size", size::measure),
         ("stages", stages::measure),
         ("requests", requests::measure),
         ("memory", memory::measure),
         ("idle", idle::measure),
+        ("transfer", transfer::measure),
     ];
     let is_selected = parts.iter().any(|(name, _)| has(name));
     for (_, measure) in parts.iter().filter(|(name, _)| has(name) || !is_selected) {

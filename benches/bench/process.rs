@@ -134,7 +134,7 @@ fn pinned(program: &Path) -> Command {
 }
 
 /// Waits for the file that a node writes when it is ready, and reads its port.
-fn port_of_node(path: &Path) -> u16 {
+pub fn port_of_node(path: &Path) -> u16 {
     let started = Instant::now();
     loop {
         let json: Option<serde_json::Value> = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());

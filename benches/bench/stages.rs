@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const POKE: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
+/// How many blocks the content has: by the time that it has been asked for once, it may be asked for again.
+const BLOCKS: u64 = 4_096;
 const SAMPLES: usize = 7;
 const SAMPLE: Duration = Duration::from_millis(60);
 
@@ -52,12 +54,19 @@ fn measure_node(known: usize) {
     for (what, element) in [
         ("46 peers to a verified asker", r#"{"PleaseSendPeers":{}}"#),
         ("a probe returned", r#"{"PleaseReturnThisMessage":{"cookie":"12.345"}}"#),
-        ("4 KiB of content", r#"{"PleaseSendContent":{"id":"block","offset":0,"length":4096}}"#),
         ("a message it does not know", r#"{"PongMove":{"x":1.5,"y":[1,2,3]}}"#),
     ] {
         let (request, asker) = (bench.verified(element), bench.asker);
         line("whole node", &of(what), request.len(), || bench.hear(asker, &request));
     }
+    // Another block each time: who asks for the same one again and again is not answered.
+    let element = |n: u64| format!(r#"{{"PleaseSendContent":{{"id":"block","offset":{},"length":4096}}}}"#, n * 4_096);
+    let requests: Vec<Vec<u8>> = (0..BLOCKS).map(|n| bench.verified(&element(n))).collect();
+    let (mut next, asker) = (requests.iter().cycle(), bench.asker);
+    line("whole node", &of("4 KiB of content"), requests[0].len(), || {
+        bench.now = bench.now + Duration::from_micros(25);
+        next.next().into_iter().for_each(|request| bench.hear(asker, request));
+    });
     line("whole node", &of("no JSON at all"), 24, || bench.hear(stranger, b"GET / HTTP/1.1\r\nHost: x\n"));
 }
 
@@ -91,7 +100,7 @@ impl Bench {
         let node = Node::new(Config::default(), [7; 32], now, MemoryStore::default());
         let asker = "10.255.0.1:24254".parse().unwrap();
         let mut bench = Bench { node, now, asker, token: String::new() };
-        let file = bench.node.store_mut().insert("block", vec![7; 4_096]);
+        let file = bench.node.store_mut().insert("block", vec![7; 4_096 * BLOCKS as usize]);
         bench.node.handle_command(now, Command::Share(file)).unwrap();
         for number in 0..known {
             let [_, high, middle, low] = (number as u32).to_be_bytes();

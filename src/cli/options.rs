@@ -45,6 +45,8 @@ pub(crate) struct Arguments {
     pub(crate) of_peers: bool,
     /// How many bytes of fetched contents a node keeps.
     pub(crate) store_limit: Option<u64>,
+    /// Bytes a second.
+    pub(crate) upload_limit: Option<u64>,
     /// The id of what is to be shared no longer.
     pub(crate) remove: Option<String>,
     /// How many `-v` there are, minus how many `-q`.
@@ -191,6 +193,11 @@ mod tests {
             ("ping a b", "'b'"),
             ("ping a --count 0", "--count"),
             ("--store-limit 5X", "'5X'"),
+            ("--upload-limit 0", "'0'"),
+            ("--upload-limit 999", "1k"),
+            ("--upload-limit 5kk", "'5kk'"),
+            ("--upload-limit 99999999999G", "'99999999999G'"),
+            ("ping a --upload-limit 5M", "--upload-limit"),
             ("get a --timeout 0", "1 to"),
             ("get", "ID"),
             ("send a", "JSON"),

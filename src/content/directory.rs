@@ -5,6 +5,7 @@
 //! and pipes, devices and folders are opened without waiting and then refused. A file is read only while it is in the
 //! state in which it was hashed, so that nothing is ever served under the hash of something else.
 
+mod handles;
 mod parts;
 mod store;
 mod trees;
@@ -16,6 +17,7 @@ pub use trees::{NewTree, TreeFolder};
 use super::tree::{Hash, TREE_BLOCK_BYTES, Tree, header, leaf};
 use super::{ContentId, Part, ReadError, SharedFile, Stamp, Store, WriteError};
 use crate::wire::ID_MAX_BYTES;
+use handles::Handles;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::{File, Metadata, OpenOptions};
@@ -33,6 +35,8 @@ pub struct DirectoryStore {
     trees: TreeFolder,
     parts: PartFolder,
     store: StoreFolder,
+    /// What is being served.
+    handles: Handles,
     /// The content of the store that was noted last as asked for, and how often it has been since.
     touched: Option<(Hash, u32)>,
 }
@@ -42,11 +46,12 @@ impl DirectoryStore {
     /// (yet).
     pub fn new(folder: PathBuf, trees: PathBuf, parts: PathBuf) -> DirectoryStore {
         let store = StoreFolder::beside(&folder);
-        DirectoryStore { folder, trees: TreeFolder::new(trees), parts: PartFolder::new(parts), store, touched: None }
+        let (trees, parts) = (TreeFolder::new(trees), PartFolder::new(parts));
+        DirectoryStore { folder, trees, parts, store, handles: Handles::default(), touched: None }
     }
 
-    fn read_content(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-        read_unchanged(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
+    fn read_content(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.handles.read(&self.folder, file, |opened| opened.read_exact_at(buffer, offset))
     }
 
     /// Notes that a content of the store has been asked for; not every time.
@@ -64,7 +69,7 @@ impl DirectoryStore {
     }
 
     /// Reads a part of the tree. That of a single block is made from it.
-    fn read_tree(&self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+    fn read_tree(&mut self, file: &SharedFile, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         let size = file.stamp.size;
         let tree = Tree::new(file.blake3, size).ok_or(ReadError::Failed)?;
         if tree.shape().blocks() > 1 {
@@ -100,21 +105,10 @@ impl Store for DirectoryStore {
     fn close_part(&mut self, id: &ContentId) {
         self.parts.close(id);
     }
-}
 
-/// Lets `read` read a file that is in its state before and after: what it finds belongs to that state.
-fn read_unchanged(
-    folder: &Path,
-    file: &SharedFile,
-    read: impl FnOnce(&File) -> io::Result<()>,
-) -> Result<(), ReadError> {
-    let (opened, before) = open_shared(folder, &file.name).map_err(reason)?;
-    if before != file.stamp {
-        return Err(ReadError::Changed);
+    fn close(&mut self, name: &str) {
+        self.handles.close(name);
     }
-    read(&opened).map_err(reason)?;
-    let after = opened.metadata().map_err(reason)?;
-    if stamp(&after) == file.stamp { Ok(()) } else { Err(ReadError::Changed) }
 }
 
 /// Opens the file called `name` in `folder`, or in the [store](StoreFolder) beside it, for reading, and says in which
@@ -244,7 +238,7 @@ mod tests {
         let (folder, store) = folder_with("a", b"first");
         let file = shared(&store, "a");
         let read = |meanwhile: &str| {
-            read_unchanged(folder.path(), &file, |opened| {
+            Handles::default().read(folder.path(), &file, |opened| {
                 let mut buffer = [0; 5];
                 opened.read_exact_at(&mut buffer[..2], 0)?;
                 if !meanwhile.is_empty() {

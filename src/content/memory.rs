@@ -76,6 +76,8 @@ impl Store for MemoryStore {
 
     fn close_part(&mut self, _id: &ContentId) {}
 
+    fn close(&mut self, _name: &str) {}
+
     fn read(&mut self, file: &SharedFile, part: Part, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         if let Some(fault) = self.fault {
             return Err(fault);

@@ -5,6 +5,7 @@
 //! sent is dropped and counted, as the network would drop it.
 
 use crate::peers::address::plain;
+use quinn_udp::{Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::fmt;
 use std::io;
@@ -120,10 +121,20 @@ pub fn native(address: SocketAddr, family: Family) -> Option<SocketAddr> {
     }
 }
 
+/// What the system can do on sockets of this family. Asking forbids fragmentation on the socket that is asked about,
+/// and the wild needs fragments, so that is another one.
+fn offload(family: Family) -> io::Result<UdpSocketState> {
+    let ip: IpAddr = if family == Family::V4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let (other, _) = open(ip, 0, family)?;
+    UdpSocketState::new((&other).into())
+}
+
 /// The socket, as the event loop uses it.
 #[derive(Debug)]
 pub(super) struct Socket {
     udp: mio::net::UdpSocket,
+    /// How datagrams are sent together, where the system can.
+    offload: Option<UdpSocketState>,
     family: Family,
     /// Datagrams that the system did not take.
     send_errors: u64,
@@ -133,7 +144,8 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(socket: std::net::UdpSocket, family: Family) -> Socket {
-        Socket { udp: mio::net::UdpSocket::from_std(socket), family, send_errors: 0, receive_errors: 0 }
+        let offload = offload(family).ok();
+        Socket { udp: mio::net::UdpSocket::from_std(socket), offload, family, send_errors: 0, receive_errors: 0 }
     }
 
     pub(super) fn family(&self) -> Family {
@@ -159,6 +171,24 @@ impl Socket {
             log::debug!("cannot receive: {error}");
         }
         received.map(|(length, from)| (length, plain(from)))
+    }
+
+    /// How many datagrams the system takes at once.
+    pub(super) fn batch_max(&self) -> usize {
+        self.offload.as_ref().map_or(1, UdpSocketState::max_gso_segments)
+    }
+
+    /// Sends `payloads`, datagrams of `segment` bytes each of which the last may be shorter, together; false if the
+    /// system did not take them so.
+    pub(super) fn send_together(&mut self, to: SocketAddr, segment: usize, payloads: &[u8]) -> bool {
+        let (Some(offload), Some(destination)) = (&self.offload, native(to, self.family)) else { return false };
+        let transmit =
+            Transmit { destination, ecn: None, contents: payloads, segment_size: Some(segment), src_ip: None };
+        let sent = offload.try_send((&self.udp).into(), &transmit);
+        if let Err(error) = &sent {
+            log::debug!("cannot send {} bytes to {to} together: {error}", payloads.len());
+        }
+        sent.is_ok()
     }
 
     /// Sends a datagram; false if it did not even leave this machine.
@@ -224,6 +254,47 @@ mod tests {
         assert_eq!(native(v6, Family::Both), Some(v6));
         assert_eq!((native(v4, Family::V4), native(v6, Family::V4)), (Some(v4), None));
         assert_eq!((native(v4, Family::V6), native(v6, Family::V6)), (None, Some(v6)));
+    }
+
+    /// What a socket receives that another sends together, and whether it was sent so.
+    fn together(ip: IpAddr, to: &str, lengths: &[usize]) -> (bool, Vec<usize>) {
+        let (sender, family) = bind(Some(ip), 0).unwrap();
+        let mut sender = Socket::new(sender, family);
+        let receiver = std::net::UdpSocket::bind(to).unwrap();
+        receiver.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
+        let payloads: Vec<u8> = lengths.iter().enumerate().flat_map(|(n, length)| vec![n as u8; *length]).collect();
+        let to = receiver.local_addr().unwrap();
+        let is_sent = sender.send_together(to, lengths[0], &payloads);
+        let mut buffer = [0; 65_536];
+        let mut receive = |n: usize| {
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert!(buffer[..length].iter().all(|byte| usize::from(*byte) == n));
+            length
+        };
+        let received = if is_sent { (0..lengths.len()).map(&mut receive).collect() } else { Vec::new() };
+        (is_sent, received)
+    }
+
+    #[test]
+    fn what_is_sent_together_arrives_one_by_one_on_every_kind_of_socket() {
+        let lengths = [&[1_440; 40][..], &[700]].concat();
+        for (ip, to) in [("127.0.0.1", "127.0.0.1:0"), ("::", "127.0.0.1:0"), ("::", "[::1]:0"), ("::1", "[::1]:0")] {
+            let (sender, family) = bind(Some(ip.parse().unwrap()), 0).unwrap();
+            if Socket::new(sender, family).batch_max() > 1 {
+                let (is_sent, received) = together(ip.parse().unwrap(), to, &lengths);
+                assert!(is_sent && received == lengths, "{ip} {to}: {received:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fragments_are_still_allowed() {
+        use rustix::net::sockopt::{Ipv4PathMtuDiscovery, ip_mtu_discover};
+        let (socket, family) = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
+        let before = ip_mtu_discover(&socket).unwrap();
+        let socket = Socket::new(socket, family);
+        assert_eq!(ip_mtu_discover(&socket.udp).unwrap(), before);
+        assert!(before != Ipv4PathMtuDiscovery::PROBE && before != Ipv4PathMtuDiscovery::DO);
     }
 
     #[test]

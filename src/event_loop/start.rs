@@ -75,6 +75,7 @@ impl EventLoop {
             is_socket_readable: true,
             address,
             buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
+            batch: Default::default(),
             signals,
             inbox,
             is_inbox_full: false,

@@ -139,7 +139,7 @@ impl<S: Store> Node<S> {
             Message::EnoughNeighbours(_) => self.take_refusal(now, sender),
             Message::ChatMessage(chat) => self.take_chat(now, sender, &chat.message, reply),
             Message::GroupChatMessage(chat) => self.take_group_chat(now, sender, chat, reply),
-            Message::PleaseSendContent(request) => self.serve_content(sender, request, reply),
+            Message::PleaseSendContent(request) => self.serve_content(now, sender, request, reply),
             Message::PleaseListContent(_) => reply.expects_list(),
             Message::PleaseListSupportedMessages(_) => self.list_messages(sender, reply),
             Message::ContentList(list) => self.note_list(now, sender, &list.results.0),
@@ -147,7 +147,7 @@ impl<S: Store> Node<S> {
             Message::YouShouldSeeThis(seen) => {
                 self.note_hearsay(now, sender, (&seen.id, seen.length), Hearsay::Recommends);
             }
-            Message::PleaseSendBlocks(request) => self.serve_blocks(sender, request, reply),
+            Message::PleaseSendBlocks(request) => self.serve_blocks(now, sender, request, reply),
             Message::PleaseSendHoldings(request) => self.serve_holdings(sender, request, reply),
             Message::Content(content) => self.take_content(now, sender, content),
             Message::Block(block) => self.take_block(now, sender, block),

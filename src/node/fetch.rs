@@ -5,6 +5,7 @@
 //! content that nobody wants here is a rumour at most.
 
 use super::dispatch::Sender;
+use super::uploads::Uploads;
 use super::{CommandError, Event, Node};
 use crate::content::{ContentId, Part, Store, TREE_PREFIX};
 use crate::peers::address::{makes_sense_to, network, plain};
@@ -38,9 +39,11 @@ pub const CANDIDATES_MAX: usize = 64;
 /// The common questions that are put into one datagram: more are lost together.
 const QUESTIONS_PER_DATAGRAM: usize = 4;
 
-/// What the node keeps about fetching besides the transfers themselves.
-#[derive(Debug, Default)]
+/// What the node keeps about contents on their way, in and out, besides the transfers themselves.
+#[derive(Debug)]
 pub(super) struct Fetching {
+    /// What others wait for.
+    pub(super) uploads: Uploads,
     /// Who might have a content once they are verified.
     candidates: BTreeMap<SocketAddr, ContentId>,
     /// When further peers are to be asked.
@@ -49,15 +52,24 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
+    /// Nothing is on its way; what others ask for may be sent at `upload_limit` bytes a second.
+    pub(super) fn new(now: Time, upload_limit: Option<u64>) -> Fetching {
+        let uploads = Uploads::new(now, upload_limit);
+        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new() }
+    }
+
     pub(super) fn due(&self) -> Option<Time> {
-        self.spread
+        [self.spread, self.uploads.due()].into_iter().flatten().min()
     }
 
     /// How full the tables are. Questions are put as soon as they are there.
-    pub(super) fn sizes(&self) -> [Size; 2] {
-        let Fetching { candidates, spread, questions } = self;
+    pub(super) fn sizes(&self) -> [Size; 4] {
+        let Fetching { uploads, candidates, spread, questions } = self;
         no_table(spread);
+        let [askers, waiting] = uploads.sizes();
         [
+            askers,
+            waiting,
             Size::new("possible sources to be verified", candidates.len(), CANDIDATES_MAX),
             Size::new("questions to put", questions.len(), 0),
         ]
@@ -134,6 +146,7 @@ impl<S: Store> Node<S> {
 
     /// Does what is due.
     pub(super) fn tend_fetching(&mut self, now: Time) {
+        self.serve_waiting(now);
         if self.transfers.is_idle() {
             return;
         }

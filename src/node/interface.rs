@@ -16,6 +16,9 @@ pub struct Config {
     pub remembered: Vec<SocketAddr>,
     /// Whether to look for neighbours on the local network.
     pub lan: bool,
+    /// How many bytes of contents are sent a second at most, headers included; `None` for as many as are asked for.
+    /// What strangers get, a few bytes for each question, comes on top.
+    pub upload_limit: Option<u64>,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
 }

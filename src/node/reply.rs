@@ -175,25 +175,37 @@ impl Reply {
 
     /// Adds whatever `push` pushes within the limit it is given.
     pub(super) fn push_with(&mut self, push: impl FnMut(&mut Writer, usize) -> bool) {
-        self.push_within(DATAGRAM_SEND_MAX_BYTES, push);
+        self.push_within(DATAGRAM_SEND_MAX_BYTES, Vec::new, push);
     }
 
     /// The same for a block of content: a verified sender that asks for one longer than a datagram should be gets it.
-    pub(super) fn push_block(&mut self, push: impl FnMut(&mut Writer, usize) -> bool) {
-        self.push_within(DATAGRAM_MAX_BYTES, push);
+    /// Each datagram that it begins is written into `memory`.
+    pub(super) fn push_block(&mut self, memory: impl FnMut() -> Vec<u8>, push: impl FnMut(&mut Writer, usize) -> bool) {
+        self.push_within(DATAGRAM_MAX_BYTES, memory, push);
     }
 
     /// Adds a whole datagram of its own to a verified sender's answer. No token rides on it.
-    pub(super) fn push_datagram(&mut self, datagram: Vec<u8>) {
-        if self.is_full() || !self.is_for_verified() {
+    ///
+    /// # Errors
+    /// The datagram, if it is too much; nothing can be added to the answer any more.
+    pub(super) fn push_datagram(&mut self, datagram: Vec<u8>) -> Result<(), Vec<u8>> {
+        let bytes = self.full_bytes + self.writer.len() + datagram.len();
+        if self.is_full() || !self.is_for_verified() || bytes > REPLY_BYTES_MAX {
             self.is_trimmed = true;
-            return;
+            self.is_cut = true;
+            return Err(datagram);
         }
         self.full_bytes += datagram.len();
         self.full.push(datagram);
+        Ok(())
     }
 
-    fn push_within(&mut self, alone_max: usize, mut push: impl FnMut(&mut Writer, usize) -> bool) {
+    fn push_within(
+        &mut self,
+        alone_max: usize,
+        mut memory: impl FnMut() -> Vec<u8>,
+        mut push: impl FnMut(&mut Writer, usize) -> bool,
+    ) {
         match &self.terms {
             Terms::Unverified(allowance) => {
                 let limit = answer_limit(allowance);
@@ -203,11 +215,16 @@ impl Reply {
             Terms::Verified if self.is_full() => self.is_trimmed = true,
             Terms::Verified => {
                 let left = self.left(DATAGRAM_SEND_MAX_BYTES);
+                if self.writer.is_empty() {
+                    self.writer = Writer::reusing(memory());
+                }
                 if push(&mut self.writer, left) {
                     return;
                 }
-                let datagram = self.turn_over();
-                self.full.extend(datagram);
+                if let Some(datagram) = self.turn_over() {
+                    self.full.push(datagram);
+                    self.writer = Writer::reusing(memory());
+                }
                 let left = self.left(alone_max);
                 let is_pushed = !self.is_full() && push(&mut self.writer, left);
                 self.is_trimmed |= !is_pushed;

@@ -10,16 +10,27 @@ use super::fetch::parse_part;
 use super::reply::Reply;
 use super::serve::Origin;
 use crate::content::{Part, Store};
+use crate::time::Time;
 use crate::transfer::{RUN_BYTES_MAX, RUN_MAX};
 use crate::wire::messages::{Holdings, PleaseSendBlocks, PleaseSendHoldings};
 use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, Message};
+use std::io::Write;
 
 /// The shortest block of a run: with less the words around it would weigh more than the content.
 pub const RUN_BLOCK_MIN_BYTES: u64 = 256;
 
+/// What stands around a block at most: `[{"Block":{"run":,"offset":,"base64":""}}]` and two numbers of 20 digits.
+const HEAD_MAX_BYTES: usize = 44 + 2 * 20;
+
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendBlocks`: block after block, as many as are here.
-    pub(super) fn serve_blocks(&mut self, sender: &Sender, request: &PleaseSendBlocks<'_>, reply: &mut Reply) {
+    pub(super) fn serve_blocks(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendBlocks<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         let is_possible = request.id.len() <= ID_MAX_BYTES
             && (RUN_BLOCK_MIN_BYTES..=BLOCK_MAX_BYTES as u64).contains(&request.block)
@@ -31,6 +42,10 @@ impl<S: Store> Node<S> {
         if !sender.is_verified() {
             return;
         }
+        if !self.repeats.allow(now, sender.address, &request.id, [request.offset, request.length, request.block]) {
+            self.counters.questions_repeated += 1;
+            return;
+        }
         self.note_holder(sender, &request.id);
         let wished = request.offset..request.offset.saturating_add(request.length.min(RUN_BYTES_MAX));
         let Some((origin, bytes)) = self.origin(&request.id, wished.clone()) else {
@@ -38,41 +53,37 @@ impl<S: Store> Node<S> {
             return;
         };
         let end = wished.end.min(bytes);
-        let mut offset = request.offset;
-        for _ in 0..RUN_MAX {
-            let length = request.block.min(end.saturating_sub(offset)) as usize;
-            if length == 0 || reply.is_full() || !self.send_block(&origin, request, (offset, length), end, reply) {
-                break;
-            }
-            offset += length as u64;
+        let most = request.block * u64::from(RUN_MAX);
+        let length = end.saturating_sub(request.offset).min(most);
+        if length == 0 || reply.is_full() {
+            return;
         }
+        if self.fetching.uploads.is_limited() {
+            self.let_wait(now, sender, &request.id, (request.offset, length, request.block), Some(request.run));
+            return;
+        }
+        // All of it in one read: a look at the state of the file costs as much as reading a block.
+        let mut blocks = std::mem::take(&mut self.block);
+        blocks.resize(length as usize, 0);
+        if self.read_origin(&origin, request.offset, &mut blocks) {
+            self.send_blocks(request, end, &blocks, reply);
+        }
+        self.block = blocks;
     }
 
-    /// Sends one block of a run. Says whether it could be read.
-    fn send_block(
-        &mut self,
-        origin: &Origin,
-        request: &PleaseSendBlocks<'_>,
-        (offset, length): (u64, usize),
-        end: u64,
-        reply: &mut Reply,
-    ) -> bool {
-        self.block.resize(length, 0);
-        let mut block = std::mem::take(&mut self.block);
-        let is_read = self.read_origin(origin, offset, &mut block);
-        if is_read {
-            // Spaces keep all datagrams of a run equally long: numbers have no leading zeroes in JSON.
-            let width = end.to_string().len();
-            let mut datagram = Vec::with_capacity(length.div_ceil(3) * 4 + 96);
-            datagram.extend_from_slice(
-                format!(r#"[{{"Block":{{"run":{},"offset":{offset:>width$},"base64":""#, request.run).as_bytes(),
-            );
-            base64_simd::STANDARD.encode_append(&block, &mut datagram);
-            datagram.extend_from_slice(br#""}}]"#);
-            reply.push_datagram(datagram);
+    /// Sends the blocks of a run that ends at `end`, as many as the answer has room for.
+    fn send_blocks(&mut self, request: &PleaseSendBlocks<'_>, end: u64, blocks: &[u8], reply: &mut Reply) {
+        let width = digits(end);
+        let mut offset = request.offset;
+        for block in blocks.chunks(request.block as usize) {
+            let mut datagram = self.buffers.take(block.len().div_ceil(3) * 4 + HEAD_MAX_BYTES);
+            write_block((request.run, offset), width, block, &mut datagram);
+            if let Err(datagram) = reply.push_datagram(datagram) {
+                self.buffers.give(datagram);
+                return;
+            }
+            offset += block.len() as u64;
         }
-        self.block = block;
-        is_read
     }
 
     /// Answers `PleaseSendHoldings`: all of it, some pieces, or nothing at all.
@@ -104,4 +115,18 @@ impl<S: Store> Node<S> {
         let bytes = self.transfers.holds(&id, part, range)?;
         Some((Origin::Fetched(id, part), bytes))
     }
+}
+
+/// Writes a datagram with one block of a run. All of a run are equally long: spaces make up for the digits that an
+/// offset has less than `width`, because numbers have no leading zeroes in JSON.
+pub(super) fn write_block((run, offset): (u64, u64), width: usize, block: &[u8], datagram: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _ = write!(datagram, r#"[{{"Block":{{"run":{run},"offset":{offset:>width$},"base64":""#);
+    base64_simd::STANDARD.encode_append(block, datagram);
+    datagram.extend_from_slice(br#""}}]"#);
+}
+
+/// How many digits a number has.
+pub(super) fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |power| power as usize + 1)
 }

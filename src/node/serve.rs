@@ -2,20 +2,33 @@
 //!
 //! Runs of blocks, in words of our own, are in `runs`; fetching is in `fetch`.
 
-use super::Node;
 use super::dispatch::Sender;
-use super::reply::Reply;
+use super::reply::{Reply, push_owed};
+use super::runs::{digits, write_block};
+use super::uploads::{TURNS_MAX, Wanted};
+use super::{Destination, Node};
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
+use crate::time::Time;
+use crate::wire::encode::Writer;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
-use crate::wire::{BLOCK_MAX_BYTES, ID_MAX_BYTES, List, Message, Text, messages};
+use crate::wire::{
+    BLOCK_MAX_BYTES, DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, HEADER_BYTES, ID_MAX_BYTES, List, Message, Text,
+    messages,
+};
+use std::io::Write;
+use std::net::SocketAddr;
 
 /// How many files one `ContentList` names: what the wild sends.
 pub const LIST_ANSWER_MAX: usize = 72;
 
 /// How many possible holders one `MaybeTheyHaveSome` names.
 pub const MAYBE_ANSWER_MAX: usize = 8;
+
+/// What stands around a block of content under its hash: 79 characters of id, two numbers, names and brackets. An id
+/// that is longer costs an allocation.
+const HEAD_BYTES: usize = 192;
 
 /// Where bytes that are served come from.
 #[derive(Clone, Debug)]
@@ -29,7 +42,13 @@ pub(super) enum Origin {
 impl<S: Store> Node<S> {
     /// Answers `PleaseSendContent`: the part asked for, as much of it as an unverified asker may have; or who might
     /// help.
-    pub(super) fn serve_content(&mut self, sender: &Sender, request: &PleaseSendContent<'_>, reply: &mut Reply) {
+    pub(super) fn serve_content(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendContent<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {
             self.counters.elements_malformed += 1;
@@ -39,8 +58,18 @@ impl<S: Store> Node<S> {
             reply.is_trimmed = true;
             return;
         }
+        if !self.repeats.allow(now, sender.address, &request.id, [request.offset, request.length, 0]) {
+            self.counters.questions_repeated += 1;
+            return;
+        }
         let wished = request.offset..request.offset.saturating_add(request.length.min(BLOCK_MAX_BYTES as u64));
         match self.origin(&request.id, wished) {
+            Some((_, eof)) if self.fetching.uploads.is_limited() && reply.is_for_verified() => {
+                // At the end of the content, too, there is an answer: an empty one.
+                let left = eof.saturating_sub(request.offset);
+                let length = request.length.min(left).min(BLOCK_MAX_BYTES as u64);
+                self.let_wait(now, sender, &request.id, (request.offset, length, length.max(1)), None);
+            }
             Some((origin, eof)) => self.send_part(&origin, eof, request, reply),
             None => self.send_rumours(sender, &request.id, reply),
         }
@@ -59,11 +88,65 @@ impl<S: Store> Node<S> {
             reply.is_trimmed = true;
             return;
         }
-        let mut block = vec![0; length];
+        let mut block = std::mem::take(&mut self.block);
+        block.resize(length, 0);
         // An offset past the end is no place in the file; there is nothing to read there either.
         if length == 0 || self.read_origin(origin, request.offset, &mut block) {
-            reply.push_block(|writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
+            let bytes = DATAGRAM_SEND_MAX_BYTES.max(HEAD_BYTES + length.div_ceil(3) * 4);
+            let memory = || self.buffers.take(bytes);
+            reply.push_block(memory, |writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
         }
+        self.block = block;
+    }
+
+    /// Lets something wait for its turn.
+    pub(super) fn let_wait(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        id: &str,
+        (offset, length, block): (u64, u64, u64),
+        run: Option<u64>,
+    ) {
+        let wanted = Wanted { id: id.to_owned(), offset, length, block, run, asked: now };
+        self.counters.questions_dropped += self.fetching.uploads.add(sender.address, wanted);
+        self.serve_waiting(now);
+    }
+
+    /// Sends what has waited for its turn, as much as the limit allows now.
+    pub(super) fn serve_waiting(&mut self, now: Time) {
+        for _ in 0..TURNS_MAX {
+            let next = self.fetching.uploads.next(now, &mut self.counters.questions_dropped);
+            let Some((to, wanted)) = next else { return };
+            let end = wanted.offset.saturating_add(wanted.length);
+            // It may be shared no longer.
+            let Some((origin, eof)) = self.origin(&wanted.id, wanted.offset..end) else { continue };
+            let mut block = std::mem::take(&mut self.block);
+            block.resize(wanted.length as usize, 0);
+            if block.is_empty() || self.read_origin(&origin, wanted.offset, &mut block) {
+                let room = HEAD_BYTES + block.len().div_ceil(3) * 4;
+                let mut datagram = self.buffers.take(room);
+                match wanted.run {
+                    Some(run) => write_block((run, wanted.offset), digits(eof), &block, &mut datagram),
+                    None => {
+                        let head = ContentHead { id: &wanted.id, offset: wanted.offset, eof };
+                        let mut writer = Writer::reusing(datagram);
+                        writer.push_with(DATAGRAM_MAX_BYTES, |bytes| head.write(&block, bytes));
+                        self.push_note_tokens(to, &mut writer);
+                        datagram = writer.take();
+                    }
+                }
+                self.fetching.uploads.sent(now, to, datagram.len() + HEADER_BYTES);
+                self.send(Destination::Address(to), datagram);
+            }
+            self.block = block;
+        }
+    }
+
+    /// Adds the token we owe to a block, if there is room.
+    fn push_note_tokens(&self, to: SocketAddr, writer: &mut Writer) {
+        let owed = self.peers.get(to).and_then(|peer| peer.owed.as_ref());
+        push_owed(writer, owed, DATAGRAM_SEND_MAX_BYTES);
     }
 
     /// Reads bytes that are to be served. Says whether it could.
@@ -145,18 +228,19 @@ struct ContentHead<'a> {
 impl ContentHead<'_> {
     /// How many bytes of content a message of at most `room` bytes can carry.
     fn fits(&self, room: usize) -> usize {
-        let mut empty = Vec::new();
+        let mut empty = Vec::with_capacity(HEAD_BYTES);
         self.write(&[], &mut empty);
         room.saturating_sub(empty.len()) / 4 * 3
     }
 
     /// Writes the message. The block goes straight from the file into the datagram, as base64.
     fn write(&self, block: &[u8], bytes: &mut Vec<u8>) -> bool {
+        // So that it grows once.
+        bytes.reserve(HEAD_BYTES + block.len().div_ceil(3) * 4);
         bytes.extend_from_slice(br#"{"Content":{"id":"#);
-        let is_written = serde_json::to_writer(&mut *bytes, self.id).is_ok();
-        bytes.extend_from_slice(format!(r#","offset":{},"base64":""#, self.offset).as_bytes());
+        let is_written = serde_json::to_writer(&mut *bytes, self.id).is_ok()
+            && write!(bytes, r#","offset":{},"base64":""#, self.offset).is_ok();
         base64_simd::STANDARD.encode_append(block, bytes);
-        bytes.extend_from_slice(format!(r#"","eof":{}}}}}"#, self.eof).as_bytes());
-        is_written
+        is_written && write!(bytes, r#"","eof":{}}}}}"#, self.eof).is_ok()
     }
 }

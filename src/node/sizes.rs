@@ -4,7 +4,8 @@ use super::Node;
 use super::{EVENTS_MAX, OUTBOX_MAX};
 use crate::content::Store;
 use crate::sizes::{Size, no_table};
-use crate::wire::{BLOCK_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES};
+use crate::transfer::RUN_BYTES_MAX;
+use crate::wire::DATAGRAM_SEND_MAX_BYTES;
 
 impl<S: Store> Node<S> {
     /// Every table and queue with its limit; no `len` is ever greater than its `max`. It looks at every rumour, so it
@@ -36,6 +37,8 @@ impl<S: Store> Node<S> {
             transfers,
             fetching,
             block,
+            buffers,
+            repeats,
         } = self;
         no_table(issuer);
         no_table(strangers);
@@ -47,11 +50,12 @@ impl<S: Store> Node<S> {
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
             Size::new("bytes of a list under construction", scratch.len(), DATAGRAM_SEND_MAX_BYTES),
-            Size::new("bytes of a block to be served", block.len(), BLOCK_MAX_BYTES),
+            Size::new("bytes of blocks to be served", block.len(), RUN_BYTES_MAX as usize),
         ];
         let people = peers.sizes().into_iter().chain(heard.sizes()).chain(links.sizes()).chain(anchors.sizes());
         let accounts = budget.sizes().into_iter().chain(provoked.sizes()).chain(chat.sizes());
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
+        let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         own.into_iter().chain(people).chain(accounts).chain(content)
     }

@@ -18,6 +18,12 @@ const FIRST_BYTES: usize = 192;
 pub const BRACKETS_BYTES: usize = 2;
 
 impl Writer {
+    /// A writer that has nothing written yet and uses the memory of `bytes`.
+    pub fn reusing(mut bytes: Vec<u8>) -> Writer {
+        bytes.clear();
+        Writer { bytes }
+    }
+
     /// True while no element has been written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

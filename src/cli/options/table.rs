@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, path, peer, port, shown, size, text_of, timeout, wait};
+use super::values::{bind, count, path, peer, port, rate, shown, size, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -142,6 +142,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         is_repeatable: false,
         commands: &[Run],
         help: "how much of what was fetched is kept, like 500M or 20G (default: all)",
+    },
+    OptionSpec {
+        long: "--upload-limit",
+        short: None,
+        set: Set::Value("RATE", |to, text| rate(text).map(|rate| to.upload_limit = Some(rate))),
+        is_repeatable: false,
+        commands: WITH_NODE,
+        help: "how much content is sent, in bytes a second, like 500k or 2M (default: all)",
     },
     OptionSpec {
         long: "--output",

@@ -16,6 +16,9 @@ const MISTAKE_SHOWN_CHARS: usize = 60;
 /// The longest `--wait`, in seconds: a day, far from where arithmetic with times becomes interesting.
 const WAIT_MAX_SECONDS: f64 = 86_400.0;
 
+/// The lowest rate, in bytes a second: a datagram of ours takes a second and a half of it.
+const RATE_MIN: u64 = 1_000;
+
 /// A value that may be shown to the user.
 pub(super) fn shown(text: &OsStr) -> String {
     printable(&text.to_string_lossy(), MISTAKE_SHOWN_CHARS)
@@ -82,6 +85,16 @@ pub(super) fn size(text: &OsStr) -> Result<u64, String> {
     };
     let size = digits.parse().ok().and_then(|number: u64| number.checked_mul(1_000_u64.checked_pow(power)?));
     size.ok_or_else(|| format!("'{}' is not a size like 500M or 20G", shown(text)))
+}
+
+/// Bytes a second, with `k` or `K`, M, G or T as for sizes.
+pub(super) fn rate(text: &OsStr) -> Result<u64, String> {
+    let upper = text.to_str().unwrap_or_default().replace('k', "K");
+    match size(OsStr::new(&upper)) {
+        Ok(rate) if rate >= RATE_MIN => Ok(rate),
+        Ok(_) => Err(format!("'{}' is less than 1k bytes a second", shown(text))),
+        Err(_) => Err(format!("'{}' is not a rate like 500k or 2M, in bytes a second", shown(text))),
+    }
 }
 
 pub(super) fn count(text: &OsStr) -> Result<u64, String> {
