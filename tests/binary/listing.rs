@@ -38,11 +38,12 @@ fn what_peers_share_and_recommend_is_listed_and_cannot_reach_the_terminal() {
     });
     assert!(shown.contains("10000  shares") && shown.contains(&seed.address.to_string()), "{shown}");
     // Somebody recommends what nobody should print.
-    let nasty = r#"[{"YouShouldSeeThis":{"id":"\u001b[2Jcat","length":5}},{"IJustSawThis":{"id":"dog","length":6}}]"#;
-    node.send(nasty);
+    let nasty = r#"{"YouShouldSeeThis":{"id":"\u001b[2Jcat","length":5}},{"IJustSawThis":{"id":"dog","length":6}}"#;
+    // Only with a question, because a stranger who asks nothing is given no token to prove itself with.
+    node.send(&format!(r#"[{{"PleaseSendPeers":{{}}}},{nasty}]"#));
     let shown = node.ask(["ls", "--peers", "--wait", "0.01"]).success().to_owned();
     assert!(shown.contains("5  recommends") && shown.contains("6  saw"), "{shown:?}");
-    assert!(!shown.contains('\u{1b}') && shown.contains(r"\u{1b}[2Jcat"), "{shown:?}");
+    assert!(!shown.contains('\u{1b}') && shown.contains("\u{fffd}[2Jcat"), "{shown:?}");
     let lines = node.ask(["ls", "--peers", "--wait", "0.01", "--json"]).json().remove(0);
     let lines = lines.as_array().unwrap().clone();
     assert_eq!(lines.len(), 3);
