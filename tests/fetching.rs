@@ -30,13 +30,15 @@ fn address(n: usize) -> SocketAddr {
 }
 
 impl Wire {
-    /// So many nodes, each told of the first.
-    fn new(count: usize) -> Wire {
+    /// So many nodes, each told of the first. Everything that they leave to chance follows from `seed`.
+    fn new(count: usize, seed: u8) -> Wire {
         let now = Time::from_micros(1_000_000);
         let node = |n: usize| {
             let contacts = if n == 0 { Vec::new() } else { vec![address(0)] };
             let config = Config { contacts, version: "cjp2p-node test".to_owned(), ..Config::default() };
-            Node::new(config, [n as u8; 32], now, MemoryStore::default())
+            let mut seeds = [n as u8; 32];
+            seeds[0] = seed;
+            Node::new(config, seeds, now, MemoryStore::default())
         };
         let nodes = (0..count).map(node).collect();
         Wire {
@@ -141,7 +143,7 @@ impl Wire {
 
 #[test]
 fn a_node_fetches_what_another_shares_by_either_id() {
-    let mut wire = Wire::new(2);
+    let mut wire = Wire::new(2, 0);
     let (content, ids) = wire.share(0, 300_001);
     wire.run(Duration::from_secs(5));
     for id in ids {
@@ -153,7 +155,7 @@ fn a_node_fetches_what_another_shares_by_either_id() {
 
 #[test]
 fn what_nobody_has_is_not_found() {
-    let mut wire = Wire::new(2);
+    let mut wire = Wire::new(2, 0);
     wire.run(Duration::from_secs(5));
     let id = ContentId::Blake3([7; 32]);
     let start = wire.now;
@@ -164,8 +166,8 @@ fn what_nobody_has_is_not_found() {
 
 /// How long so many fetchers of one content need, each with the same uplink as the one that has it; and which part of
 /// everything that one sent.
-fn swarm(fetchers: usize, size: usize) -> (Duration, f64) {
-    let mut wire = Wire::new(fetchers + 1);
+fn swarm(fetchers: usize, size: usize, seed: u8) -> (Duration, f64) {
+    let mut wire = Wire::new(fetchers + 1, seed);
     let (content, [_, id]) = wire.share(0, size);
     wire.run(Duration::from_secs(30));
     let (before, start) = (wire.sent[0].1, wire.now);
@@ -182,18 +184,23 @@ fn swarm(fetchers: usize, size: usize) -> (Duration, f64) {
 
 #[test]
 fn fetchers_of_one_source_feed_each_other() {
-    let (alone, _) = swarm(1, 8 << 20);
-    let (together, share) = swarm(8, 8 << 20);
-    println!("1: {alone:?}, 8: {together:?}, of which the source sent {share:.2}");
+    // Who asks whom for what is left to chance, so one swarm may take a tenth longer than the next.
+    const SWARMS: u8 = 4;
+    let (mut alone, mut together) = (Duration::ZERO, Duration::ZERO);
+    for seed in 0..SWARMS {
+        let (one, (all, share)) = (swarm(1, 8 << 20, seed).0, swarm(8, 8 << 20, seed));
+        println!("1: {one:?}, 8: {all:?}, of which the source sent {share:.2}");
+        assert!(share < 0.4, "the source sent {share:.2} of everything");
+        (alone, together) = (alone + one, together + all);
+    }
     assert!(together < alone.mul_f64(1.8), "{together:?} against {alone:?}");
-    assert!(share < 0.4, "the source sent {share:.2} of everything");
 }
 
 #[test]
 #[ignore = "takes a minute optimised; the figure of the issue"]
 fn twenty_fetchers_need_little_longer_than_one() {
-    let (alone, _) = swarm(1, 64 << 20);
-    let (together, share) = swarm(20, 64 << 20);
+    let (alone, _) = swarm(1, 64 << 20, 0);
+    let (together, share) = swarm(20, 64 << 20, 0);
     println!("1: {alone:?}, 20: {together:?}, of which the source sent {share:.2}");
     assert!(together < alone.mul_f64(1.5), "{together:?} against {alone:?}");
 }
