@@ -80,9 +80,11 @@ impl<S: Store> Node<S> {
         };
         let mut reply = self.reply_to(now, &sender, bytes.len());
         // Names are taken last, when all that may prove the sender has been seen.
-        let (names, others): (Vec<_>, Vec<_>) =
-            decoded.messages.iter().partition(|message| matches!(message, Message::Peers(_)));
-        for message in others.into_iter().chain(names) {
+        let is_names = |message: &&Message<'_>| matches!(message, Message::Peers(_));
+        for message in decoded.messages.iter().filter(|message| !is_names(message)) {
+            self.dispatch(now, &mut sender, message, &mut reply);
+        }
+        for message in decoded.messages.iter().filter(is_names) {
             self.dispatch(now, &mut sender, message, &mut reply);
         }
         self.conclude(now, &sender, reply);
