@@ -9,6 +9,7 @@
 //! - `naming`: telling peers of one another,
 //! - `notes`: writing to a peer unasked,
 //! - `provoked`: how much of that others can make us do,
+//! - `outage`: telling a dead neighbour from a dead network of our own,
 //! - `upkeep`: what the passing of time brings,
 //! - `seeking`: looking for peers and neighbours,
 //! - `sizes`: how full every table is,
@@ -24,6 +25,7 @@ mod fetch;
 mod interface;
 mod naming;
 mod notes;
+mod outage;
 mod peering;
 mod provoked;
 mod recommended;
@@ -55,6 +57,7 @@ use crate::tokens::Issuer;
 use crate::transfer::Transfers;
 use buffers::Buffers;
 use chat::ChatRoom;
+use outage::Outages;
 use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -88,8 +91,7 @@ pub struct Node<S> {
     peers: PeerTable,
     heard: HeardTable,
     links: Links,
-    /// When a verified peer was heard last, whichever: one of the world, and one of the local networks.
-    heard_anybody: [Time; 2],
+    outages: Outages,
     anchors: Anchors,
     is_hungry: bool,
     chat: ChatRoom,
@@ -125,7 +127,7 @@ impl<S: Store> Node<S> {
             peers: PeerTable::new(Key::new(&mut rng)),
             heard: HeardTable::new(Key::new(&mut rng)),
             links: Links::default(),
-            heard_anybody: [now; 2],
+            outages: Outages::new(now),
             anchors: peering::anchors_of(&config),
             is_hungry: true,
             chat: ChatRoom::new(Key::new(&mut rng)),

@@ -21,6 +21,7 @@
 pub mod address;
 pub mod anchors;
 pub mod contacts;
+pub(crate) mod crowd;
 pub mod heard;
 pub mod links;
 mod peer;

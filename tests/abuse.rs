@@ -5,6 +5,7 @@ mod play;
 
 use cjp2p_node::content::SharedFile;
 use cjp2p_node::node::{Command, Config, OUTBOX_MAX};
+use cjp2p_node::peers::heard::HEARD_NAMED_MAX;
 use play::{Play, address, field};
 use std::time::Duration;
 
@@ -256,7 +257,7 @@ fn names_from_many_networks_leave_room_for_the_user_and_for_whoever_knocks() {
             play.hear(&liar, &with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token));
         }
     }
-    assert!(play.node.heard_count() > 800, "{}", play.node.heard_count());
+    assert!(play.node.heard_count() > HEARD_NAMED_MAX * 9 / 10, "{}", play.node.heard_count());
     play.wait(Duration::from_secs(10));
     let answer = play.answer(STRANGER, r#"[{"PleaseAlwaysReturnThisMessage":{"cookie":"03e55ec0"}}]"#);
     assert_eq!(field(&answer, "AlwaysReturned").unwrap()["cookie"], "03e55ec0");

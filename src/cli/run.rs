@@ -198,7 +198,7 @@ fn welcome(address: SocketAddr, path: &str, remembered: usize, stop: &str) -> St
 fn way_to_stop(is_typed_at: bool, is_commanded: bool, path: &str) -> String {
     match (is_typed_at, is_commanded) {
         (true, _) => "Ctrl-C; type /help and Enter for what else can be done".to_owned(),
-        (false, true) => format!("cjp2p-node stop --data-dir '{path}'"),
+        (false, true) => format!("cjp2p-node stop --data-dir '{}'", path.replace('\'', r"'\''")),
         (false, false) => format!("kill {}", std::process::id()),
     }
 }
@@ -244,6 +244,7 @@ mod tests {
     fn only_who_can_type_is_told_what_to_type() {
         assert!(way_to_stop(true, true, "/data").contains("/help"));
         assert_eq!(way_to_stop(false, true, "/data"), "cjp2p-node stop --data-dir '/data'");
+        assert_eq!(way_to_stop(false, true, "/a'b"), r"cjp2p-node stop --data-dir '/a'\''b'");
     }
 
     #[test]

@@ -58,7 +58,10 @@ impl Lan {
         let family = socket.family();
         for way in self.ways.iter().filter(|way| way.is_open_to(family)) {
             let address = match way {
-                Way::Broadcast(ip) => SocketAddr::new((*ip).into(), PORT),
+                Way::Broadcast(ip) => {
+                    allow_broadcast(socket, true);
+                    SocketAddr::new((*ip).into(), PORT)
+                }
                 Way::MulticastV4(interface) => {
                     if let Err(error) = SockRef::from(&*socket.udp()).set_multicast_if_v4(interface) {
                         log::debug!("cannot reach the network of {interface}: {error}");
@@ -71,6 +74,15 @@ impl Lan {
             // A shout that nobody hears is followed by another one.
             socket.send(address, payload);
         }
+        allow_broadcast(socket, false);
+    }
+}
+
+/// Broadcast is allowed for our own calls alone, so that the system refuses it to whoever names such an address as a
+/// peer's.
+fn allow_broadcast(socket: &mut Socket, is_allowed: bool) {
+    if let Err(error) = SockRef::from(&*socket.udp()).set_broadcast(is_allowed) {
+        log::debug!("no broadcast on this socket: {error}");
     }
 }
 

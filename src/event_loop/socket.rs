@@ -102,10 +102,7 @@ fn open(ip: IpAddr, port: u16, family: Family) -> io::Result<(std::net::UdpSocke
     }
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(SocketAddr::new(ip, port)))?;
-    // Without either, the node still works, only less well.
-    if let Err(error) = socket.set_broadcast(true) {
-        log::debug!("no broadcast on this socket: {error}");
-    }
+    // Without it, the node still works, only less well.
     if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES) {
         log::debug!("no larger receive buffer on this socket: {error}");
     }
@@ -245,6 +242,14 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn nobody_can_name_a_broadcast_address_and_make_us_call_everybody_there() {
+        let (udp, _) = open("127.0.0.1".parse().unwrap(), 0, Family::V4).unwrap();
+        let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(udp.send_to(b"[]", listener.local_addr().unwrap()).is_ok());
+        assert!(udp.send_to(b"[]", "127.255.255.255:24254").is_err());
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Sender {
     }
 
     /// Whether the datagram shows that its sender reads what is sent to its address.
-    fn is_proven(&self) -> bool {
+    pub(super) fn is_proven(&self) -> bool {
         self.is_verified() || self.is_reader
     }
 }
@@ -79,7 +79,12 @@ impl<S: Store> Node<S> {
             return;
         };
         let mut reply = self.reply_to(now, &sender, bytes.len());
-        for message in &decoded.messages {
+        // Names are taken last, when all that may prove the sender has been seen.
+        let is_names = |message: &&Message<'_>| matches!(message, Message::Peers(_));
+        for message in decoded.messages.iter().filter(|message| !is_names(message)) {
+            self.dispatch(now, &mut sender, message, &mut reply);
+        }
+        for message in decoded.messages.iter().filter(is_names) {
             self.dispatch(now, &mut sender, message, &mut reply);
         }
         self.conclude(now, &sender, reply);
@@ -185,13 +190,13 @@ impl<S: Store> Node<S> {
         self.counters.answers_trimmed += u64::from(reply.is_trimmed);
         let allowance = reply.allowance();
         for payload in reply.finish() {
+            if sender.is_verified() {
+                self.links.spoke(now, sender.address);
+            }
             if let Some(allowance) = allowance {
                 self.budget.book(now, allowance, payload.len());
             }
             self.send(Destination::Address(sender.address), payload);
-        }
-        if is_answered && sender.is_verified() {
-            self.links.spoke(now, sender.address);
         }
         let is_changed = self.keep_token(sender);
         if sender.is_new {

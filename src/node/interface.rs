@@ -2,6 +2,7 @@
 
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
+use crate::peers::address::NAMED_PORT_MIN;
 use crate::transfer::{Failure, Held};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -186,7 +187,10 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotVerified(address) => write!(f, "{address} is not a verified peer (yet); /add it first"),
-            Self::NotAnAddress(address) => write!(f, "{address} cannot be the address of a peer"),
+            Self::NotAnAddress(address) => write!(
+                f,
+                "{address} cannot be the address of a peer: one host, and a port from {NAMED_PORT_MIN} on, are needed"
+            ),
             Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
             Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),

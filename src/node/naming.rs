@@ -56,11 +56,12 @@ impl<S: Store> Node<S> {
                 .get_mut(sender.address)
                 .is_some_and(|heard| heard.tries > 0 && now.since(heard.touched) < ANSWER_WAIT),
         };
-        if !sender.is_verified() && !was_asked {
+        if !sender.is_proven() && !was_asked {
             self.counters.messages_unverified += 1;
             return;
         }
-        let source = Source::Peer(network(sender.address.ip()));
+        // Anybody can answer in the name of an address that all nodes ask first.
+        let source = if sender.is_proven() { Source::Peer(network(sender.address.ip())) } else { Source::Hearsay };
         let is_introduction = names.len() == 1;
         for (place, name) in names.iter().take(2 * PEERS_ANSWER_MAX).enumerate() {
             let address = name.parse().ok().map(plain);
@@ -88,6 +89,7 @@ impl<S: Store> Node<S> {
         let may = (is_wanted || called.is_introduction) && self.provoked.may_provoke(now, Kind::Trial, address);
         if may && (is_wanted || self.may_follow(now, address)) {
             self.try_link(now, address, self.wants_links(), Note::default());
+            self.links.on_hearsay(address);
         }
     }
 

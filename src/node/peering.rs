@@ -40,6 +40,9 @@ pub const PEERS_LOW: usize = 10;
 /// How many peers we save, and so remember.
 pub const PEERS_SAVED_MAX: usize = 256;
 
+/// How many of them one global network may have before all others have had their turn.
+pub(super) const PEERS_SAVED_PER_NETWORK: usize = 8;
+
 /// Strangers who asked something and are written down, in case our answer gets lost. Writing down costs no datagram.
 const STRANGER_RATE: Rate = Rate { burst: 64, interval: Duration::from_millis(50) };
 
@@ -83,7 +86,7 @@ impl<S: Store> Node<S> {
             return Err(CommandError::Full);
         }
         if self.peers.get(address).is_none() {
-            self.heard.insert(now, address, Source::Configuration);
+            self.heard.adopt(now, address);
             self.contact(now, address);
         }
         Ok(())
@@ -142,7 +145,7 @@ impl<S: Store> Node<S> {
         heard.probe = Some(probe);
         let owed = heard.owed.clone();
         // Who was introduced to us while we know enough is asked for nothing; to others it is what earns us an answer.
-        let asks_for_peers = !matches!(heard.source, Source::Peer(_)) || self.is_hungry();
+        let asks_for_peers = heard.is_urgent() || self.is_hungry();
         let mut writer = Writer::default();
         let limit = DATAGRAM_SEND_MAX_BYTES;
         if asks_for_peers {
@@ -181,15 +184,16 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// An unverified sender gave us its token. If we know it, the token goes back at once when it is a new one, so that
-    /// it can believe us again; if it is a stranger who asked nothing else, it knocked, and is answered, seldom.
+    /// An unverified sender gave us its token. If we know it, the token goes back at once, so that it can believe us
+    /// again: it may have a new one, or have forgotten us, or have lost our answer. If it is a stranger who asked
+    /// nothing else, it knocked, and is answered, seldom.
     pub(super) fn return_token(&mut self, now: Time, sender: &Sender, is_changed: bool, is_answered: bool) {
         let address = sender.address;
         if sender.asks_for.is_none() {
             return;
         }
         if self.peers.get(address).is_some() {
-            if is_changed && !is_answered && self.provoked.may_provoke(now, Kind::Token, address) {
+            if !is_answered && self.provoked.may_provoke(now, Kind::Token, address) {
                 self.follow_up(now, address);
             }
         } else if self.heard.contains(address) {
@@ -200,7 +204,7 @@ impl<S: Store> Node<S> {
             self.answer_knock(now, sender);
         } else if self.peers.has_room_for(address)
             && self.strangers.allow(now, STRANGER_RATE)
-            && self.heard.insert_latest(now, address)
+            && self.heard.insert_latest(now, address, Source::Itself)
         {
             // A node, most likely. If it does not return our token soon, our answer was lost, and we try it ourselves.
             self.keep_token(sender);
@@ -213,7 +217,7 @@ impl<S: Store> Node<S> {
         let address = sender.address;
         if self.peers.has_room_for(address)
             && self.provoked.may_provoke(now, Kind::Knock, address)
-            && self.heard.insert_latest(now, address)
+            && self.heard.insert_latest(now, address, Source::Itself)
         {
             self.keep_token(sender);
             self.contact(now, address);

@@ -10,6 +10,7 @@ use super::provoked::Kind;
 use crate::content::Store;
 use crate::peers::Peer;
 use crate::peers::contacts::LONG_GAP_SECONDS;
+use crate::peers::crowd::Crowd;
 use crate::peers::heard::{Heard, Source};
 use crate::peers::links::LINKS_LOW;
 use crate::time::Time;
@@ -40,8 +41,8 @@ const SEEK_POLITE: Duration = Duration::from_secs(180);
 const SEEK_SETTLED: Duration = Duration::from_secs(1_200);
 
 /// How often a node that needs nothing tries an address again that the user gave it and that never answered, because it
-/// may lead to another swarm: as soon as its account allows.
-const SEEK_MISSING: Duration = Duration::from_secs(LONG_GAP_SECONDS as u64 + 2);
+/// may lead to another swarm: as soon as its account allows, even if chance makes the pause a tenth shorter.
+const SEEK_MISSING: Duration = Duration::from_secs((LONG_GAP_SECONDS as u64 + 2) * 10 / 9);
 
 /// How many addresses are tried in one look.
 const CONTACTS_PER_SEEK: usize = 8;
@@ -52,6 +53,9 @@ const TRIALS_PER_SEEK: usize = 3;
 /// Among how many random peers somebody is chosen to be asked who is no neighbour: so many that some were heard lately
 /// even where most were not.
 const OUTSIDERS_LOOKED_AT: usize = 64;
+
+/// So many networks must have a peer that was heard lately before only such are asked.
+const FRESH_NETWORKS_MIN: usize = 4;
 
 /// A known peer that has fallen silent is tried, or asked, again no sooner than this, and than a quarter of its
 /// silence.
@@ -121,11 +125,14 @@ impl<S: Store> Node<S> {
     /// few, those of the user always, because only he knows that they lead somewhere else.
     fn recall_anchors(&mut self, now: Time) {
         let is_hungry = self.is_hungry();
-        for (address, is_remembered) in self.anchors.iter() {
+        // From a random place, so that no hundred without a way are always the first.
+        let first = self.rng.random_range(0..self.anchors.len().max(1));
+        for (address, is_remembered) in self.anchors.iter_from(first) {
             // Who finds no room would answer, be forgotten, and be tried again at every look.
             let is_wanted = !is_remembered || is_hungry && self.peers.has_room_for(address);
             if is_wanted && self.peers.get(address).is_none() && self.provoked.contacts.may_contact(now, address) {
-                self.heard.insert(now, address, Source::Configuration);
+                let source = if is_remembered { Source::Remembered } else { Source::Configuration };
+                self.heard.insert(now, address, source);
             }
         }
     }
@@ -200,7 +207,7 @@ impl<S: Store> Node<S> {
         let somebody = outsider.or_else(|| self.neighbour()).or_else(|| self.outsider(now));
         if let Some(address) = somebody.filter(|address| self.provoked.may_provoke(now, Kind::Question, *address)) {
             let pause = if !self.is_looking() {
-                SEEK_POLITE
+                if self.wants_links() { SEEK_POLITE } else { SEEK_SETTLED }
             } else if self.peers.counted() < PEERS_FEW {
                 self.timers.ask_pause.min(SEEK_FEW)
             } else {
@@ -220,13 +227,18 @@ impl<S: Store> Node<S> {
         neighbours.get(place).copied()
     }
 
-    /// A random peer that is no neighbour; one that was heard lately, if there is such a one among some.
+    /// A random peer that is no neighbour, one of each network considered. One that was heard lately, if several
+    /// networks have such; else a landlord whose addresses all speak up would get every question.
     fn outsider(&mut self, now: Time) -> Option<SocketAddr> {
         let links = &self.links;
+        let mut crowd = Crowd::default();
         let others = self.peers.sample(OUTSIDERS_LOOKED_AT, &mut self.rng);
         let others = others.filter(|peer| !links.holds(peer.address) && may_ask_again(peer, now));
-        let fresh = others.clone().find(|peer| peer.is_fresh(now));
-        fresh.or_else(|| others.clone().next()).map(|peer| peer.address)
+        let others: Vec<_> = others.filter(|peer| crowd.admit(peer.address, 1)).collect();
+        let mut fresh = others.iter().filter(|peer| peer.is_fresh(now));
+        let is_varied = fresh.clone().count() >= FRESH_NETWORKS_MIN;
+        let somebody = fresh.next().filter(|_| is_varied).or(others.first());
+        somebody.map(|peer| peer.address)
     }
 }
 

@@ -22,7 +22,7 @@ impl<S: Store> Node<S> {
             peers,
             heard,
             links,
-            heard_anybody,
+            outages,
             anchors,
             is_hungry,
             chat,
@@ -42,7 +42,7 @@ impl<S: Store> Node<S> {
         } = self;
         no_table(issuer);
         no_table(strangers);
-        no_table(heard_anybody);
+        no_table(outages);
         no_table(is_hungry);
         no_table(timers);
         no_table(counters);

@@ -5,12 +5,13 @@
 //! up about once every three seconds, to exchange one small probe.
 
 use super::notes::Note;
-use super::peering::PEERS_SAVED_MAX;
+use super::outage::is_beside;
+use super::peering::{PEERS_SAVED_MAX, PEERS_SAVED_PER_NETWORK};
 use super::seeking::SEEK_MIN;
 use super::{Destination, Event, Node};
 use crate::content::Store;
 use crate::peers::FORGET_AFTER;
-use crate::peers::address::{Scope, scope};
+use crate::peers::crowd::Crowd;
 use crate::peers::links::Link;
 use crate::time::Time;
 use crate::wire::encode::Writer;
@@ -42,9 +43,6 @@ const EXPIRE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Called this much later than it asked for, a node has been asleep: nothing else delays it so.
 const ASLEEP_AFTER: Duration = Duration::from_secs(60);
-
-/// If no peer has been heard for this long, it is not the peers: those that are kept in reach answer every 23 s.
-const OUTAGE_AFTER: Duration = Duration::from_secs(60);
 
 /// After a sleep, peers have this long to be heard again before they are forgotten.
 const GRACE: Duration = Duration::from_secs(120);
@@ -153,7 +151,8 @@ impl<S: Store> Node<S> {
     }
 
     /// The addresses worth remembering: neighbours, then other peers by how lately they were heard, then those of an
-    /// earlier run that have not been given up, so that a run without a network loses nothing.
+    /// earlier run that have not been given up, so that a run without a network loses nothing. One of each host and a
+    /// few of each network come before all others, so that no landlord is all that we remember.
     pub(super) fn peers_to_save(&self) -> Vec<SocketAddr> {
         let mut peers: Vec<_> = self
             .peers
@@ -163,7 +162,11 @@ impl<S: Store> Node<S> {
         peers.sort_unstable();
         let verified = peers.into_iter().map(|(_, _, address)| address);
         let remembered = self.anchors.remembered().filter(|address| self.peers.get(*address).is_none());
-        verified.chain(remembered).take(PEERS_SAVED_MAX).collect()
+        let mut crowd = Crowd::default();
+        let (few, rest): (Vec<_>, Vec<_>) = verified
+            .chain(remembered)
+            .partition(|address| crowd.count < PEERS_SAVED_MAX && crowd.admit(*address, PEERS_SAVED_PER_NETWORK));
+        few.into_iter().chain(rest).take(PEERS_SAVED_MAX).collect()
     }
 
     /// Probes the neighbours that have been silent, and forgets those that stay so.
@@ -187,12 +190,13 @@ impl<S: Store> Node<S> {
     /// our own network that is dead, and the neighbour is only left alone.
     fn bury(&mut self, now: Time, link: &Link) {
         self.links.remove(link.address);
-        if self.heard_anybody[side(link.address)] <= link.doubted {
+        if self.outages.lose(link.address, link.doubted) {
             // Without a network, looking faster would only go through all we know.
             self.timers.seek = self.timers.seek.min(now + self.timers.seek_pause);
             return;
         }
-        if self.peers.remove(link.address).is_some() {
+        // Whoever names our peers one by one shall not have those forgotten that do not answer at the moment.
+        if !link.is_hearsay && self.peers.remove(link.address).is_some() {
             self.feel_hunger();
             self.note_peers_changed(now);
         }
@@ -201,10 +205,8 @@ impl<S: Store> Node<S> {
 
     /// A verified peer was heard. If nobody was for long, the network is back.
     pub(super) fn hear_somebody(&mut self, now: Time, address: SocketAddr) {
-        let side = side(address);
-        let silence = now.since(std::mem::replace(&mut self.heard_anybody[side], now));
-        if silence >= OUTAGE_AFTER {
-            self.peers.excuse(now, silence, |other| self::side(other) == side);
+        if let Some(silence) = self.outages.hear(now, address) {
+            self.peers.excuse(now, silence, |other| is_beside(address, other));
             self.note_progress(now);
         }
     }
@@ -213,9 +215,8 @@ impl<S: Store> Node<S> {
     /// earlier run are, and tried again: an outage of our network must cost us nobody.
     fn expire_peers(&mut self, now: Time) {
         self.timers.expire = now + EXPIRE_PAUSE;
-        let is_outage = self.heard_anybody.map(|heard| now.since(heard) >= OUTAGE_AFTER);
         let mut saved = self.peers_to_save();
-        saved.retain(|address| is_outage[side(*address)]);
+        saved.retain(|address| self.outages.is_away(now, *address));
         let silent = self.peers.expire(now);
         silent.iter().for_each(|address| self.links.remove(*address));
         if !silent.is_empty() {
@@ -237,10 +238,4 @@ impl<S: Store> Node<S> {
         self.timers.lan_pause = (self.timers.lan_pause * 2).min(LAN_MAX);
         self.timers.lan = Some(now + pause);
     }
-}
-
-/// Whether an address is one of the world or of a local network: what is heard from the one says nothing about the way
-/// to the other.
-fn side(address: SocketAddr) -> usize {
-    usize::from(scope(address.ip()) != Scope::Global)
 }

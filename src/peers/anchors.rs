@@ -21,15 +21,23 @@ struct Anchor {
 }
 
 impl Anchors {
-    /// Adds an address, unless it can be nobody's or there are too many. Says whether it is an anchor now.
+    /// Adds an address, unless it can be nobody's or there are too many; one of the user's takes the place of the
+    /// latest that is merely remembered, and is his also if it was remembered before. Says whether it is an anchor now.
     pub fn add(&mut self, address: SocketAddr, is_remembered: bool) -> bool {
         let address = plain(address);
-        let is_known = self.entries.iter().any(|anchor| anchor.address == address);
+        if let Some(known) = self.entries.iter_mut().find(|anchor| anchor.address == address) {
+            known.is_remembered &= is_remembered;
+            return true;
+        }
+        if self.entries.len() >= ANCHORS_MAX && !is_remembered {
+            let last = self.entries.iter().rposition(|anchor| anchor.is_remembered);
+            last.map(|place| self.entries.remove(place));
+        }
         let has_room = self.entries.len() < ANCHORS_MAX && is_possible(address);
-        if has_room && !is_known {
+        if has_room {
             self.entries.push(Anchor { address, is_remembered });
         }
-        is_known || has_room
+        has_room
     }
 
     /// How full the list is.
@@ -41,6 +49,21 @@ impl Anchors {
     /// All of them, each with whether it is from an earlier run.
     pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, bool)> + '_ {
         self.entries.iter().map(|anchor| (anchor.address, anchor.is_remembered))
+    }
+
+    /// The same, beginning with the one at `first`, and going round.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = (SocketAddr, bool)> + '_ {
+        self.iter().skip(first).chain(self.iter().take(first))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The addresses of an earlier run that have not been given up.

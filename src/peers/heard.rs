@@ -2,8 +2,8 @@
 //!
 //! Who names addresses decides how much room they get: each source network has its own share, so a liar can only crowd
 //! out itself, and ten networks of liars other names, but neither the user's nor those who write to us. Newcomers are
-//! turned away while there is no room, except that the latest to write to us takes the place of the one that has waited
-//! longest. Nothing in this table is ever passed on.
+//! turned away while there is no room, except that the user's latest, and the latest to write to us, take the place of
+//! the one of their kind that has waited longest. Nothing in this table is ever passed on.
 
 use super::address::Network;
 use crate::hash::Key;
@@ -21,9 +21,9 @@ pub const HEARD_MAX: usize = 1_024;
 /// earlier ones were tried.
 pub const HEARD_PER_SOURCE_MAX: usize = 92;
 
-/// How many of them peers may have named, from however many networks: the rest is kept for the user, and for those who
-/// write to us themselves.
-pub const HEARD_NAMED_MAX: usize = HEARD_MAX - 2 * HEARD_PER_SOURCE_MAX;
+/// How many of them peers may have named, from however many networks: the rest is kept for the user, for those who
+/// write to us themselves, and for what is remembered.
+pub const HEARD_NAMED_MAX: usize = HEARD_MAX - 3 * HEARD_PER_SOURCE_MAX;
 
 /// How often an address is tried before it is dropped. With a tenth of all datagrams lost each way, five tries fail for
 /// one live address in 4,000. All five fit into the first minute, and no more are allowed there.
@@ -35,15 +35,19 @@ pub const UNSENT_PAUSE: Duration = Duration::from_secs(60);
 /// An address that was not tried for this long is stale news: we did not need it.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 
-/// Who named an address.
+/// Who named an address, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// The user, the built-in list, or an earlier run.
+    /// The user, or the built-in list.
     Configuration,
     /// The address itself, by knocking or by answering a call to the local network.
     Itself,
+    /// An earlier run: most such addresses are stale after a while.
+    Remembered,
     /// A peer in this network.
     Peer(Network),
+    /// Somebody in the name of an address that we have asked, without proof of reading what is sent there.
+    Hearsay,
 }
 
 /// An address that we have heard of.
@@ -55,6 +59,8 @@ pub struct Heard {
     pub source: Source,
     /// How often it was tried.
     pub tries: u8,
+    /// When it was heard of.
+    since: Time,
     /// When it was tried last, or else when it was heard of.
     pub touched: Time,
     /// Whether the last try could not be sent at all: there is no way there at present.
@@ -66,9 +72,14 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Whether we mean to try it even if we need nobody: the user named it, or it wrote to us.
+    /// Whether we mean to try it even if we need nobody: the user named it, it wrote to us, or we remember it.
     pub fn is_urgent(&self) -> bool {
-        matches!(self.source, Source::Configuration | Source::Itself)
+        !self.is_named()
+    }
+
+    /// Whether others named it.
+    pub fn is_named(&self) -> bool {
+        is_named(self.source)
     }
 
     /// Whether the next try is due: at once, then 2, 4, 8 and 16 s after the one before. Who wrote to us is given a
@@ -81,10 +92,17 @@ impl Heard {
         is_first || now.since(self.touched) >= Duration::from_secs(1 << self.tries.min(4))
     }
 
-    /// Whether it has had its chances.
+    /// Whether it has had its chances. A name to which there is no way at present keeps no place from others: it will
+    /// be named again.
     fn is_spent(&self, now: Time) -> bool {
-        now.since(self.touched) >= WAIT_MAX || self.tries >= TRIES_MAX && self.is_due(now)
+        let is_stuck = self.is_unsent && (self.is_named() || now.since(self.since) >= WAIT_MAX);
+        is_stuck || now.since(self.touched) >= WAIT_MAX || self.tries >= TRIES_MAX && self.is_due(now)
     }
+}
+
+/// Whether addresses of this source were named by others.
+fn is_named(source: Source) -> bool {
+    matches!(source, Source::Peer(_) | Source::Hearsay)
 }
 
 /// The addresses we have heard of.
@@ -105,14 +123,25 @@ impl HeardTable {
     /// from peers; nothing makes room but time.
     pub fn insert(&mut self, now: Time, address: SocketAddr, source: Source) -> bool {
         let share = self.share(source);
-        let named = self.entries.len() - self.share(Source::Configuration) - self.share(Source::Itself);
-        let is_crowded = matches!(source, Source::Peer(_)) && named >= HEARD_NAMED_MAX;
+        let others = [Source::Configuration, Source::Itself, Source::Remembered].map(|source| self.share(source));
+        let named = self.entries.len() - others.iter().sum::<usize>();
+        let is_crowded = is_named(source) && named >= HEARD_NAMED_MAX;
         let is_full = is_crowded || self.entries.len() >= HEARD_MAX || share >= HEARD_PER_SOURCE_MAX;
         if is_full || self.places.contains_key(&address) {
             return false;
         }
         self.places.insert(address, self.entries.len());
-        self.entries.push(Heard { address, source, tries: 0, touched: now, is_unsent: false, owed: None, probe: None });
+        let (since, touched) = (now, now);
+        self.entries.push(Heard {
+            address,
+            source,
+            tries: 0,
+            since,
+            touched,
+            is_unsent: false,
+            owed: None,
+            probe: None,
+        });
         self.shares.insert(source, share + 1);
         true
     }
@@ -122,16 +151,26 @@ impl HeardTable {
         self.shares.get(&source).copied().unwrap_or(0)
     }
 
-    /// Adds an address that wrote to us. If such addresses have used up their share, the one that has waited longest
-    /// goes: whoever can forge a hundred sources must not keep everybody else from being answered.
-    pub fn insert_latest(&mut self, now: Time, address: SocketAddr) -> bool {
-        if self.share(Source::Itself) >= HEARD_PER_SOURCE_MAX {
-            let strangers = self.entries.iter().filter(|heard| heard.source == Source::Itself);
-            if let Some(oldest) = strangers.min_by_key(|heard| heard.touched).map(|heard| heard.address) {
+    /// Adds an address that must have a place: one that wrote to us, or that the user named just now. If its source has
+    /// used up its share, the one that has waited longest goes: whoever can forge a hundred sources must not keep
+    /// everybody else from being answered, nor a hundred dead addresses the user from being obeyed.
+    pub fn insert_latest(&mut self, now: Time, address: SocketAddr, source: Source) -> bool {
+        if self.share(source) >= HEARD_PER_SOURCE_MAX {
+            let alike = self.entries.iter().filter(|heard| heard.source == source);
+            if let Some(oldest) = alike.min_by_key(|heard| heard.touched).map(|heard| heard.address) {
                 self.remove(oldest);
             }
         }
-        self.insert(now, address, Source::Itself)
+        self.insert(now, address, source)
+    }
+
+    /// Makes an address the user's, whoever named it before; what it told us of itself is kept.
+    pub fn adopt(&mut self, now: Time, address: SocketAddr) {
+        let earlier = self.remove(address);
+        self.insert_latest(now, address, Source::Configuration);
+        if let (Some(heard), Some(earlier)) = (self.get_mut(address), earlier) {
+            (heard.owed, heard.probe) = (earlier.owed, earlier.probe);
+        }
     }
 
     /// The last try could not be sent. It does not count, and the next one waits for [`UNSENT_PAUSE`].

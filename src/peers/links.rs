@@ -10,12 +10,10 @@
 //! links to than it wants says so (`EnoughNeighbours`), and they let go as soon as they have found others. So the load
 //! of a swarm spreads over all of its nodes, even though those behind NATs find the others first.
 
-mod crowd;
-
 use super::address::{Network, network};
+use super::crowd::Crowd;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crowd::Crowd;
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,8 +31,8 @@ pub const LINKS_MAX: usize = WATCHED_MAX + LINKS_HIGH;
 /// there is room left for all links that we want to keep ourselves.
 pub const WATCHED_MAX: usize = 32;
 
-/// A link that was silent for this long in either direction, and up to [`PATIENCE_MAX`] more, is probed. Three probes at least then fit
-/// before a NAT forgets after 30 s.
+/// A link that was silent for this long in either direction, and up to [`PATIENCE_MAX`] more, is probed. Three probes
+/// at least then fit before a NAT forgets after 30 s.
 pub const PROBE_AFTER: Duration = Duration::from_secs(22);
 
 /// Each side of a link draws its own patience, so that they do not both probe at the same moment every time.
@@ -64,6 +62,10 @@ const COUNTED_PER_NETWORK_MAX: usize = 2;
 /// one network alone never satisfies us.
 const KEPT_PER_NETWORK_MAX: usize = 3;
 
+/// How many of the links that we keep we never let go of for the sake of those that others keep to us: half of what we
+/// want, so that nobody who chooses us in numbers chooses all our neighbours.
+const LINKS_CHOSEN_MIN: usize = LINKS_LOW / 2;
+
 /// How many links that others keep to us are watched per global network, so that four networks at least are needed to
 /// leave no room for others that choose us.
 pub const WATCHED_PER_NETWORK_MAX: usize = 8;
@@ -85,6 +87,8 @@ pub struct Link {
     pub is_proven: bool,
     /// Whether the neighbour has said that it has enough others.
     pub is_unwelcome: bool,
+    /// Whether it is only on trial because somebody named it: its failure says nothing about it.
+    pub is_hearsay: bool,
     /// When the link was opened.
     opened: Time,
     /// When it was last heard.
@@ -202,6 +206,7 @@ impl Links {
         if let Some(link) = self.get_mut(address) {
             link.heard = now;
             link.is_proven = true;
+            link.is_hearsay = false;
             link.probed = None;
             link.unanswered = 0;
         }
@@ -234,6 +239,7 @@ impl Links {
                 is_kept,
                 is_proven: false,
                 is_unwelcome: false,
+                is_hearsay: false,
                 opened: now,
                 heard: now,
                 spoken: now,
@@ -244,6 +250,13 @@ impl Links {
             });
         }
         has_room
+    }
+
+    /// The link was opened because somebody named the peer.
+    pub fn on_hearsay(&mut self, address: SocketAddr) {
+        if let Some(link) = self.get_mut(address) {
+            link.is_hearsay = !link.is_proven;
+        }
     }
 
     /// The neighbour has said that it has enough others.
@@ -294,6 +307,10 @@ impl Links {
     pub fn release_one(&mut self, now: Time) {
         let held = self.held();
         if held <= LINKS_LOW || now.since(self.released) < RELEASE_PAUSE {
+            return;
+        }
+        // Links that others keep to us can crowd us, but not out of the choice of our neighbours.
+        if self.links.iter().filter(|link| link.is_kept).count() <= LINKS_CHOSEN_MIN {
             return;
         }
         let is_free = |link: &Link| link.is_kept && link.probed.is_none();

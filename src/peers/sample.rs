@@ -16,14 +16,19 @@ const WAY: u64 = 1 << 40;
 
 /// A walk through all peers, each once.
 #[derive(Clone, Debug)]
-pub(super) struct Sample<'a> {
-    parts: [Part<'a>; SCOPES],
+pub(super) enum Sample<'a> {
+    /// All are of one scope, as on most nodes; nothing has to be mixed, which would take half of the time of an answer.
+    One(Walk<'a>),
+    /// Each scope's.
+    Mixed([Part<'a>; SCOPES]),
 }
+
+type Walk<'a> = Chain<Iter<'a, Peer>, Iter<'a, Peer>>;
 
 /// A walk through the peers of one scope.
 #[derive(Clone, Debug)]
-struct Part<'a> {
-    peers: Chain<Iter<'a, Peer>, Iter<'a, Peer>>,
+pub(super) struct Part<'a> {
+    peers: Walk<'a>,
     left: usize,
     /// Where on the way the next peer stands.
     next: u64,
@@ -34,27 +39,42 @@ struct Part<'a> {
 impl<'a> Sample<'a> {
     /// Always the same walk.
     pub(super) fn whole(parts: [&'a [Peer]; SCOPES]) -> Sample<'a> {
-        Sample { parts: parts.map(|peers| Part::new(peers, 0, |_| 0)) }
+        match alone(&parts) {
+            Some(peers) => Sample::One(walk(peers, 0)),
+            None => Sample::Mixed(parts.map(|peers| Part::new(peers, 0, |_| 0))),
+        }
     }
 
     /// A random walk: in each part it begins with a random peer, somewhere in the first step. So the few of a small
     /// part come early no more often than they should. Where there is one part only, that makes no difference.
     pub(super) fn random(parts: [&'a [Peer]; SCOPES], rng: &mut impl Rng) -> Sample<'a> {
-        let is_alone = parts.iter().filter(|peers| !peers.is_empty()).count() == 1;
+        if let Some(peers) = alone(&parts) {
+            return Sample::One(walk(peers, rng.random_range(0..peers.len())));
+        }
         let mut begin = |peers: &'a [Peer]| match peers.len() {
             0 => Part::new(peers, 0, |_| 0),
-            length if is_alone => Part::new(peers, rng.random_range(0..length), |_| 0),
             length => Part::new(peers, rng.random_range(0..length), |step| rng.random_range(0..step)),
         };
-        Sample { parts: parts.map(&mut begin) }
+        Sample::Mixed(parts.map(&mut begin))
     }
+}
+
+/// The only part with somebody in it.
+fn alone<'a>(parts: &[&'a [Peer]; SCOPES]) -> Option<&'a [Peer]> {
+    let mut inhabited = parts.iter().filter(|peers| !peers.is_empty());
+    inhabited.next().filter(|_| inhabited.next().is_none()).copied()
+}
+
+/// Once around, from a start that is within.
+fn walk(peers: &[Peer], start: usize) -> Walk<'_> {
+    let (before, after) = peers.split_at(start);
+    after.iter().chain(before)
 }
 
 impl<'a> Part<'a> {
     fn new(peers: &'a [Peer], start: usize, first: impl FnOnce(u64) -> u64) -> Part<'a> {
-        let (before, after) = peers.split_at(start);
         let step = WAY / peers.len().max(1) as u64;
-        Part { peers: after.iter().chain(before), left: peers.len(), next: first(step), step }
+        Part { peers: walk(peers, start), left: peers.len(), next: first(step), step }
     }
 }
 
@@ -62,7 +82,11 @@ impl<'a> Iterator for Sample<'a> {
     type Item = &'a Peer;
 
     fn next(&mut self) -> Option<&'a Peer> {
-        let part = self.parts.iter_mut().filter(|part| part.left > 0).min_by_key(|part| part.next)?;
+        let parts = match self {
+            Sample::One(walk) => return walk.next(),
+            Sample::Mixed(parts) => parts,
+        };
+        let part = parts.iter_mut().filter(|part| part.left > 0).min_by_key(|part| part.next)?;
         part.left -= 1;
         part.next += part.step;
         part.peers.next()

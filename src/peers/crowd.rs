@@ -1,13 +1,13 @@
-//! Counting links so that nobody counts by numbers: one network or one host fills a node's list only so far.
+//! Counting addresses so that nobody counts by numbers: one network or one host fills a list only so far.
 
-use crate::peers::address::{Network, host, network};
+use super::address::{Network, host, network};
 use std::net::{IpAddr, SocketAddr};
 
-/// Links that have been counted: so many per global network, and one per host.
+/// Addresses that have been counted: so many per global network, and one per host.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     /// How many were admitted.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     networks: Vec<(Network, usize)>,
     hosts: Vec<IpAddr>,
 }
@@ -15,7 +15,7 @@ pub(super) struct Crowd {
 impl Crowd {
     /// Counts one more, unless there are `most` of its network, or its host is counted. In local networks every address
     /// counts.
-    pub(super) fn admit(&mut self, address: SocketAddr, most: usize) -> bool {
+    pub(crate) fn admit(&mut self, address: SocketAddr, most: usize) -> bool {
         let (network, host) = (network(address.ip()), host(address.ip()));
         if network != Network::Local {
             if self.hosts.contains(&host) {
