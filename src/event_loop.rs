@@ -285,7 +285,9 @@ impl EventLoop {
     /// Sends a datagram, or puts it together with those that may follow it.
     fn send(&mut self, to: SocketAddr, payload: Vec<u8>) {
         let most = self.socket.batch_max();
-        let is_batched = most > 1 && Batch::takes(&payload);
+        // A datagram alone, as most answers are, has nothing to go with.
+        let is_alone = !self.node.has_transmit() && self.batch.address().is_none();
+        let is_batched = most > 1 && !is_alone && Batch::takes(&payload);
         if is_batched && self.batch.add(to, &payload, most) {
             self.node.recycle(payload);
             return;

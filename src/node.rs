@@ -192,6 +192,11 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Whether another datagram is waiting to be sent.
+    pub fn has_transmit(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
