@@ -199,7 +199,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Asks for others: by turns a random neighbour, who answers most likely, and somebody who is none. Whoever fills
+    /// Asks for others: by turns a neighbour, who answers most likely, and somebody who is none. Whoever fills
     /// all places of neighbours must not decide alone whom we hear of. Who is asked tells those it names of us, too.
     fn ask_somebody(&mut self, now: Time) {
         self.timers.asks_outside = !self.timers.asks_outside;
@@ -208,10 +208,12 @@ impl<S: Store> Node<S> {
         if let Some(address) = somebody.filter(|address| self.provoked.may_provoke(now, Kind::Question, *address)) {
             let pause = if !self.is_looking() {
                 if self.wants_links() { SEEK_POLITE } else { SEEK_SETTLED }
-            } else if self.peers.counted() < PEERS_FEW {
-                self.timers.ask_pause.min(SEEK_FEW)
-            } else {
+            } else if self.peers.counted() >= PEERS_FEW {
                 self.timers.ask_pause
+            } else if self.has_untried(now) {
+                self.timers.ask_pause.min(SEEK_TRYING)
+            } else {
+                self.timers.ask_pause.min(SEEK_FEW)
             };
             self.timers.ask_pause = (self.timers.ask_pause * 2).min(SEEK_MAX);
             // Less than the pause of the look that will ask, which chance may shorten.
@@ -220,11 +222,14 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A random neighbour.
+    /// The neighbour that was not asked for longest: by chance one of a few may not be asked for minutes, and it may be
+    /// the only one with news.
     fn neighbour(&mut self) -> Option<SocketAddr> {
         let neighbours: Vec<_> = self.links.iter().filter(|link| link.is_proven).map(|link| link.address).collect();
-        let place = self.rng.random_range(0..neighbours.len().max(1));
-        neighbours.get(place).copied()
+        let first = self.rng.random_range(0..neighbours.len().max(1));
+        let (before, after) = neighbours.split_at_checked(first)?;
+        let asked = |address: &&SocketAddr| self.peers.get(**address).and_then(|peer| peer.asked);
+        after.iter().chain(before).min_by_key(asked).copied()
     }
 
     /// A random peer that is no neighbour, one of each network considered. One that was heard lately, if several
