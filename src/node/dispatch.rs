@@ -18,6 +18,8 @@ pub(super) struct Sender {
     pub(super) proof: Option<Proof>,
     /// The token it asks for in this very datagram.
     pub(super) asks_for: Option<Owed>,
+    /// Whether it was a peer when its datagram began to be answered; what is looked up once need not be again.
+    pub(super) is_known: bool,
     /// Whether it was verified for the first time by this datagram.
     pub(super) is_new: bool,
     /// How many probes this datagram has returned so far.
@@ -41,6 +43,7 @@ impl Sender {
             address,
             proof: None,
             asks_for: None,
+            is_known: false,
             is_new: false,
             returned_probes: 0,
             is_reader: false,
@@ -78,7 +81,7 @@ impl<S: Store> Node<S> {
             self.counters.datagrams_reflected += 1;
             return;
         };
-        let mut reply = self.reply_to(now, &sender, bytes.len());
+        let mut reply = self.reply_to(now, &mut sender, bytes.len());
         // Names are taken last, when all that may prove the sender has been seen.
         let is_names = |message: &&Message<'_>| matches!(message, Message::Peers(_));
         for message in decoded.messages.iter().filter(|message| !is_names(message)) {
@@ -123,13 +126,15 @@ impl<S: Store> Node<S> {
     }
 
     /// An empty answer on the terms that the sender has earned.
-    fn reply_to(&mut self, now: Time, sender: &Sender, request_len: usize) -> Reply {
+    fn reply_to(&mut self, now: Time, sender: &mut Sender, request_len: usize) -> Reply {
         let address = sender.address;
         let terms = match sender.proof {
             Some(_) => Terms::Verified,
             None => Terms::Unverified(self.budget.allowance(now, address, request_len)),
         };
-        let owed = sender.asks_for.clone().or_else(|| self.peers.get(address).and_then(|peer| peer.owed.clone()));
+        let known = self.peers.get(address);
+        sender.is_known = known.is_some();
+        let owed = sender.asks_for.clone().or_else(|| known.and_then(|peer| peer.owed.clone()));
         let ours = (sender.proof != Some(Proof::Current)).then(|| self.issuer.token(address));
         Reply::new(terms, Tokens { ours, owed })
     }

@@ -124,7 +124,8 @@ impl<S: Store> Node<S> {
         let mut in_reach = Vec::new();
         let most = if names.is_full() { 0 } else { 2 * PEERS_ANSWER_MAX };
         let asker_scope = scope(asker.ip());
-        let itself = self.peers.get(asker);
+        let may_be_known = sender.is_known || sender.is_reader;
+        let itself = if may_be_known { self.peers.get(asker) } else { None };
         let introduces = sender.is_verified() && itself.is_some_and(|itself| may_introduce(itself, now));
         let sample = self.peers.sample_for(asker_scope, most, &mut self.rng);
         let fresh = sample.clone().filter(|peer| peer.is_fresh(now));
