@@ -4,8 +4,8 @@
 mod play;
 
 use cjp2p_node::content::ReadError;
-use cjp2p_node::node::{Command, Event};
-use play::{Play, field};
+use cjp2p_node::node::Event;
+use play::{Play, content, field, sharing};
 use serde_json::{Value, json};
 
 const PEER: &str = "203.0.113.5:24254";
@@ -13,19 +13,6 @@ const STRANGER: &str = "198.51.100.7:40000";
 
 /// The longest answer to one datagram.
 const ANSWER_MAX_BYTES: usize = 224 * 1_024;
-
-fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i * 31 + (i >> 8) * 7 + 3) as u8).collect()
-}
-
-/// A node that shares `length` bytes; and the id of that content.
-fn sharing(length: usize) -> (Play, String) {
-    let mut play = Play::new();
-    let file = play.node.store_mut().insert("notes.txt", content(length));
-    let id = file.id();
-    play.node.handle_command(play.now, Command::Share(file)).unwrap();
-    (play, id)
-}
 
 fn run(id: &str, offset: u64, length: u64, block: u64) -> String {
     json!({"PleaseSendBlocks": {"id": id, "offset": offset, "length": length, "block": block, "run": 7}}).to_string()

@@ -6,25 +6,12 @@ mod play;
 use cjp2p_node::content::ReadError;
 use cjp2p_node::content::tree::Tree;
 use cjp2p_node::node::{Command, Config, Event, Hearsay};
-use play::{Play, field};
+use play::{Play, content, field, sharing};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const PEER: &str = "203.0.113.5:24254";
 const STRANGER: &str = "198.51.100.7:40000";
-
-fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i * 31 + (i >> 8) * 7 + 3) as u8).collect()
-}
-
-/// A node that shares `notes.txt` with `length` bytes; and the id of that content.
-fn sharing(length: usize) -> (Play, String) {
-    let mut play = Play::new();
-    let file = play.node.store_mut().insert("notes.txt", content(length));
-    let id = file.id();
-    play.node.handle_command(play.now, Command::Share(file)).unwrap();
-    (play, id)
-}
 
 fn request(id: &str, offset: u64, length: u64) -> String {
     json!({"PleaseSendContent": {"id": id, "offset": offset, "length": length}}).to_string()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crowds;
+mod outage;
 #[path = "../play/mod.rs"]
 mod play;
 mod remembered;

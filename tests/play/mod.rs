@@ -4,7 +4,7 @@
 
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
-use cjp2p_node::node::{Config, Destination, Event, Node, Transmit};
+use cjp2p_node::node::{Command, Config, Destination, Event, Node, Transmit};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -121,4 +121,18 @@ pub fn address(text: &str) -> SocketAddr {
 pub fn field(datagram: &str, name: &str) -> Option<Value> {
     let elements: Vec<Value> = serde_json::from_str(datagram).ok()?;
     elements.iter().find_map(|element| element.get(name)).cloned()
+}
+
+/// Bytes that repeat in no block.
+pub fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i * 31 + (i >> 8) * 7 + 3) as u8).collect()
+}
+
+/// A node that shares `notes.txt` with `length` bytes; and the id of that content.
+pub fn sharing(length: usize) -> (Play, String) {
+    let mut play = Play::new();
+    let file = play.node.store_mut().insert("notes.txt", content(length));
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    (play, id)
 }

@@ -1,42 +1,11 @@
 //! Days without a network, and neighbours who are all one: what a node must not forget, and whom it must not rely on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod play;
-
-use cjp2p_node::node::{Command, Destination, Event};
-use play::{Play, field};
-use std::net::SocketAddr;
+use crate::play::Play;
+use crate::swarm::{PROBE, run, settled, with_token};
+use cjp2p_node::node::{Command, Event};
 use std::time::Duration;
 
-const PROBE: &str = r#"{"PleaseReturnThisMessage":{"cookie":"x"}}"#;
 const LANDLORD: &str = "203.0.113.5";
-
-fn with_token(elements: &str, token: &str) -> String {
-    format!(r#"[{elements},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)
-}
-
-/// Lets time pass while those return probes of whom `answers` is true.
-fn run(play: &mut Play, span: Duration, answers: impl Fn(SocketAddr) -> bool) {
-    let end = play.now + span;
-    while let Some(transmit) = play.next_within(end.since(play.now)) {
-        let Destination::Address(to) = transmit.to else { continue };
-        let text = String::from_utf8(transmit.payload).unwrap();
-        if let Some(probe) = field(&text, "PleaseReturnThisMessage").filter(|_| answers(to)) {
-            let answer = format!(r#"[{{"ReturnedMessage":{probe}}}]"#);
-            play.node.handle_datagram(play.now, to, answer.as_bytes());
-        }
-    }
-}
-
-/// A node that knows a hundred others and has been in touch with some for five minutes.
-fn settled() -> Play {
-    let mut play = Play::new();
-    (1..=100).for_each(|n| _ = play.verify(&format!("{n}.77.1.1:24254")));
-    run(&mut play, Duration::from_secs(300), |_| true);
-    assert!(play.node.peer_count() >= 99 && play.node.link_count() >= 6);
-    play.events();
-    play
-}
 
 fn saves(play: &mut Play) -> Vec<usize> {
     let peers = |event| if let Event::SavePeers(peers) = event { Some(peers.len()) } else { None };
