@@ -169,6 +169,42 @@ impl Tree {
         }
         if leaf(block, bytes) == Some(expected) { Ok(()) } else { Err(Refused::Wrong) }
     }
+
+    /// Checks blocks in a row, the first of which has this number, against the highest nodes that stand for them alone:
+    /// many blocks under one node are hashed together, which is twice as fast as one by one. `node_at` fills a buffer
+    /// with a node, given its offset in the tree; it returns false if that node is not verified yet.
+    ///
+    /// # Errors
+    /// [`Refused`]; which block is wrong is not said.
+    pub fn check_blocks(
+        &self,
+        first: u64,
+        bytes: &[u8],
+        mut node_at: impl FnMut(u64, &mut [u8]) -> bool,
+    ) -> Result<(), Refused> {
+        if self.shape.blocks() <= 1 {
+            return self.check_block(first, bytes, node_at);
+        }
+        let (mut block, mut rest) = (first, bytes);
+        while !rest.is_empty() {
+            let left = (rest.len() as u64).div_ceil(TREE_BLOCK_BYTES);
+            let height = left.ilog2().min(block.trailing_zeros()).min(self.shape.levels() - 1);
+            let place = self.shape.node(height, block >> height).ok_or(Refused::Misplaced)?;
+            let end = self.shape.block(block + (1 << height) - 1).ok_or(Refused::Misplaced)?.end;
+            let length = usize::try_from(end - block * TREE_BLOCK_BYTES).map_err(|_| Refused::Misplaced)?;
+            let (blocks, others) = rest.split_at_checked(length).ok_or(Refused::Misplaced)?;
+            let mut expected = Hash::default();
+            if !node_at(place.start, &mut expected) {
+                return Err(Refused::TooEarly);
+            }
+            let offset = block * TREE_BLOCK_BYTES;
+            if blake3::Hasher::new().set_input_offset(offset).update(blocks).finalize_non_root() != expected {
+                return Err(Refused::Wrong);
+            }
+            (block, rest) = (block + (1 << height), others);
+        }
+        Ok(())
+    }
 }
 
 /// Checks pairs of nodes, the last of which may be a node alone, against the nodes above them.

@@ -7,7 +7,7 @@ use super::pieces::Has;
 use super::source::{Asked, Source, Span};
 use super::trial::Stage;
 use super::{Failure, Key, Transfers};
-use crate::content::tree::Refused;
+use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::content::{ContentId, Part, Store, WriteError};
 use crate::time::Time;
 use rand::Rng;
@@ -219,12 +219,18 @@ impl Download {
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let mut outcome = Ok(());
+        let whole = offset..offset + bytes.len() as u64;
+        if !self.held[part as usize].overlaps(whole.clone()) && self.are_right(part, offset, bytes, store) {
+            store.write_part(&self.id, part, offset, bytes).map_err(NotKept::NotWritten)?;
+            self.keep(now, part, whole, from);
+            return Ok(());
+        }
         for (start, block) in self.cut(part, offset, bytes) {
             let range = start..start + block.len() as u64;
             if self.held[part as usize].covers(range.clone()) {
                 continue;
             }
-            match self.is_right(part, start, block, store) {
+            match self.are_right(part, start, block, store) {
                 true => {
                     store.write_part(&self.id, part, start, block).map_err(NotKept::NotWritten)?;
                     self.keep(now, part, range, from);
@@ -240,14 +246,14 @@ impl Download {
 
     /// The units in which bytes of a part are checked.
     fn cut<'a>(&self, part: Part, offset: u64, bytes: &'a [u8]) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
-        let unit = if part == Part::Tree { bytes.len() } else { crate::content::tree::TREE_BLOCK_BYTES as usize };
+        let unit = if part == Part::Tree { bytes.len() } else { TREE_BLOCK_BYTES as usize };
         bytes.chunks(unit.max(1)).enumerate().map(move |(n, block)| (offset + (n * unit) as u64, block))
     }
 
-    /// Whether a block, or a piece of the tree, is what the id says.
-    fn is_right(&self, part: Part, offset: u64, bytes: &[u8], store: &mut impl Store) -> bool {
+    /// Whether whole blocks, or a piece of the tree, are what the id says, all of them.
+    fn are_right(&self, part: Part, offset: u64, bytes: &[u8], store: &mut impl Store) -> bool {
         let Some(tree) = self.tree else { return false };
-        let mut read = |at: u64, buffer: &mut [u8]| {
+        let read = |at: u64, buffer: &mut [u8]| {
             let range = at..at + buffer.len() as u64;
             self.held[Part::Tree as usize].covers(range) && store.read_part(&self.id, Part::Tree, at, buffer).is_ok()
         };
@@ -256,11 +262,7 @@ impl Download {
                 let whole = offset..offset + bytes.len() as u64;
                 tree.check_nodes(offset, bytes, read).is_ok_and(|verified| verified == whole)
             }
-            Part::Content => {
-                let block = offset / crate::content::tree::TREE_BLOCK_BYTES;
-                let result: Result<(), Refused> = tree.check_block(block, bytes, &mut read);
-                result.is_ok()
-            }
+            Part::Content => tree.check_blocks(offset / TREE_BLOCK_BYTES, bytes, read).is_ok(),
         }
     }
 
