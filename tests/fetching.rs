@@ -154,6 +154,17 @@ fn a_node_fetches_what_another_shares_by_either_id() {
 }
 
 #[test]
+fn who_is_met_while_something_is_fetched_is_asked_at_once() {
+    let mut wire = Wire::new(2, 0);
+    let (_, [_, id]) = wire.share(0, 300_001);
+    let start = wire.now;
+    wire.fetch(1, id);
+    assert_eq!(wire.outcome(1), Event::Fetched(id));
+    // 0.16 s for the bytes, and ten round trips of 20 ms.
+    assert!(wire.now.since(start) <= Duration::from_millis(360), "{:?}", wire.now.since(start));
+}
+
+#[test]
 fn what_nobody_has_is_not_found() {
     let mut wire = Wire::new(2, 0);
     wire.run(Duration::from_secs(5));

@@ -210,7 +210,7 @@ impl<S: Store> Node<S> {
             self.return_token(now, sender, is_changed, is_answered);
         }
         if sender.is_new && !self.transfers.is_idle() {
-            self.welcome_candidate(now, sender.address);
+            self.welcome_source(now, sender.address);
         }
         // Also if nothing is fetched any more: this may have ended it.
         self.drive(now);

@@ -12,7 +12,7 @@ use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crate::transfer::{Ask, Failure, Has, Held, Outcome, Question};
+use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{
     Block, Content, Holdings, MaybeTheyHaveSome, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings,
@@ -160,10 +160,7 @@ impl<S: Store> Node<S> {
     /// Asks further peers whether they have what we lack: any that were heard lately, lest everybody ask the same.
     fn spread(&mut self, now: Time) {
         self.fetching.spread = Some(now + SPREAD_PAUSE);
-        let needy = |progress: crate::transfer::Progress| {
-            (!progress.is_settling && progress.sources < SOURCES_ENOUGH).then_some(progress.id)
-        };
-        let ids: Vec<ContentId> = self.transfers.progress().filter_map(needy).collect();
+        let ids = self.short_of_sources();
         if ids.is_empty() {
             return;
         }
@@ -189,12 +186,23 @@ impl<S: Store> Node<S> {
         self.peers.get(address).is_some() && self.transfers.offer_source(now, &id, address, &mut self.rng)
     }
 
-    /// A candidate has been verified.
-    pub(super) fn welcome_candidate(&mut self, now: Time, address: SocketAddr) {
-        if let Some(id) = self.fetching.candidates.remove(&address) {
+    /// The contents for which further sources are looked for.
+    fn short_of_sources(&self) -> Vec<ContentId> {
+        let is_short = |progress: &Progress| !progress.is_settling && progress.sources < SOURCES_ENOUGH;
+        self.transfers.progress().filter(is_short).map(|progress| progress.id).collect()
+    }
+
+    /// Somebody has been verified, and is asked at once for what was said to be there, or for whatever is short of
+    /// sources: a node that was just started knows nobody to ask before.
+    pub(super) fn welcome_source(&mut self, now: Time, address: SocketAddr) {
+        let ids = match self.fetching.candidates.remove(&address) {
+            Some(id) => vec![id],
+            None => self.short_of_sources(),
+        };
+        for id in ids {
             self.offer_source(now, id, address);
-            self.drive(now);
         }
+        self.drive(now);
     }
 
     /// Somebody names others that might have a content.
