@@ -39,10 +39,19 @@ pub enum Request {
     Files,
     /// What others share, have seen and recommend.
     Listed,
-    /// Fetch a content, which is given up when nothing arrives for so long.
-    Get(ContentId, Duration),
+    /// Fetch a content.
+    Get {
+        /// Which.
+        id: ContentId,
+        /// It is given up when nothing arrives for so long.
+        patience: Duration,
+        /// Whether it is left to whoever asks, who takes it away, instead of being kept and shared.
+        is_taken: bool,
+    },
     /// Stop fetching it.
     Unget(ContentId),
+    /// Forget what is there of a content that is not being fetched.
+    Drop(ContentId),
     /// How that is going.
     Fetching,
     /// Look for new files at once.
@@ -111,6 +120,12 @@ const SPECS: &[Spec] = &[
         parse: |rest| content_id(rest).map(Request::Unget),
     },
     Spec {
+        name: "/drop",
+        arguments: "ID",
+        help: "throw away what is there of it, if it is not being fetched",
+        parse: |rest| content_id(rest).map(Request::Drop),
+    },
+    Spec {
         name: "/fetching",
         arguments: "",
         help: "what is being fetched, and what became of it",
@@ -164,16 +179,23 @@ fn mistake(text: &str) -> String {
     printable(text, MISTAKE_SHOWN_CHARS)
 }
 
-/// An id, and perhaps after how many seconds to give up.
+/// An id, and perhaps after how many seconds to give up, and whether the content is taken away.
 fn get(rest: &str) -> Result<Request, String> {
-    let (id, seconds) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let id = content_id(id)?;
-    if seconds.is_empty() {
-        return Ok(Request::Get(id, GET_PATIENCE));
+    let mut words = rest.split_whitespace();
+    let id = content_id(words.next().unwrap_or_default())?;
+    let patience = match words.next() {
+        None => GET_PATIENCE,
+        Some(seconds) => {
+            let seconds = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
+            let seconds = seconds.ok_or_else(|| format!("give up after 1 to {GET_PATIENCE_MAX_SECONDS} seconds"))?;
+            Duration::from_secs(seconds)
+        }
+    };
+    match (words.next(), words.next()) {
+        (None, _) => Ok(Request::Get { id, patience, is_taken: false }),
+        (Some("take"), None) => Ok(Request::Get { id, patience, is_taken: true }),
+        (Some(word), _) => Err(format!("what is '{}'?", mistake(word))),
     }
-    let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
-    let seconds = seconds.ok_or_else(|| format!("give up after 1 to {GET_PATIENCE_MAX_SECONDS} seconds"))?;
-    Ok(Request::Get(id, Duration::from_secs(seconds)))
 }
 
 /// The id of a content, as a person may write it.
@@ -252,6 +274,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         let peer = address("192.0.2.1:7000");
+        let (id, patience) = (ContentId::Sha256([0xab; 32]), Duration::from_secs(7));
         for (line, request) in [
             ("/help", Request::Help),
             (" /peers ", Request::Peers),
@@ -259,11 +282,10 @@ mod tests {
             ("/status", Request::Status),
             ("/fetching", Request::Fetching),
             ("/look", Request::Look),
-            (&format!("/get {}", "AB".repeat(32)), Request::Get(ContentId::Sha256([0xab; 32]), GET_PATIENCE)),
-            (
-                &format!("/get {} 7", "ab".repeat(32)),
-                Request::Get(ContentId::Sha256([0xab; 32]), Duration::from_secs(7)),
-            ),
+            (&format!("/get {}", "AB".repeat(32)), Request::Get { id, patience: GET_PATIENCE, is_taken: false }),
+            (&format!("/get {}  7 ", "ab".repeat(32)), Request::Get { id, patience, is_taken: false }),
+            (&format!("/get {} 7 take", "ab".repeat(32)), Request::Get { id, patience, is_taken: true }),
+            (&format!("/drop {}", "ab".repeat(32)), Request::Drop(id)),
             (&format!("/unget blake3/{}", "ab".repeat(32)), Request::Unget(ContentId::Blake3([0xab; 32]))),
             ("/quit", Request::Quit),
             ("/add 192.0.2.1:7000", Request::Add(peer)),
@@ -293,6 +315,7 @@ mod tests {
             ("/msg nobody hello", "'nobody'"),
             ("/get notes.txt", "'notes.txt'"),
             (&format!("/get {} 0", "ab".repeat(32)), "1 to 604800"),
+            (&format!("/get {} 7 away", "ab".repeat(32)), "'away'"),
             ("/ignore everybody", "'everybody'"),
             ("/", "/help"),
         ] {

@@ -61,7 +61,8 @@ struct ContentOrders {
     doubt: bool,
     discard: bool,
     follow: Option<Option<Front>>,
-    settle: Option<Front>,
+    /// With whether it is left where it came.
+    settle: Option<(Front, bool)>,
     prepare: Option<Duration>,
 }
 
@@ -199,9 +200,10 @@ impl Worker {
         self.change_content(id, |orders| orders.follow = Some(front));
     }
 
-    /// Checks a content as a whole, all of which is there, makes it last, and reports [`Command::Settled`].
-    pub fn settle(&self, id: ContentId, whole: Front) {
-        self.change_content(id, |orders| orders.settle = Some(whole));
+    /// Checks a content all of which is there, as far as that has not been done, makes it last, and reports
+    /// [`Command::Settled`]. One that `is_taken` stays where it came and is not shared.
+    pub fn settle(&self, id: ContentId, whole: Front, is_taken: bool) {
+        self.change_content(id, |orders| orders.settle = Some((whole, is_taken)));
     }
 
     fn change_content(&self, id: ContentId, change: impl FnOnce(&mut ContentOrders)) {

@@ -33,8 +33,10 @@ const START_PATIENCE: Duration = Duration::from_secs(6);
 #[derive(Serialize)]
 struct Fetched<'a> {
     id: String,
-    sha256: &'a str,
-    blake3: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blake3: Option<&'a str>,
     size: u64,
     path: &'a Path,
     seconds: f64,
@@ -58,12 +60,13 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     }
     let start = now();
     let helper = Helper::find(arguments)?;
-    let fetched = helper.fetch(id, &is_interrupted).and_then(|kept| target.fill(&kept).map(|()| kept));
+    let fetched = helper.fetch(id, &is_interrupted).and_then(|kept| helper.fill(target, id, &kept).map(|()| kept));
     helper.dismiss();
     let kept = fetched?;
     let seconds = now().saturating_duration_since(start).as_secs_f64();
     if arguments.json {
         let KeptFile { sha256, blake3, size, .. } = &kept;
+        let (sha256, blake3) = (sha256.as_deref(), blake3.as_deref());
         let fetched = Fetched { id: id.to_string(), sha256, blake3, size: *size, path: &path, seconds };
         return say(&serde_json::to_string(&fetched).map_err(Failure::impossible)?);
     }
@@ -99,7 +102,9 @@ impl Helper<'_> {
     /// Lets the content be fetched, and waits for it.
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
-        if let Answer::Refused(why) = converse(self.arguments, &format!("/get {id} {patience}"))?.0 {
+        // A node of our own is gone before anybody could ask it for the content: there is no use in keeping a copy.
+        let manner = if self.own.is_some() { "take" } else { "" };
+        if let Answer::Refused(why) = converse(self.arguments, &format!("/get {id} {patience} {manner}"))?.0 {
             return Err(Failure::Impossible(why));
         }
         let mut bar = Bar::new();
@@ -127,6 +132,17 @@ impl Helper<'_> {
             }
             pause();
         }
+    }
+
+    /// Makes the user's file of what was fetched.
+    fn fill(&self, target: Target, id: ContentId, kept: &KeptFile) -> Result<(), Failure> {
+        if self.own.is_none() || !kept.is_loose {
+            return target.fill(kept);
+        }
+        target.take(kept)?;
+        // What is left of it, if anything is, is removed by a later sweep at worst.
+        let _ = converse(self.arguments, &format!("/drop {id}"));
+        Ok(())
     }
 
     /// Lets a node of our own save and stop.

@@ -4,7 +4,7 @@ use super::Failure;
 use cjp2p_node::content::stamp;
 use cjp2p_node::request::KeptFile;
 use cjp2p_node::terminal::printable;
-use rustix::fs::{AtFlags, CWD, OFlags, ioctl_ficlone, linkat};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, ioctl_ficlone, linkat, renameat_with};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -64,6 +64,26 @@ impl Target {
         match self.give_name() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
             given => given.map_err(|error| unwritable(&self.path, &error)),
+        }
+    }
+
+    /// Makes the file of a content that nobody else needs, which is moved if that can be done in one step.
+    pub(super) fn take(self, kept: &KeptFile) -> Result<(), Failure> {
+        let source = open_unchanged(kept)?;
+        let flags = if self.may_replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        // What the system gives a new file here, whoever may read it.
+        let permissions = self.file.metadata().map(|metadata| metadata.permissions());
+        let moved = permissions
+            .and_then(|permissions| source.set_permissions(permissions))
+            .and_then(|()| Ok(renameat_with(CWD, &kept.path, CWD, &self.path, flags)?));
+        match moved {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
+            // Another file system, most likely.
+            Err(_) => {
+                let now = source.metadata().map(|metadata| stamp(&metadata)).map_err(Failure::impossible)?;
+                self.fill(&KeptFile { changed_ns: now.changed_ns, ..kept.clone() })
+            }
         }
     }
 
@@ -149,8 +169,8 @@ mod tests {
         let found = stamp(&fs::metadata(path).unwrap());
         let (size, modified_ns) = (found.size, found.modified_ns);
         let (changed_ns, inode) = (found.changed_ns, found.inode);
-        let (sha256, blake3) = Default::default();
-        KeptFile { path: path.to_owned(), sha256, blake3, size, modified_ns, changed_ns, inode }
+        let (is_loose, sha256, blake3) = Default::default();
+        KeptFile { path: path.to_owned(), is_loose, sha256, blake3, size, modified_ns, changed_ns, inode }
     }
 
     fn names(folder: &Path) -> Vec<String> {

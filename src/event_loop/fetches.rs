@@ -4,13 +4,14 @@
 //! ended is remembered for a while, so that whoever asks now and then learns how.
 
 use super::{Duration, EventLoop};
-use crate::content::{ContentId, Part, Ranges, SharedFile, stored_hash};
+use crate::content::{ContentId, Part, Ranges, SharedFile, Stamp, part_path, stamp, stored_hash};
 use crate::node::Command;
 use crate::request::{Answer, FetchLine, FetchState, KeptFile};
 use crate::time::Time;
 use crate::transfer::{Failure, Held, Progress};
 use crate::worker::{Front, Journal};
 use std::path::PathBuf;
+use std::{fs, io};
 
 /// Contents of which we know how they are doing; of those that have ended the one that was begun first is forgotten
 /// first. The node fetches 4 at once.
@@ -30,6 +31,8 @@ const UNREAD_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) struct Fetch {
     id: ContentId,
     stage: Stage,
+    /// Whether it is left to whoever wanted it, instead of being kept and shared.
+    is_taken: bool,
     /// What was written down last: the size and how much is there, and when.
     noted: (Option<u64>, u64, Time),
     /// How far the worker was told to read.
@@ -43,6 +46,8 @@ enum Stage {
     Fetching,
     /// It is shared.
     Done,
+    /// It lies where it came, for whoever wanted it.
+    Left(KeptFile),
     /// It will not come; a sentence.
     Failed(String),
 }
@@ -50,7 +55,7 @@ enum Stage {
 impl EventLoop {
     /// Begins to fetch a content, unless it is being fetched. What is shared already is done as soon as the worker
     /// knows.
-    pub(super) fn get(&mut self, id: ContentId, patience: Duration) -> Answer {
+    pub(super) fn get(&mut self, id: ContentId, patience: Duration, is_taken: bool) -> Answer {
         let is_busy = |fetch: &Fetch| matches!(fetch.stage, Stage::Preparing | Stage::Fetching);
         let known = self.fetches.iter().position(|fetch| fetch.id == id);
         if known.is_some_and(|place| is_busy(&self.fetches[place])) {
@@ -65,7 +70,8 @@ impl EventLoop {
                 None => return Answer::Refused("too much is being fetched; wait for some of it".to_owned()),
             }
         }
-        self.fetches.push(Fetch { id, stage: Stage::Preparing, noted: (None, 0, self.clock.now()), followed: None });
+        let noted = (None, 0, self.clock.now());
+        self.fetches.push(Fetch { id, stage: Stage::Preparing, is_taken, noted, followed: None });
         self.worker.prepare(id, patience);
         Answer::Done(format!("fetching {id}"))
     }
@@ -83,11 +89,22 @@ impl EventLoop {
                     return Answer::Refused(error.to_string());
                 }
             }
-            Stage::Done | Stage::Failed(_) => return Answer::Refused(format!("{id} is not being fetched")),
+            Stage::Done | Stage::Left(_) | Stage::Failed(_) => return Answer::Refused(format!("{id} is not being fetched")),
         }
         self.fetches.remove(place);
         self.worker.follow(id, None);
         Answer::Done(format!("stopped; what is there of {id} is kept for the next time"))
+    }
+
+    /// Throws away what is there of a content.
+    pub(super) fn drop_fetched(&mut self, id: ContentId) -> Answer {
+        let known = self.fetches.iter().position(|fetch| fetch.id == id);
+        if known.is_some_and(|place| matches!(self.fetches[place].stage, Stage::Preparing | Stage::Fetching)) {
+            return Answer::Refused(format!("{id} is being fetched; /unget it first"));
+        }
+        known.map(|place| self.fetches.remove(place));
+        self.worker.discard(id);
+        Answer::Done(format!("what was there of {id} is forgotten; whatever is shared stays"))
     }
 
     /// The worker has looked at what is there of a content.
@@ -114,13 +131,18 @@ impl EventLoop {
             let _ = content.insert(0..size);
             self.worker.note(id, Journal { size: Some(size), content, is_doubted: false });
         }
+        let is_taken = self.fetches.iter().any(|fetch| fetch.id == id && fetch.is_taken);
         let revision = self.node.fetching().find(|progress| progress.id == id).map_or(0, |progress| progress.revision);
-        self.worker.settle(id, Front { size, bytes: size, revision });
+        self.worker.settle(id, Front { size, bytes: size, revision }, is_taken);
     }
 
     /// Lets the worker read what has come at the front.
     fn follow(&mut self, id: ContentId, front: Front) {
         let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { return };
+        if fetch.is_taken && matches!(id, ContentId::Blake3(_)) {
+            // Nobody needs another hash of it, and every block was checked when it came.
+            return;
+        }
         let is_same = |told: &Front| (told.size, told.revision) == (front.size, front.revision);
         let told = fetch.followed.filter(is_same).map_or(0, |told| told.bytes);
         if front.bytes >= told + UNREAD_BYTES {
@@ -150,6 +172,10 @@ impl EventLoop {
         }
         self.worker.follow(id, None);
         self.fetches[place].stage = match why {
+            None if self.fetches[place].is_taken => match self.left(id) {
+                Ok(file) => Stage::Left(file),
+                Err(error) => Stage::Failed(format!("cannot look at what was fetched: {error}")),
+            },
             None => Stage::Done,
             Some(why) => Stage::Failed(self.sentence(why, id, held > 0)),
         };
@@ -210,6 +236,7 @@ impl EventLoop {
                 Some(file) => FetchState::Done(self.kept(file)),
                 None => FetchState::Failed("it was here, and is not any more".to_owned()),
             },
+            Stage::Left(file) => FetchState::Done(file.clone()),
             Stage::Failed(why) => FetchState::Failed(why.clone()),
         };
         let (size, held) = progress.map_or((fetch.noted.0, fetch.noted.1), |progress| (progress.size, progress.held));
@@ -221,15 +248,18 @@ impl EventLoop {
         let public = self.data_dir.public();
         let is_stored = stored_hash(&file.name).is_some();
         let path: PathBuf = if is_stored { self.data_dir.path().join(&file.name) } else { public.join(&file.name) };
-        KeptFile {
-            path,
-            sha256: file.id(),
-            blake3: ContentId::Blake3(file.blake3).to_string(),
-            size: file.len_of(Part::Content),
-            modified_ns: file.stamp.modified_ns,
-            changed_ns: file.stamp.changed_ns,
-            inode: file.stamp.inode,
-        }
+        let blake3 = ContentId::Blake3(file.blake3).to_string();
+        KeptFile { sha256: Some(file.id()), blake3: Some(blake3), ..kept_file(path, false, file.stamp) }
+    }
+
+    /// A content that nobody shares, where it came.
+    fn left(&self, id: ContentId) -> io::Result<KeptFile> {
+        let path = part_path(&self.data_dir.parts(), &id, Part::Content);
+        let kept = kept_file(path.clone(), true, stamp(&fs::symlink_metadata(path)?));
+        Ok(match id {
+            ContentId::Sha256(_) => KeptFile { sha256: Some(id.to_string()), ..kept },
+            ContentId::Blake3(_) => KeptFile { blake3: Some(id.to_string()), ..kept },
+        })
     }
 
     /// Why a content did not come.
@@ -243,4 +273,10 @@ impl EventLoop {
             Failure::Disk => format!("cannot write to the data directory {}{kept}", self.data_dir.path().display()),
         }
     }
+}
+
+/// A file whose ids nobody knows.
+fn kept_file(path: PathBuf, is_loose: bool, stamp: Stamp) -> KeptFile {
+    let Stamp { size, modified_ns, changed_ns, inode } = stamp;
+    KeptFile { path, is_loose, sha256: None, blake3: None, size, modified_ns, changed_ns, inode }
 }

@@ -39,8 +39,9 @@ impl EventLoop {
                 let _ = self.node.handle_command(self.clock.now(), Command::AskForLists);
                 Answer::Listed(self.listed_lines())
             }
-            Request::Get(id, patience) => self.get(id, patience),
+            Request::Get { id, patience, is_taken } => self.get(id, patience, is_taken),
             Request::Unget(id) => self.unget(id),
+            Request::Drop(id) => self.drop_fetched(id),
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
             Request::Look => {
                 self.worker.look();

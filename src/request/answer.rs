@@ -122,15 +122,17 @@ pub enum FetchState {
     Failed(String),
 }
 
-/// Where a content lies that is shared, and the state in which its file was checked.
+/// Where a content lies that was fetched, and the state in which its file was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFile {
     /// The file.
     pub path: PathBuf,
-    /// The SHA-256 of its content, in hex.
-    pub sha256: String,
-    /// The id by its BLAKE3.
-    pub blake3: String,
+    /// Whether it is of no use to the node: whoever wanted it may move it away.
+    pub is_loose: bool,
+    /// The SHA-256 of its content, in hex; `None` if nobody needed it.
+    pub sha256: Option<String>,
+    /// The id by its BLAKE3, or `None`.
+    pub blake3: Option<String>,
     /// Its size in bytes.
     pub size: u64,
     /// See [`Stamp`](crate::content::Stamp).

@@ -39,6 +39,8 @@ pub(super) enum Settled {
     More,
     /// It is in the store.
     Kept(SharedFile),
+    /// It is what its id says, and stays where it is.
+    Left,
     /// It is not what its id says.
     Wrong,
 }
@@ -86,11 +88,11 @@ impl Settling {
         Ok(())
     }
 
-    /// Checks one chunk of a content all of which is there, and keeps it after the last.
+    /// Checks one chunk of a content all of which is there, and after the last gives it to the store, if there is one.
     ///
     /// # Errors
     /// Whatever the system says; the content is then not kept.
-    pub(super) fn advance(&mut self, store: &StoreFolder) -> io::Result<Settled> {
+    pub(super) fn advance(&mut self, store: Option<&StoreFolder>) -> io::Result<Settled> {
         self.read()?;
         if self.at < self.front.size {
             return Ok(Settled::More);
@@ -104,6 +106,10 @@ impl Settling {
             ContentId::Blake3(blake3) => ids.blake3 == blake3,
         };
         let Some(ids) = ids.filter(is_right) else { return Ok(Settled::Wrong) };
+        let Some(store) = store else {
+            self.file.sync_all()?;
+            return Ok(Settled::Left);
+        };
         if let Some(tree) = self.tree.take() {
             tree.keep(&ids.blake3)?;
         }
@@ -116,6 +122,19 @@ impl Settling {
         }
         Ok(Settled::Kept(kept))
     }
+}
+
+/// Makes a content last where it came: whoever wanted it takes it away.
+///
+/// # Errors
+/// Whatever the system says.
+pub(super) fn leave(parts: &Path, id: &ContentId, size: u64) -> io::Result<()> {
+    // Of the empty content nothing was ever written.
+    DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
+    let file = open_part(parts, id, Part::Content)?;
+    // A source may have claimed more at first.
+    file.set_len(size)?;
+    file.sync_all()
 }
 
 /// What an error means to whoever wanted the content.
@@ -136,7 +155,7 @@ mod tests {
         let trees = TreeFolder::new(scratch.join("trees"));
         let mut settling = Settling::begin(&scratch.join("parts"), id, whole(size), &trees).unwrap();
         loop {
-            match settling.advance(&store).unwrap() {
+            match settling.advance(Some(&store)).unwrap() {
                 Settled::More => {}
                 settled => return settled,
             }
@@ -197,7 +216,7 @@ mod tests {
         let end = [&[0; 4_096], &content[4_096..]].concat();
         fs::write(part_path(&parts, &id, Part::Content), end).unwrap();
         assert!(settling.go_on(whole));
-        let settled = settling.advance(&StoreFolder::beside(&scratch.path().join("public"))).unwrap();
+        let settled = settling.advance(Some(&StoreFolder::beside(&scratch.path().join("public")))).unwrap();
         let Settled::Kept(file) = settled else { panic!("{settled:?}") };
         assert_eq!((ContentId::Sha256(file.sha256), file.blake3), (id, blake3::hash(&content).into()));
     }

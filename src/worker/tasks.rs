@@ -4,7 +4,7 @@
 
 use super::journal::Journal;
 use super::resume::{self, Scan};
-use super::settle::{Settled, Settling, failure};
+use super::settle::{self, Settled, Settling, failure};
 use super::{ContentOrders, Front};
 use crate::content::{ContentId, SharedFile, StoreFolder, TreeFolder};
 use crate::node::Command;
@@ -18,8 +18,9 @@ use std::time::{Duration, SystemTime};
 enum Task {
     Prepare(ContentId, Duration),
     Scan(Scan),
-    Settle(ContentId, Front),
-    Settling(Box<Settling>),
+    /// The last says whether it is left where it came.
+    Settle(ContentId, Front, bool),
+    Settling(Box<Settling>, bool),
 }
 
 /// What has come of a task.
@@ -69,7 +70,7 @@ impl Tasks {
             if let Some(front) = follow {
                 self.follow(id, front, trees);
             }
-            self.waiting.extend(settle.map(|whole| Task::Settle(id, whole)));
+            self.waiting.extend(settle.map(|(whole, is_taken)| Task::Settle(id, whole, is_taken)));
             self.waiting.extend(prepare.map(|patience| Task::Prepare(id, patience)));
         }
     }
@@ -136,19 +137,25 @@ impl Tasks {
                     None
                 }
             },
-            Task::Settle(id, whole) => match self.settling(id, whole, trees) {
+            // Each block of it was checked when it came, or when it was found.
+            Task::Settle(id @ ContentId::Blake3(_), whole, true) => match settle::leave(&self.parts, &id, whole.size) {
+                Ok(()) => Some(Done { shared: None, command: Command::Settled { id, outcome: Ok(true) } }),
+                Err(error) => Some(failed(id, &error)),
+            },
+            Task::Settle(id, whole, is_taken) => match self.settling(id, whole, trees) {
                 Ok(settling) => {
-                    self.waiting.push_front(Task::Settling(Box::new(settling)));
+                    self.waiting.push_front(Task::Settling(Box::new(settling), is_taken));
                     None
                 }
                 Err(error) => Some(failed(id, &error)),
             },
-            Task::Settling(mut settling) => {
-                let (shared, outcome) = match settling.advance(store) {
+            Task::Settling(mut settling, is_taken) => {
+                let (shared, outcome) = match settling.advance((!is_taken).then_some(store)) {
                     Ok(Settled::More) => {
-                        self.waiting.push_back(Task::Settling(settling));
+                        self.waiting.push_back(Task::Settling(settling, is_taken));
                         return None;
                     }
+                    Ok(Settled::Left) => (None, Ok(true)),
                     Ok(Settled::Kept(file)) => (Some(file), Ok(true)),
                     Ok(Settled::Wrong) => {
                         // Nobody is to go on from there.
