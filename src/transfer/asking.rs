@@ -32,8 +32,8 @@ pub const RUN_MAX: u32 = 64;
 /// on its way.
 const RUN_WORTH: usize = 8;
 
-/// How much one question asks for at most: four of the largest blocks.
-pub const RUN_BYTES_MAX: u64 = 4 * BLOCK_LOCAL as u64;
+/// How much one question asks for at most: five of the largest blocks.
+pub const RUN_BYTES_MAX: u64 = 5 * BLOCK_LOCAL as u64;
 
 /// What an answer has besides the content, about: names, numbers, tokens, and the headers of UDP and IP.
 const OVERHEAD_BYTES: usize = 100 + HEADER_BYTES;
@@ -188,7 +188,7 @@ fn ask_source(
         let patience = path.round_trip().unwrap_or(OVERDUE_FIRST) * 2;
         let overdue = Time::from_micros(now.as_micros().saturating_sub(patience.as_micros() as u64));
         let is_fast = path.rate() >= RATE_FAST;
-        if source.queue.is_empty() && !download.refill(address, overdue, is_fast, rng) {
+        if source.queue.is_empty() && !download.refill(address, overdue, (step, is_fast), rng) {
             path.set_app_limited(now);
             if let Some(source) = download.sources.get_mut(&address) {
                 source.looks_again = Some(now + path.round_trip().unwrap_or(OVERDUE_FIRST).clamp(PAUSE_MIN, PAUSE_MAX));

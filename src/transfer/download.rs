@@ -198,10 +198,16 @@ impl Download {
         self.sources.get(&address).is_some_and(means_the_same) && self.trial.admits(address)
     }
 
-    /// Gives a source something to deliver, if need be what others were asked for before `overdue`. Says whether there
-    /// was anything.
-    pub(super) fn refill(&mut self, address: SocketAddr, overdue: Time, is_fast: bool, rng: &mut impl Rng) -> bool {
-        let span = self.next_of_tree(address, rng).or_else(|| self.next_of_content(address, is_fast, rng));
+    /// Gives a source something to deliver, if need be what others were asked for before `overdue`; each answer is to
+    /// carry `step` bytes. Says whether there was anything.
+    pub(super) fn refill(
+        &mut self,
+        address: SocketAddr,
+        overdue: Time,
+        (step, is_fast): (u32, bool),
+        rng: &mut impl Rng,
+    ) -> bool {
+        let span = self.next_of_tree(address, step, rng).or_else(|| self.next_of_content(address, is_fast, rng));
         let Some(span) = span.or_else(|| self.stolen(address, overdue)) else { return false };
         if let Some(source) = self.sources.get_mut(&address) {
             source.assign(span);
@@ -209,9 +215,10 @@ impl Download {
         true
     }
 
-    /// A piece of the tree that can be checked as soon as it is there and that nobody delivers yet. Where to begin to
-    /// look is left to chance, so that fetchers of one source soon have something to give one another.
-    fn next_of_tree(&self, address: SocketAddr, rng: &mut impl Rng) -> Option<Span> {
+    /// A piece of the tree that can be checked as soon as it is there and that nobody delivers yet, and as many after it
+    /// as fit one answer. Where to begin to look is left to chance, so that fetchers of one source soon have something
+    /// to give one another.
+    fn next_of_tree(&self, address: SocketAddr, step: u32, rng: &mut impl Rng) -> Option<Span> {
         let bytes = self.part_bytes(Part::Tree).filter(|bytes| *bytes > 0)?;
         let (shape, held) = (self.tree?.shape(), &self.held[Part::Tree as usize]);
         if held.covers(0..bytes) {
@@ -226,7 +233,19 @@ impl Download {
         let mut has_turned = false;
         for _ in 0..TREE_LOOKS_MAX {
             match shape.next_checkable(held, from) {
-                Some(range) if is_free(&range) => return Some(Span { part: Part::Tree, range }),
+                Some(mut range) if is_free(&range) => {
+                    let most = range.start + u64::from(step);
+                    // Only whole pieces may follow one another, or what is asked for would be cut elsewhere.
+                    while shape.piece(range.start).is_some_and(|first| first.start == range.start)
+                        && let Some(next) = shape.piece(range.end).filter(|next| next.start == range.end)
+                        && shape.next_checkable(held, next.start) == Some(next.clone())
+                        && next.end <= most
+                        && is_free(&next)
+                    {
+                        range.end = next.end;
+                    }
+                    return Some(Span { part: Part::Tree, range });
+                }
                 Some(range) => from = range.end,
                 None if has_turned => return None,
                 None => (from, has_turned) = (0, true),
@@ -280,7 +299,10 @@ impl Download {
     pub(super) fn whole_blocks(&self, part: Part, range: Range<u64>) -> Range<u64> {
         let Some(shape) = self.tree.map(|tree| tree.shape()) else { return range };
         match part {
-            Part::Tree => shape.piece(range.start).unwrap_or(range),
+            Part::Tree => {
+                let last = shape.piece(range.end.saturating_sub(1)).map_or(range.end, |last| last.end);
+                shape.piece(range.start).map_or(range.start, |first| first.start)..last
+            }
             Part::Content => {
                 let block = crate::content::tree::TREE_BLOCK_BYTES;
                 let end = range.end.div_ceil(block).saturating_mul(block).min(shape.size());

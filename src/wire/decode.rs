@@ -1,6 +1,6 @@
 //! Reading a datagram: tolerant of every single element, firm about the whole.
 //!
-//! Well-formed datagrams are read in one pass. If that stumbles over an element that is no object, the datagram is read
+//! Well-formed datagrams are read in one pass. If that stumbles over an element that is no message, the datagram is read
 //! again element by element, so that one bad neighbour costs time but never a message.
 
 use super::{DATAGRAM_MAX_BYTES, DEPTH_MAX, MESSAGES_MAX, Message};
@@ -129,7 +129,7 @@ impl<'de> Visitor<'de> for ElementsVisitor {
     }
 }
 
-/// One element; `None` if it is an object but no well-formed message.
+/// One element; `None` if it is an object, but not one with one key.
 struct Element<'a>(Option<Message<'a>>);
 
 impl<'de> Deserialize<'de> for Element<'de> {
@@ -148,13 +148,12 @@ impl<'de> Visitor<'de> for ElementVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Some((super::Text(name), payload)) = map.next_entry::<super::Text<'de>, &'de RawValue>()? else {
-            return Ok(Element(None));
-        };
-        let mut keys = 1;
+        let Some(super::Text(name)) = map.next_key::<super::Text<'de>>()? else { return Ok(Element(None)) };
+        let message = Message::read(name, &mut map)?;
+        let mut is_alone = true;
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            keys += 1;
+            is_alone = false;
         }
-        Ok(Element(if keys == 1 { Message::read(name, payload) } else { None }))
+        Ok(Element(is_alone.then_some(message)))
     }
 }

@@ -8,9 +8,13 @@
 //! (draft-pearson-lcdp-04) unless a message says otherwise.
 
 use super::{List, Text};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 /// The JSON Schema of a field's type.
@@ -99,13 +103,13 @@ macro_rules! messages {
         }
 
         impl<'a> Message<'a> {
-            /// Reads the payload of the message called `name`; `None` if it is malformed.
-            pub(super) fn read(name: Cow<'a, str>, payload: &'a RawValue) -> Option<Message<'a>> {
-                match &*name {
-                    $( stringify!($name) => object(payload).map(Message::$name), )*
-                    $( stringify!($opaque) => Some(Message::$opaque($opaque(payload))), )*
-                    _ => Some(Message::Unknown(Unknown { name, payload })),
-                }
+            /// Reads the payload of the message called `name`, which comes next in `map`.
+            pub(super) fn read<A: MapAccess<'a>>(name: Cow<'a, str>, map: &mut A) -> Result<Message<'a>, A::Error> {
+                Ok(match &*name {
+                    $( stringify!($name) => Message::$name(map.next_value::<Object<_>>()?.0), )*
+                    $( stringify!($opaque) => Message::$opaque($opaque(map.next_value()?)), )*
+                    _ => Message::Unknown(Unknown { name, payload: map.next_value()? }),
+                })
             }
 
             /// The key under which the message travels.
@@ -315,10 +319,27 @@ pub struct Unknown<'a> {
     pub payload: &'a RawValue,
 }
 
-/// The payload as a struct. Only from a JSON object: serde would also take an array of the field values.
-fn object<'a, T: Deserialize<'a>>(payload: &'a RawValue) -> Option<T> {
-    let text = payload.get();
-    text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+/// A payload as a struct. Only from a JSON object: serde would also take an array of the field values.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 /// Writes the schema text piece by piece; every piece is a literal of ours, so nothing needs escaping.
