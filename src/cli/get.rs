@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// The pause between two looks at how it goes; no person sees the difference, and a look takes a tenth of a
 /// millisecond.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a node that has the data directory may take to be there for us: it is starting, or stopping.
 const START_PATIENCE: Duration = Duration::from_secs(6);

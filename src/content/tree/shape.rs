@@ -29,12 +29,15 @@ const PIECE_BYTES: u64 = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     size: u64,
+    /// Where the leaves begin in the tree: everybody asks for them, and summing up the levels above takes its time.
+    leaves: u64,
 }
 
 impl Shape {
     /// The form for a content of `size` bytes; `None` if that is more than [`CONTENT_MAX_BYTES`].
     pub fn new(size: u64) -> Option<Shape> {
-        (size <= CONTENT_MAX_BYTES).then_some(Shape { size })
+        let shape = (size <= CONTENT_MAX_BYTES).then_some(Shape { size, leaves: 0 })?;
+        Some(Shape { leaves: shape.start(0), ..shape })
     }
 
     /// Size of the content in bytes.
@@ -67,9 +70,14 @@ impl Shape {
 
     /// Where a level lies in the tree.
     pub fn level(&self, level: u32) -> Range<u64> {
-        let before: u64 = (level.saturating_add(1)..self.levels()).map(|above| self.nodes(above)).sum();
-        let start = HEADER_BYTES + before * NODE_BYTES;
+        let start = if level == 0 { self.leaves } else { self.start(level) };
         start..start + self.nodes(level) * NODE_BYTES
+    }
+
+    /// Where a level begins: after all those above it.
+    fn start(&self, level: u32) -> u64 {
+        let before: u64 = (level.saturating_add(1)..self.levels()).map(|above| self.nodes(above)).sum();
+        HEADER_BYTES + before * NODE_BYTES
     }
 
     /// Where the node `index` of a level lies in the tree.
