@@ -187,6 +187,35 @@ fn every_flipped_byte_of_a_block_is_caught() {
 }
 
 #[test]
+fn blocks_in_a_row_pass_as_each_of_them_alone_does() {
+    for size in sizes().filter(|size| *size > 0) {
+        let content = content(size);
+        let (ids, bytes) = build(&content, usize::MAX);
+        let tree = Tree::new(ids.blake3, size as u64).unwrap();
+        let count = size.div_ceil(BLOCK);
+        for (first, end) in (0..count).flat_map(|first| (first + 1..=count).map(move |end| (first, end))) {
+            let run = &content[first * BLOCK..(end * BLOCK).min(size)];
+            let place = format!("{size} {first}..{end}");
+            let check = |run: &[u8]| tree.check_blocks(first as u64, run, verified(&bytes, u64::MAX));
+            assert_eq!(check(run), Ok(()), "{place}");
+            if count > 1 {
+                assert_eq!(tree.check_blocks(first as u64, run, nothing), Err(Refused::TooEarly), "{place}");
+            }
+            for at in [0, run.len() / 2, run.len() - 1] {
+                let mut wrong = run.to_vec();
+                wrong[at] ^= 1;
+                assert_eq!(check(&wrong), Err(Refused::Wrong), "{place} {at}");
+            }
+            // Nothing but whole blocks.
+            assert!(run.len() == 1 || check(&run[..run.len() - 1]).is_err(), "{place}");
+            assert!(check(&[run, &[0]].concat()).is_err(), "{place}");
+        }
+        assert_eq!(tree.check_blocks(count as u64, &[7], nothing), Err(Refused::Misplaced));
+        assert_eq!(tree.check_blocks(u64::MAX, &content, nothing), Err(Refused::Misplaced));
+    }
+}
+
+#[test]
 fn a_right_block_in_a_wrong_place_is_caught() {
     let content = vec![7; 4 * BLOCK];
     let (ids, bytes) = build(&content, usize::MAX);

@@ -238,6 +238,29 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_else_needs_is_moved_unless_it_would_replace_something_or_cannot_be() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, "new").unwrap();
+        let inode = stamp(&fs::metadata(&source).unwrap()).inode;
+        let target = Target::prepare(&path, false).unwrap();
+        fs::write(&path, "old").unwrap();
+        assert!(matches!(target.take(&kept(&source)), Err(Failure::Impossible(why)) if why.contains("--force")));
+        assert_eq!((fs::read_to_string(&path).unwrap(), names(scratch.path()).len()), ("old".to_owned(), 2));
+        assert!(Target::prepare(&path, true).unwrap().take(&kept(&source)).is_ok());
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap(), names(scratch.path())),
+            ("new".to_owned(), vec!["out".to_owned()])
+        );
+        assert_eq!(stamp(&fs::metadata(&path).unwrap()).inode, inode);
+        // Memory is another file system than the disk, where there is one.
+        let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+        let other = elsewhere.path().join("other");
+        assert!(Target::prepare(&other, false).unwrap().take(&kept(&path)).is_ok());
+        assert_eq!((fs::read_to_string(&other).unwrap(), names(elsewhere.path()).len()), ("new".to_owned(), 1));
+    }
+
+    #[test]
     fn a_source_in_another_state_is_not_copied() {
         let scratch = tempfile::tempdir().unwrap();
         let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));

@@ -89,7 +89,9 @@ impl EventLoop {
                     return Answer::Refused(error.to_string());
                 }
             }
-            Stage::Done | Stage::Left(_) | Stage::Failed(_) => return Answer::Refused(format!("{id} is not being fetched")),
+            Stage::Done | Stage::Left(_) | Stage::Failed(_) => {
+                return Answer::Refused(format!("{id} is not being fetched"));
+            }
         }
         self.fetches.remove(place);
         self.worker.follow(id, None);

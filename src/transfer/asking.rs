@@ -20,8 +20,8 @@ pub(super) const BLOCK_COMMON: u32 = 4_096;
 /// and less than 90 of everything else. A fragment that is lost takes the whole datagram with it; this has none.
 pub(super) const BLOCK_UNFRAGMENTED: u32 = 1_024;
 
-/// What is asked for within one machine, where datagrams may have 64 KiB: the largest power of two that the wild delivers
-/// and its base64 fits, because blocks under one node of the tree are checked together.
+/// What is asked for within one machine, where datagrams may have 64 KiB: the largest power of two that the wild
+/// delivers and its base64 fits, because blocks under one node of the tree are checked together.
 pub(super) const BLOCK_LOCAL: u32 = 32_768;
 
 /// How many answers one question asks for at most.

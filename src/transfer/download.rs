@@ -215,9 +215,9 @@ impl Download {
         true
     }
 
-    /// A piece of the tree that can be checked as soon as it is there and that nobody delivers yet, and as many after it
-    /// as fit one answer. Where to begin to look is left to chance, so that fetchers of one source soon have something
-    /// to give one another.
+    /// A piece of the tree that can be checked as soon as it is there and that nobody delivers yet, and as many after
+    /// it as fit one answer. Where to begin to look is left to chance, so that fetchers of one source soon have
+    /// something to give one another.
     fn next_of_tree(&self, address: SocketAddr, step: u32, rng: &mut impl Rng) -> Option<Span> {
         let bytes = self.part_bytes(Part::Tree).filter(|bytes| *bytes > 0)?;
         let (shape, held) = (self.tree?.shape(), &self.held[Part::Tree as usize]);

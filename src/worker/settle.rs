@@ -1,7 +1,8 @@
-//! Making a content last that has been fetched: check it as a whole, and give it its place in the store.
+//! Making a content last that has been fetched: check it as a whole, and give it its place in the store, or leave it to
+//! whoever wanted it and takes it away.
 //!
-//! It is read from front to back, whatever was checked before: what counts is what lies on the disk. Only a content
-//! that is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are
+//! For the store it is read from front to back, whatever was checked before, because both its ids are needed there.
+//! Only a content that is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are
 //! still in memory, so that little is left to be read when the last are there.
 
 use super::Front;
@@ -219,6 +220,25 @@ mod tests {
         let settled = settling.advance(Some(&StoreFolder::beside(&scratch.path().join("public")))).unwrap();
         let Settled::Kept(file) = settled else { panic!("{settled:?}") };
         assert_eq!((ContentId::Sha256(file.sha256), file.blake3), (id, blake3::hash(&content).into()));
+    }
+
+    #[test]
+    fn what_is_taken_away_stays_where_it_came_without_what_came_too_much() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (parts, trees) = (scratch.path().join("parts"), TreeFolder::new(scratch.path().join("trees")));
+        fs::create_dir(&parts).unwrap();
+        let content = vec![7; 10_000];
+        let ids =
+            [ContentId::Sha256(Sha256::digest(&content).into()), ContentId::Blake3(blake3::hash(&content).into())];
+        for id in ids {
+            fs::write(part_path(&parts, &id, Part::Content), [&content[..], b"more"].concat()).unwrap();
+        }
+        let mut settling = Settling::begin(&parts, ids[0], whole(10_000), &trees).unwrap();
+        assert!(matches!(settling.advance(None).unwrap(), Settled::Left));
+        drop(settling);
+        leave(&parts, &ids[1], 10_000).unwrap();
+        assert!(ids.iter().all(|id| fs::read(part_path(&parts, id, Part::Content)).unwrap() == content));
+        assert_eq!(count(&scratch.path().join("trees")) + count(&scratch.path().join("store")), 0);
     }
 
     #[test]
