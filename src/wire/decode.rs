@@ -1,7 +1,7 @@
 //! Reading a datagram: tolerant of every single element, firm about the whole.
 //!
-//! Well-formed datagrams are read in one pass. If that stumbles over an element that is no message, the datagram is read
-//! again element by element, so that one bad neighbour costs time but never a message.
+//! Well-formed datagrams are read in one pass. If that stumbles over an element that is no message, the datagram is
+//! read again element by element, so that one bad neighbour costs time but never a message.
 
 use super::{DATAGRAM_MAX_BYTES, DEPTH_MAX, MESSAGES_MAX, Message};
 use memchr::memchr2_iter;

@@ -2,8 +2,8 @@
 //! whoever wanted it and takes it away.
 //!
 //! For the store it is read from front to back, whatever was checked before, because both its ids are needed there.
-//! Only a content that is what its id says gets a name in the store. One that comes in order is read as it comes, while its bytes are
-//! still in memory, so that little is left to be read when the last are there.
+//! Only a content that is what its id says gets a name in the store. One that comes in order is read as it comes, while
+//! its bytes are still in memory, so that little is left to be read when the last are there.
 
 use super::Front;
 use crate::content::tree::TREE_BLOCK_BYTES;
