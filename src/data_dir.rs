@@ -21,7 +21,7 @@ mod hashes_file;
 mod peers_file;
 
 pub use files::write_atomically;
-pub(crate) use files::{read_bounded, replace};
+pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{parse_peers, render_peers};
 

@@ -7,18 +7,13 @@
 
 use crate::content::tree::{Hash, Refused, Tree};
 use crate::content::{ReadError, hash_from_hex, hex};
+use crate::data_dir::{create_new, remove_left_behind};
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// What the names of trees that are being made end with, after a number.
-const NEW_SUFFIX: &str = ".tmp";
-
-/// How many trees are being made at once at most; more than files are hashed at once.
-const NEW_MAX: usize = 64;
 
 /// Where trees are kept.
 #[derive(Clone, Debug)]
@@ -47,16 +42,8 @@ impl TreeFolder {
     /// Whatever the system says, or `AlreadyExists` if 64 are being made.
     pub fn create(&self) -> io::Result<NewTree> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        let create = |number: usize| {
-            let new = self.path.join(format!("{number}{NEW_SUFFIX}"));
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            Ok(NewTree { file, new, folder: self.path.clone(), is_kept: false })
-        };
-        let is_taken = |made: &io::Result<NewTree>| {
-            made.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists)
-        };
-        let first = (0..NEW_MAX).map(create).find(|made| !is_taken(made));
-        first.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
+        let (new, file) = create_new(&self.path)?;
+        Ok(NewTree { file, new, folder: self.path.clone(), is_kept: false })
     }
 
     /// Whether there is a tree of this content, as far as its length tells. One of a single block need not be there.
@@ -102,7 +89,7 @@ impl TreeFolder {
         remove_if_there(&self.path.join(hex(blake3)))
     }
 
-    /// Removes every tree but these, and what was begun and never finished. No tree may be in the making.
+    /// Removes every tree but these, and what was begun and is not being made any more.
     ///
     /// # Errors
     /// Whatever the system says; some may be gone then.
@@ -115,8 +102,11 @@ impl TreeFolder {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
             let is_spare = hash_from_hex(&name).is_some_and(|hash| !needed.contains(&hash));
-            if is_spare || name.ends_with(NEW_SUFFIX) {
-                remove_if_there(&self.path.join(&*name))?;
+            let path = self.path.join(&*name);
+            if is_spare {
+                remove_if_there(&path)?;
+            } else {
+                remove_left_behind(&path)?;
             }
         }
         Ok(())
@@ -225,10 +215,12 @@ mod tests {
             fs::write(scratch.path().join(name), "x").unwrap();
         }
         fs::write(scratch.path().join("mine"), "x").unwrap();
+        let new = folder.create().unwrap();
         folder.keep_only(&BTreeSet::from([*tree.root()])).unwrap();
         let entries = fs::read_dir(scratch.path()).unwrap();
         let names: BTreeSet<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names, BTreeSet::from([hex(tree.root()), "mine".to_owned()]));
+        assert_eq!(names, BTreeSet::from([hex(tree.root()), "mine".to_owned(), "0.tmp".to_owned()]));
+        drop(new);
         folder.remove(tree.root()).unwrap();
         folder.remove(tree.root()).unwrap();
         drop(folder.create().unwrap());
