@@ -21,6 +21,7 @@ mod trees;
 mod work;
 
 pub use journal::{Journal, OpenJournal};
+pub use resume::find_held;
 
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;

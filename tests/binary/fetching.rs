@@ -46,7 +46,7 @@ pub(crate) fn alone(data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -
     command
 }
 
-fn ended(mut command: Command) -> Said {
+pub(crate) fn ended(mut command: Command) -> Said {
     finish(command.spawn().unwrap())
 }
 
