@@ -1,8 +1,8 @@
 //! Fuzz body: whatever is in a file of ours, it is understood as what it says or not at all.
 //!
 //! The first byte chooses the file: what is written down about a content that is being fetched, the note about one that
-//! is in the store, the index of hashes, the peers; or what is there of a content that is being fetched, and the tree of
-//! one that is shared.
+//! is in the store, the index of hashes, the peers; or what is there of a content that is being fetched, and the tree
+//! of one that is shared.
 
 use super::damage::{check_parts, check_tree};
 use cjp2p_node::content::{FRAGMENTS_MAX, Note};

@@ -6,8 +6,8 @@
 //! The first line says what was there; each further one, what came then. A line is added by whoever writes the bytes
 //! that it speaks of, right after them, as it takes a hundredth of their time; were it the business of another thread,
 //! a kill would cost whatever that thread is behind. What has been thrown away makes all of it be replaced. Nothing is
-//! forced onto the disk: after a kill it is what was written last, without a line of which only a part is there; after a
-//! power cut it may speak of bytes that are not there, and then the whole is found to be wrong and is fetched again.
+//! forced onto the disk: after a kill it is what was written last, without a line of which only a part is there; after
+//! a power cut it may speak of bytes that are not there, and then the whole is found to be wrong and is fetched again.
 
 use crate::content::{ContentId, FRAGMENTS_MAX, Ranges};
 use crate::data_dir::{read_bounded, replace};
@@ -186,20 +186,24 @@ mod tests {
         let lines = || std::fs::read_to_string(path(&parts, &id)).unwrap().lines().count();
         let mut open = OpenJournal::new(parts.clone(), id);
         for (said, expected) in [
-            (ranges(&[0..5]), 1),
+            (ranges(std::slice::from_ref(&(0..5))), 1),
             (ranges(&[0..7, 9..12]), 2),
-            (ranges(&[0..12]), 3),
-            (ranges(&[1..12]), 1),
-            (ranges(&[1..13]), 2),
+            (ranges(std::slice::from_ref(&(0..12))), 3),
+            (ranges(std::slice::from_ref(&(1..12))), 1),
+            (ranges(std::slice::from_ref(&(1..13))), 2),
         ] {
             open.note(Some(100), said.clone()).unwrap();
             assert_eq!(Journal::load(&parts, &id), Journal { size: Some(100), content: said, is_doubted: false });
             assert_eq!(lines(), expected);
         }
-        open.note(Some(50), ranges(&[1..14])).unwrap();
+        open.note(Some(50), ranges(std::slice::from_ref(&(1..14)))).unwrap();
         assert_eq!((Journal::load(&parts, &id).size, lines()), (Some(50), 1), "another size makes all of it new");
-        OpenJournal::new(parts.clone(), id).note(Some(50), ranges(&[3..4])).unwrap();
-        assert_eq!((Journal::load(&parts, &id).content, lines()), (ranges(&[3..4]), 1), "who comes anew begins anew");
+        OpenJournal::new(parts.clone(), id).note(Some(50), ranges(std::slice::from_ref(&(3..4)))).unwrap();
+        assert_eq!(
+            (Journal::load(&parts, &id).content, lines()),
+            (ranges(std::slice::from_ref(&(3..4))), 1),
+            "who comes anew begins anew"
+        );
     }
 
     #[test]

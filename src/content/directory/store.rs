@@ -175,9 +175,9 @@ impl StoreFolder {
         Ok(NewContent { path, file, is_kept: false })
     }
 
-    /// Gives the file at `path`, which is open as `file` and has been checked, its place in the store: on the disk before
-    /// it has its name, and read-only from then on. What the user called the content before is kept if `name` says
-    /// nothing else.
+    /// Gives the file at `path`, which is open as `file` and has been checked, its place in the store: on the disk
+    /// before it has its name, and read-only from then on. What the user called the content before is kept if `name`
+    /// says nothing else.
     ///
     /// # Errors
     /// Whatever the system says; then nothing has that name that had not before, or a power cut may take it away again.
@@ -186,8 +186,8 @@ impl StoreFolder {
         file.sync_all()?;
         let name = name.or_else(|| self.note(&ids.sha256)?.name);
         fs::rename(path, self.path_of(&ids.sha256))?;
-        // Not before: what is left where it was has to be written to again. From here on it is kept, whatever fails; and
-        // the note comes at once, as without it a killed process leaves a content that has to be read once more.
+        // Not before: what is left where it was has to be written to again. From here on it is kept, whatever fails;
+        // and the note comes at once, as without it a killed process leaves a content that has to be read once more.
         let protected = file.set_permissions(Permissions::from_mode(0o400));
         let stamp = stamp(&file.metadata()?);
         let noted = replace(&self.note_path(&ids.sha256), Note { name, stamp, ids }.render().as_bytes());
