@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -62,22 +63,20 @@ impl TreeFolder {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(super::reason)?;
         let end = offset.checked_add(buffer.len() as u64).ok_or(ReadError::Changed)?;
-        let whole = tree.shape().around(offset..end);
-        let mut bytes = vec![0; usize::try_from(whole.end - whole.start).map_err(|_| ReadError::Failed)?];
-        file.read_exact_at(&mut bytes, whole.start).map_err(super::reason)?;
-        let mut is_readable = Ok(());
-        let above = |at: u64, nodes: &mut [u8]| {
-            is_readable = file.read_exact_at(nodes, at).map_err(super::reason);
-            is_readable.is_ok()
-        };
-        let checked = tree.check_nodes(whole.start, &bytes, above);
-        is_readable?;
-        match checked {
-            Ok(verified) if verified.start <= offset && end <= verified.end => {}
-            Ok(_) | Err(Refused::Wrong | Refused::Misplaced | Refused::TooEarly) => return Err(ReadError::Changed),
+        let (start, bytes) = read_checked(&file, tree, offset..end)?;
+        let found = usize::try_from(offset - start).ok().and_then(|skipped| bytes.get(skipped..skipped + buffer.len()));
+        buffer.copy_from_slice(found.ok_or(ReadError::Changed)?);
+        // A node without a partner is a copy of the one above it, and what is damaged may be equal: that of which it is
+        // a copy has to be proven too.
+        for (copy, original) in tree.shape().copies_within(offset..end) {
+            let (start, bytes) = read_checked(&file, tree, original.clone())?;
+            let mut node = Hash::default();
+            file.read_exact_at(&mut node, copy.start).map_err(super::reason)?;
+            let skipped = usize::try_from(original.start - start).map_err(|_| ReadError::Failed)?;
+            if bytes.get(skipped..skipped + node.len()) != Some(&node[..]) {
+                return Err(ReadError::Changed);
+            }
         }
-        let skipped = usize::try_from(offset - whole.start).map_err(|_| ReadError::Failed)?;
-        buffer.copy_from_slice(bytes.get(skipped..skipped + buffer.len()).ok_or(ReadError::Changed)?);
         Ok(())
     }
 
@@ -143,6 +142,24 @@ impl Drop for NewTree {
     }
 }
 
+/// The bytes of a tree around a range, where they begin; checked against the nodes above them.
+fn read_checked(file: &File, tree: &Tree, range: Range<u64>) -> Result<(u64, Vec<u8>), ReadError> {
+    let whole = tree.shape().around(range.clone());
+    let mut bytes = vec![0; usize::try_from(whole.end - whole.start).map_err(|_| ReadError::Failed)?];
+    file.read_exact_at(&mut bytes, whole.start).map_err(super::reason)?;
+    let mut is_readable = Ok(());
+    let above = |at: u64, nodes: &mut [u8]| {
+        is_readable = file.read_exact_at(nodes, at).map_err(super::reason);
+        is_readable.is_ok()
+    };
+    let checked = tree.check_nodes(whole.start, &bytes, above);
+    is_readable?;
+    match checked {
+        Ok(verified) if verified.start <= range.start && range.end <= verified.end => Ok((whole.start, bytes)),
+        Ok(_) | Err(Refused::Wrong | Refused::Misplaced | Refused::TooEarly) => Err(ReadError::Changed),
+    }
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -204,6 +221,19 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(folder.read(&tree, 0, &mut [0; 1]), Err(ReadError::Changed));
         assert!(!folder.has(tree.root(), tree.shape().size()));
+    }
+
+    #[test]
+    fn damage_is_noticed_in_nodes_without_a_partner_too() {
+        // Of 5 blocks the last leaf is a copy of the node above it, and that of the one above it.
+        for blocks in [3, 5, 11] {
+            let (scratch, folder, tree, bytes) = folder(blocks * 4_096);
+            let damaged = [&bytes[..64], &vec![0; bytes.len() - 64]].concat();
+            fs::write(scratch.path().join(hex(tree.root())), damaged).unwrap();
+            for at in 64..bytes.len() as u64 {
+                assert_eq!(folder.read(&tree, at, &mut [0; 1]), Err(ReadError::Changed), "{blocks} {at}");
+            }
+        }
     }
 
     #[test]
