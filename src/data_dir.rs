@@ -12,7 +12,8 @@
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
 //!
-//! Files are replaced as a whole or not at all, so a kill or a full disk leaves the old or the new one. Whether a node
+//! Files are replaced as a whole or not at all, so a kill or a full disk leaves the old or the new one; those in the
+//! making have numbers for names until they are whole, and are held by whoever makes them. Whether a node
 //! runs is what the lock says: `node.json` may have been left by one that was killed, and is removed by the next. This
 //! module keeps no state besides the lock and decides nothing about peers.
 
@@ -21,7 +22,7 @@ mod hashes_file;
 mod peers_file;
 
 pub use files::write_atomically;
-pub(crate) use files::{read_bounded, replace};
+pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{parse_peers, render_peers};
 

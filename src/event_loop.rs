@@ -241,6 +241,7 @@ impl EventLoop {
     fn receive(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut patience = Patience::default();
+        let mut unnoted = 0;
         for _ in 0..BATCH_MAX {
             let received = self.socket.receive(&mut buffer);
             if !patience.goes_on(&received) {
@@ -255,6 +256,12 @@ impl EventLoop {
                     drops::log(from, &buffer[..length], &before, self.node.counters());
                 }
                 self.drain();
+                // A turn may bring megabytes, which a kill would cost.
+                unnoted += length as u64;
+                if unnoted >= fetches::UNNOTED_MAX_BYTES {
+                    self.note_progress(false);
+                    unnoted = 0;
+                }
             }
         }
         self.buffer = buffer;

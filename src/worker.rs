@@ -1,8 +1,8 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
 //! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file
-//! and the index of hashes. Of contents that are fetched it finds out what is there already, writes down what has come,
-//! and makes them last when all has. What it finds out comes back to the node as commands; it never touches the node, a
+//! and the index of hashes. Of contents that are fetched it finds out what is there already, and makes them last when
+//! all has come. What it finds out comes back to the node as commands; it never touches the node, a
 //! socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile
 //! up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits
 //! for a large one.
@@ -20,7 +20,8 @@ mod tasks;
 mod trees;
 mod work;
 
-pub use journal::Journal;
+pub use journal::{Journal, OpenJournal};
+pub use resume::find_held;
 
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
@@ -57,7 +58,6 @@ struct Orders {
 /// What is to be done about one content, in this order; each field holds the newest order of its kind.
 #[derive(Default)]
 struct ContentOrders {
-    journal: Option<Journal>,
     doubt: bool,
     discard: bool,
     follow: Option<Option<Front>>,
@@ -179,11 +179,6 @@ impl Worker {
         self.change_content(id, |orders| orders.prepare = Some(patience));
     }
 
-    /// Writes down what is there of a content.
-    pub fn note(&self, id: ContentId, journal: Journal) {
-        self.change_content(id, |orders| orders.journal = Some(journal));
-    }
-
     /// An attempt to fetch a content failed: perhaps what is written down about its size is a lie.
     pub fn doubt(&self, id: ContentId) {
         self.change_content(id, |orders| orders.doubt = true);
@@ -277,6 +272,23 @@ mod tests {
         fs::remove_file(&file).unwrap();
         assert!(matches!(next(&reports), Command::Unshare(name) if name == "abc"));
         assert_eq!(worker.stop(None), Ended::Saved);
+    }
+
+    #[test]
+    fn a_content_that_a_killed_process_left_without_its_note_is_found_and_not_fetched_again() {
+        let content = vec![7; 3 << 20];
+        let (sha256, blake3) = (Sha256::digest(&content).into(), blake3::hash(&content).into());
+        for id in [ContentId::Sha256(sha256), ContentId::Blake3(blake3)] {
+            let scratch = tempfile::tempdir().unwrap();
+            let store = StoreFolder::beside(&scratch.path().join("public"));
+            fs::create_dir(scratch.path().join("store")).unwrap();
+            fs::write(store.path_of(&sha256), &content).unwrap();
+            let (worker, reports) = start(scratch.path());
+            worker.prepare(id, Duration::ZERO);
+            assert_eq!(shared(next(&reports)).blake3, blake3);
+            assert!(matches!(next(&reports), Command::Fetch { id: found, .. } if found == id));
+            worker.stop(None);
+        }
     }
 
     /// The hash that is remembered of files whose real one nobody has taken: it shows who reads a file.

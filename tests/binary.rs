@@ -3,6 +3,7 @@
 //! Nothing here leaves the machine: every node is started with `--no-bootstrap --no-lan` on a loopback address, or in a
 //! network of its own. Every wait has an end, and every process ends with the test that started it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::print_stdout)] // figures are printed for whoever runs the tests
 
 #[path = "binary/harness.rs"]
 mod harness;
@@ -19,6 +20,8 @@ mod crashes;
 mod fetching;
 #[path = "binary/files.rs"]
 mod files;
+#[path = "binary/full_disk.rs"]
+mod full_disk;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]

@@ -4,6 +4,7 @@
 //! over the committed corpora, so that they cannot rot. They use the public interface alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod damage;
 pub mod decode;
 pub mod dictionary;
 pub mod files;

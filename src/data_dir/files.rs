@@ -5,10 +5,17 @@
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// How many files are in the making in one folder at most, by all processes together; more than files are hashed at
+/// once.
+const NEW_MAX: usize = 64;
+
+/// What the names of files in the making end with, after a number.
+const NEW_SUFFIX: &str = ".tmp";
 
 /// What `parse` makes of a file of at most `max_bytes`; nothing if there is none, or none that can be understood.
 pub(super) fn load<T>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<Vec<T>>) -> Vec<T> {
@@ -61,6 +68,54 @@ pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result
     }
 }
 
+/// Makes an empty file for something that gets its name when it is whole. Whoever has it open holds it, and the system
+/// lets go of it when the process is killed: what one has left behind is taken for the next.
+///
+/// # Errors
+/// Whatever the system says, or `AlreadyExists` if 64 are in the making.
+pub(crate) fn create_new(folder: &Path) -> io::Result<(PathBuf, File)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    for number in 0..NEW_MAX {
+        let path = folder.join(format!("{number}{NEW_SUFFIX}"));
+        let file = open_regular(&path, &mut options)?;
+        if is_left_behind(&path, &file)? {
+            file.set_len(0)?;
+            return Ok((path, file));
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Removes what has the name of a file in the making, if nobody holds it. False if it has another name.
+///
+/// # Errors
+/// Whatever the system says.
+pub(crate) fn remove_left_behind(path: &Path) -> io::Result<bool> {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(NEW_SUFFIX));
+    if name.is_none_or(|number| number.parse::<usize>().is_err()) {
+        return Ok(false);
+    }
+    match open_regular(path, OpenOptions::new().read(true)) {
+        Ok(file) if is_left_behind(path, &file)? => remove(path)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// Whether nobody holds the open file, and it still has this name. If so, it is held now.
+fn is_left_behind(path: &Path, file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let found = file.metadata()?;
+    let is_same = |named: fs::Metadata| (named.dev(), named.ino()) == (found.dev(), found.ino());
+    Ok(fs::symlink_metadata(path).is_ok_and(is_same))
+}
+
 /// Removes a file, if there is one.
 ///
 /// # Errors
@@ -89,16 +144,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Replaces the file at `path` like [`write_atomically`], but lets the system choose when it goes onto the disk: a kill
-/// leaves the old file or the new one, a power cut may leave anything.
+/// leaves the old file or the new one, a power cut may leave anything. The new one is open for more behind its end.
 ///
 /// # Errors
 /// Whatever the system says; the file is then what it was.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let temporary = path.with_extension("json.tmp");
     remove(&temporary)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
-    fs::rename(&temporary, path)
+    fs::rename(&temporary, path)?;
+    Ok(file)
 }
 
 /// Writes into a file that nobody else has made or opened.
@@ -107,4 +163,38 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_making_is_held_and_what_was_left_behind_is_taken() {
+        let scratch = tempfile::tempdir().unwrap();
+        for number in 0..NEW_MAX {
+            fs::write(scratch.path().join(format!("{number}.tmp")), "left").unwrap();
+        }
+        let (first, file) = create_new(scratch.path()).unwrap();
+        let (second, _other) = create_new(scratch.path()).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(fs::read(&first).unwrap(), b"");
+        assert!(remove_left_behind(&first).unwrap() && first.exists(), "it is held");
+        // With its name it is no longer in the making, whoever holds it.
+        let whole = scratch.path().join("whole");
+        fs::rename(&first, &whole).unwrap();
+        assert_eq!(create_new(scratch.path()).unwrap().0, first);
+        drop(file);
+        assert!(!remove_left_behind(&whole).unwrap() && whole.exists());
+        assert!(remove_left_behind(&first).unwrap() && !first.exists());
+    }
+
+    #[test]
+    fn the_number_of_files_in_the_making_is_limited() {
+        let scratch = tempfile::tempdir().unwrap();
+        let held: Vec<_> = (0..NEW_MAX).map(|_| create_new(scratch.path()).unwrap()).collect();
+        assert_eq!(create_new(scratch.path()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        drop(held);
+        assert!(create_new(scratch.path()).is_ok());
+    }
 }

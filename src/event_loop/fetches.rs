@@ -9,7 +9,7 @@ use crate::node::Command;
 use crate::request::{Answer, FetchLine, FetchState, KeptFile};
 use crate::time::Time;
 use crate::transfer::{Failure, Held, Progress};
-use crate::worker::{Front, Journal};
+use crate::worker::{Front, OpenJournal};
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -17,9 +17,9 @@ use std::{fs, io};
 /// first. The node fetches 4 at once.
 pub(super) const FETCHES_MAX: usize = 64;
 
-/// How much may have come since it was last written down that it came. A kill costs as much, and what comes in the
-/// moment that writing takes.
-const UNNOTED_MAX_BYTES: u64 = 512 * 1024;
+/// How much may have come since it was last written down that it came. A kill costs as much, and as much again of what
+/// a turn of the event loop brings. A line about it takes a few microseconds; that many bytes, some hundred.
+pub(super) const UNNOTED_MAX_BYTES: u64 = 128 * 1024;
 
 /// How long something may have been there without being written down.
 const UNNOTED_MAX: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ pub(super) struct Fetch {
     is_taken: bool,
     /// What was written down last: the size and how much is there, and when.
     noted: (Option<u64>, u64, Time),
+    /// Where it is written down; `None` if there is nothing yet that could be added to.
+    journal: Option<OpenJournal>,
     /// How far the worker was told to read.
     followed: Option<Front>,
 }
@@ -71,7 +73,7 @@ impl EventLoop {
             }
         }
         let noted = (None, 0, self.clock.now());
-        self.fetches.push(Fetch { id, stage: Stage::Preparing, is_taken, noted, followed: None });
+        self.fetches.push(Fetch { id, stage: Stage::Preparing, is_taken, noted, journal: None, followed: None });
         self.worker.prepare(id, patience);
         Answer::Done(format!("fetching {id}"))
     }
@@ -131,7 +133,7 @@ impl EventLoop {
             let mut content = Ranges::default();
             // A single range always has room.
             let _ = content.insert(0..size);
-            self.worker.note(id, Journal { size: Some(size), content, is_doubted: false });
+            self.write_journal(id, Some(size), content);
         }
         let is_taken = self.fetches.iter().any(|fetch| fetch.id == id && fetch.is_taken);
         let revision = self.node.fetching().find(|progress| progress.id == id).map_or(0, |progress| progress.revision);
@@ -159,6 +161,16 @@ impl EventLoop {
             && let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == *id)
         {
             fetch.noted = (None, 0, self.clock.now());
+            fetch.journal = None;
+        }
+    }
+
+    /// Writes down what is there of a content.
+    fn write_journal(&mut self, id: ContentId, size: Option<u64>, content: Ranges) {
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { return };
+        let parts = || OpenJournal::new(self.data_dir.parts(), id);
+        if let Err(error) = fetch.journal.get_or_insert_with(parts).note(size, content) {
+            log::warn!("cannot write down what is there of {id}: {error}");
         }
     }
 
@@ -173,6 +185,7 @@ impl EventLoop {
             _ => {}
         }
         self.worker.follow(id, None);
+        self.fetches[place].journal = None;
         self.fetches[place].stage = match why {
             None if self.fetches[place].is_taken => match self.left(id) {
                 Ok(file) => Stage::Left(file),
@@ -187,7 +200,7 @@ impl EventLoop {
         }
     }
 
-    /// Lets the worker write down what has come, if it is `is_urgent` or has not for a while.
+    /// Writes down what has come, if it is `is_urgent` or has not for a while.
     pub(super) fn note_progress(&mut self, is_urgent: bool) {
         if self.fetches.is_empty() {
             return;
@@ -216,7 +229,7 @@ impl EventLoop {
                 ContentId::Blake3(_) => Default::default(),
                 ContentId::Sha256(_) => self.node.held(&id).map(|held| held.content).unwrap_or_default(),
             };
-            self.worker.note(id, Journal { size, content, is_doubted: false });
+            self.write_journal(id, size, content);
         }
     }
 

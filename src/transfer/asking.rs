@@ -137,7 +137,8 @@ fn due(
 ) -> Option<Time> {
     let path = paths.get(&address);
     let fetching = downloads.values().filter(|download| !download.is_settling);
-    let sources = fetching.filter_map(|download| download.sources.get(&address));
+    // One that was left is not looked at, so what it was waiting for would be due for ever.
+    let sources = fetching.filter_map(|download| download.sources.get(&address)).filter(|source| !source.is_left());
     let of_sources = sources.flat_map(|source| {
         let room = path.filter(|_| source.waits_for_room).and_then(Path::next_ask);
         [source.due(), source.looks_again, room]

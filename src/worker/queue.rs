@@ -74,6 +74,12 @@ impl Queue {
         self.waiting.first_key_value().is_some_and(|((is_new, ..), _)| !is_new)
     }
 
+    /// Whether a file has to be read of whose name `is_meant` says that it is one of those.
+    pub(super) fn has_unknown(&self, is_meant: impl Fn(&str) -> bool) -> bool {
+        let waiting = self.waiting.values().map(|job| &job.name);
+        waiting.chain(self.begun.iter().map(|begun| &begun.job.name)).any(|name| is_meant(name))
+    }
+
     /// Whose turn it is; `None` if there is nothing to do.
     pub(super) fn next(&mut self) -> Option<Turn<'_>> {
         let has_room = self.begun.len() < BEGUN_MAX;

@@ -1,5 +1,5 @@
-//! What is to be done about contents that are being fetched: look at what is there, write down what came, make last
-//! what is whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is
+//! What is to be done about contents that are being fetched: look at what is there, read what comes, make last what is
+//! whole. Each a chunk at a time, as with the files of the public folder, and before those: somebody is
 //! waiting.
 
 use super::journal::Journal;
@@ -59,9 +59,8 @@ impl Tasks {
 
     /// Takes orders. What is short is done at once.
     pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>, trees: &TreeFolder) {
-        for (id, ContentOrders { journal, doubt, discard, follow, settle, prepare }) in orders {
-            let is_saved = journal.map_or(Ok(()), |journal| journal.save(&self.parts, &id));
-            let is_doubted = is_saved.and_then(|()| if doubt { Journal::doubt(&self.parts, &id) } else { Ok(()) });
+        for (id, ContentOrders { doubt, discard, follow, settle, prepare }) in orders {
+            let is_doubted = if doubt { Journal::doubt(&self.parts, &id) } else { Ok(()) };
             if let Err(error) =
                 is_doubted.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) })
             {
@@ -98,6 +97,14 @@ impl Tasks {
         match known {
             Some(settling) => Ok(settling),
             None => Settling::begin(&self.parts, id, whole, trees),
+        }
+    }
+
+    /// The content that is to be looked for next.
+    pub(super) fn sought(&self) -> Option<ContentId> {
+        match self.waiting.front() {
+            Some(Task::Prepare(id, _)) => Some(*id),
+            _ => None,
         }
     }
 

@@ -13,7 +13,7 @@ use super::saver::Saver;
 use super::tasks::Tasks;
 use super::trees::Trees;
 use crate::content::tree::Hash;
-use crate::content::{Ids, Note, SharedFile, Stamp, stored_hash};
+use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -164,7 +164,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     /// Goes one step further with a content that is being fetched, once those are shared that are known already: it may
     /// be one of them. False if there is nothing to do.
     fn advance_tasks(&mut self) -> ControlFlow<(), bool> {
-        if self.queue.has_remembered() {
+        if self.queue.has_remembered() || self.may_have_sought() {
             return ControlFlow::Continue(false);
         }
         let Some(done) = self.tasks.advance(self.trees.folder(), self.folder.store()) else {
@@ -179,6 +179,18 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         }
         (self.report)(done.command)?;
         ControlFlow::Continue(true)
+    }
+
+    /// Whether a content that somebody looks for may be one of the store that has to be read first: a process that was
+    /// killed may have left it without its note.
+    fn may_have_sought(&self) -> bool {
+        self.tasks.sought().is_some_and(|id| {
+            self.queue.has_unknown(|name| match (stored_hash(name), id) {
+                (Some(stored), ContentId::Sha256(sought)) => stored == sought,
+                (stored, ContentId::Blake3(_)) => stored.is_some(),
+                (None, _) => false,
+            })
+        })
     }
 
     /// Makes room in the store, if it holds more than it should.

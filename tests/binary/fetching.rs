@@ -46,11 +46,11 @@ pub(crate) fn alone(data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -
     command
 }
 
-fn ended(mut command: Command) -> Said {
+pub(crate) fn ended(mut command: Command) -> Said {
     finish(command.spawn().unwrap())
 }
 
-fn counter(node: &Node, name: &str) -> u64 {
+pub(crate) fn counter(node: &Node, name: &str) -> u64 {
     node.ask(["status", "--json"]).json()[0]["counters"][name].as_u64().unwrap()
 }
 

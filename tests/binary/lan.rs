@@ -27,7 +27,7 @@ fn in_own_network(script: &str) -> Option<Said> {
 }
 
 /// Says that the test of this thread looks no further.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let line = format!("{}: {why}\n", thread::current().name().unwrap_or("a test"));
     eprint!("skipped {line}");
     if let Some(path) = env::var_os("SKIPPED") {

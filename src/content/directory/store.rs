@@ -8,7 +8,7 @@
 use super::stamp;
 use crate::content::tree::Hash;
 use crate::content::{Ids, SharedFile, Stamp, hash_from_hex, hex};
-use crate::data_dir::{read_bounded, write_atomically};
+use crate::data_dir::{create_new, read_bounded, remove_left_behind, replace, write_atomically};
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -30,13 +30,10 @@ const NAME_MAX_BYTES: usize = 255;
 /// Entries of the folder that are looked at: each content has two, and what does not belong there costs time too.
 const ENTRIES_MAX: usize = 200_000;
 
-/// What the names of contents that are being copied end with.
+/// What the names of notes that are being written end with.
 const NEW_SUFFIX: &str = ".tmp";
 
-/// How many contents are being copied at once at most, by all processes together.
-const NEW_MAX: usize = 64;
-
-/// After this long what is being copied has been left behind by a process that was killed, in seconds: a day.
+/// After this long a note that is being written has been left behind by a process that was killed, in seconds: a day.
 const NEW_FORGOTTEN_SECONDS: u64 = 86_400;
 
 /// What is known about a content of the store.
@@ -174,33 +171,30 @@ impl StoreFolder {
     /// Whatever the system says, or `AlreadyExists` if 64 are being copied.
     pub fn create(&self) -> io::Result<NewContent> {
         self.create_folder()?;
-        for number in 0..NEW_MAX {
-            let path = self.path.join(format!("{number}{NEW_SUFFIX}"));
-            match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return Ok(NewContent { path, file: made?, is_kept: false }),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+        let (path, file) = create_new(&self.path)?;
+        Ok(NewContent { path, file, is_kept: false })
     }
 
-    /// Gives the file at `path`, which is open as `file` and has been checked, its place in the store: read-only, and
-    /// on the disk before it has its name. What the user called the content before is kept if `name` says nothing else.
+    /// Gives the file at `path`, which is open as `file` and has been checked, its place in the store: on the disk
+    /// before it has its name, and read-only from then on. What the user called the content before is kept if `name`
+    /// says nothing else.
     ///
     /// # Errors
-    /// Whatever the system says; then nothing has that name that had not before.
+    /// Whatever the system says; then nothing has that name that had not before, or a power cut may take it away again.
     pub fn adopt(&self, path: &Path, file: &File, ids: Ids, name: Option<String>) -> io::Result<SharedFile> {
         self.create_folder()?;
-        file.set_permissions(Permissions::from_mode(0o400))?;
         file.sync_all()?;
-        fs::rename(path, self.path_of(&ids.sha256))?;
-        File::open(&self.path)?.sync_all()?;
-        let stamp = stamp(&file.metadata()?);
         let name = name.or_else(|| self.note(&ids.sha256)?.name);
-        // Without the note the file is read once more, after the next start.
-        if let Err(error) = self.write_note(&Note { name, stamp, ids }) {
+        fs::rename(path, self.path_of(&ids.sha256))?;
+        // Not before: what is left where it was has to be written to again. From here on it is kept, whatever fails;
+        // and the note comes at once, as without it a killed process leaves a content that has to be read once more.
+        let protected = file.set_permissions(Permissions::from_mode(0o400));
+        let stamp = stamp(&file.metadata()?);
+        let noted = replace(&self.note_path(&ids.sha256), Note { name, stamp, ids }.render().as_bytes());
+        if let Err(error) = protected.and(noted).and_then(|note| note.sync_all()) {
             log::warn!("cannot write down what is known about {}: {error}", hex(&ids.sha256));
         }
+        File::open(&self.path)?.sync_all()?;
         let Ids { sha256, blake3 } = ids;
         Ok(SharedFile { name: stored_name(&sha256), stamp, sha256, blake3 })
     }
@@ -233,8 +227,8 @@ impl StoreFolder {
         fs::symlink_metadata(self.note_path(sha256)).ok()?.modified().ok()
     }
 
-    /// Removes what was left behind: copies that nobody has gone on with for a day by `now`, and notes about contents
-    /// that somebody has taken away.
+    /// Removes what was left behind: copies that nobody makes any more, notes that were begun a day before `now`, and
+    /// notes about contents that somebody has taken away.
     ///
     /// # Errors
     /// Whatever the system says; some may be gone then.
@@ -254,6 +248,9 @@ impl StoreFolder {
                 fs::symlink_metadata(self.path_of(&sha256)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
             }) {
                 fs::remove_file(path)?;
+                continue;
+            }
+            if remove_left_behind(&path)? {
                 continue;
             }
             let is_new = entry.file_name().to_string_lossy().ends_with(NEW_SUFFIX);
@@ -396,15 +393,29 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_goes_after_a_day() {
+    fn what_a_killed_process_left_goes_and_what_is_being_made_stays() {
         let scratch = tempfile::tempdir().unwrap();
         let store = StoreFolder::beside(&scratch.path().join("public"));
-        let mut new = store.create().unwrap();
-        new.is_kept = true;
+        let new = store.create().unwrap();
+        for name in ["7.tmp", "note.json.tmp"] {
+            fs::write(scratch.path().join("store").join(name), "x").unwrap();
+        }
         let modified = new.file.metadata().unwrap().modified().unwrap();
-        for (hours, count) in [(23, 1), (25, 0)] {
+        for (hours, count) in [(23, 2), (25, 1)] {
             store.sweep(modified + std::time::Duration::from_secs(hours * 3_600)).unwrap();
             assert_eq!(fs::read_dir(scratch.path().join("store")).unwrap().count(), count);
         }
+        assert!(new.path.exists());
+    }
+
+    #[test]
+    fn what_does_not_get_its_name_can_be_written_to_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = StoreFolder::beside(&scratch.path().join("public"));
+        let new = store.create().unwrap();
+        let ids = Ids { sha256: [7; 32], blake3: [7; 32] };
+        fs::create_dir(store.path_of(&ids.sha256)).unwrap();
+        assert!(store.adopt(&new.path, &new.file, ids, None).is_err());
+        assert_eq!(new.file.metadata().unwrap().mode() & 0o777, 0o600);
     }
 }

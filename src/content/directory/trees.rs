@@ -7,18 +7,14 @@
 
 use crate::content::tree::{Hash, Refused, Tree};
 use crate::content::{ReadError, hash_from_hex, hex};
+use crate::data_dir::{create_new, remove_left_behind};
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// What the names of trees that are being made end with, after a number.
-const NEW_SUFFIX: &str = ".tmp";
-
-/// How many trees are being made at once at most; more than files are hashed at once.
-const NEW_MAX: usize = 64;
 
 /// Where trees are kept.
 #[derive(Clone, Debug)]
@@ -47,16 +43,8 @@ impl TreeFolder {
     /// Whatever the system says, or `AlreadyExists` if 64 are being made.
     pub fn create(&self) -> io::Result<NewTree> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
-        let create = |number: usize| {
-            let new = self.path.join(format!("{number}{NEW_SUFFIX}"));
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            Ok(NewTree { file, new, folder: self.path.clone(), is_kept: false })
-        };
-        let is_taken = |made: &io::Result<NewTree>| {
-            made.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists)
-        };
-        let first = (0..NEW_MAX).map(create).find(|made| !is_taken(made));
-        first.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
+        let (new, file) = create_new(&self.path)?;
+        Ok(NewTree { file, new, folder: self.path.clone(), is_kept: false })
     }
 
     /// Whether there is a tree of this content, as far as its length tells. One of a single block need not be there.
@@ -75,22 +63,20 @@ impl TreeFolder {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(super::reason)?;
         let end = offset.checked_add(buffer.len() as u64).ok_or(ReadError::Changed)?;
-        let whole = tree.shape().around(offset..end);
-        let mut bytes = vec![0; usize::try_from(whole.end - whole.start).map_err(|_| ReadError::Failed)?];
-        file.read_exact_at(&mut bytes, whole.start).map_err(super::reason)?;
-        let mut is_readable = Ok(());
-        let above = |at: u64, nodes: &mut [u8]| {
-            is_readable = file.read_exact_at(nodes, at).map_err(super::reason);
-            is_readable.is_ok()
-        };
-        let checked = tree.check_nodes(whole.start, &bytes, above);
-        is_readable?;
-        match checked {
-            Ok(verified) if verified.start <= offset && end <= verified.end => {}
-            Ok(_) | Err(Refused::Wrong | Refused::Misplaced | Refused::TooEarly) => return Err(ReadError::Changed),
+        let (start, bytes) = read_checked(&file, tree, offset..end)?;
+        let found = usize::try_from(offset - start).ok().and_then(|skipped| bytes.get(skipped..skipped + buffer.len()));
+        buffer.copy_from_slice(found.ok_or(ReadError::Changed)?);
+        // A node without a partner is a copy of the one above it, and what is damaged may be equal: that of which it is
+        // a copy has to be proven too.
+        for (copy, original) in tree.shape().copies_within(offset..end) {
+            let (start, bytes) = read_checked(&file, tree, original.clone())?;
+            let mut node = Hash::default();
+            file.read_exact_at(&mut node, copy.start).map_err(super::reason)?;
+            let skipped = usize::try_from(original.start - start).map_err(|_| ReadError::Failed)?;
+            if bytes.get(skipped..skipped + node.len()) != Some(&node[..]) {
+                return Err(ReadError::Changed);
+            }
         }
-        let skipped = usize::try_from(offset - whole.start).map_err(|_| ReadError::Failed)?;
-        buffer.copy_from_slice(bytes.get(skipped..skipped + buffer.len()).ok_or(ReadError::Changed)?);
         Ok(())
     }
 
@@ -102,7 +88,7 @@ impl TreeFolder {
         remove_if_there(&self.path.join(hex(blake3)))
     }
 
-    /// Removes every tree but these, and what was begun and never finished. No tree may be in the making.
+    /// Removes every tree but these, and what was begun and is not being made any more.
     ///
     /// # Errors
     /// Whatever the system says; some may be gone then.
@@ -115,8 +101,11 @@ impl TreeFolder {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
             let is_spare = hash_from_hex(&name).is_some_and(|hash| !needed.contains(&hash));
-            if is_spare || name.ends_with(NEW_SUFFIX) {
-                remove_if_there(&self.path.join(&*name))?;
+            let path = self.path.join(&*name);
+            if is_spare {
+                remove_if_there(&path)?;
+            } else {
+                remove_left_behind(&path)?;
             }
         }
         Ok(())
@@ -150,6 +139,24 @@ impl Drop for NewTree {
         {
             log::warn!("cannot remove {}: {error}", self.new.display());
         }
+    }
+}
+
+/// The bytes of a tree around a range, where they begin; checked against the nodes above them.
+fn read_checked(file: &File, tree: &Tree, range: Range<u64>) -> Result<(u64, Vec<u8>), ReadError> {
+    let whole = tree.shape().around(range.clone());
+    let mut bytes = vec![0; usize::try_from(whole.end - whole.start).map_err(|_| ReadError::Failed)?];
+    file.read_exact_at(&mut bytes, whole.start).map_err(super::reason)?;
+    let mut is_readable = Ok(());
+    let above = |at: u64, nodes: &mut [u8]| {
+        is_readable = file.read_exact_at(nodes, at).map_err(super::reason);
+        is_readable.is_ok()
+    };
+    let checked = tree.check_nodes(whole.start, &bytes, above);
+    is_readable?;
+    match checked {
+        Ok(verified) if verified.start <= range.start && range.end <= verified.end => Ok((whole.start, bytes)),
+        Ok(_) | Err(Refused::Wrong | Refused::Misplaced | Refused::TooEarly) => Err(ReadError::Changed),
     }
 }
 
@@ -217,6 +224,19 @@ mod tests {
     }
 
     #[test]
+    fn damage_is_noticed_in_nodes_without_a_partner_too() {
+        // Of 5 blocks the last leaf is a copy of the node above it, and that of the one above it.
+        for blocks in [3, 5, 11] {
+            let (scratch, folder, tree, bytes) = folder(blocks * 4_096);
+            let damaged = [&bytes[..64], &vec![0; bytes.len() - 64]].concat();
+            fs::write(scratch.path().join(hex(tree.root())), damaged).unwrap();
+            for at in 64..bytes.len() as u64 {
+                assert_eq!(folder.read(&tree, at, &mut [0; 1]), Err(ReadError::Changed), "{blocks} {at}");
+            }
+        }
+    }
+
+    #[test]
     fn trees_that_nobody_needs_and_unfinished_ones_go_and_nothing_else() {
         let (scratch, folder, tree, _) = folder(3 * 4_096);
         let other = [7; 32];
@@ -225,10 +245,12 @@ mod tests {
             fs::write(scratch.path().join(name), "x").unwrap();
         }
         fs::write(scratch.path().join("mine"), "x").unwrap();
+        let new = folder.create().unwrap();
         folder.keep_only(&BTreeSet::from([*tree.root()])).unwrap();
         let entries = fs::read_dir(scratch.path()).unwrap();
         let names: BTreeSet<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names, BTreeSet::from([hex(tree.root()), "mine".to_owned()]));
+        assert_eq!(names, BTreeSet::from([hex(tree.root()), "mine".to_owned(), "0.tmp".to_owned()]));
+        drop(new);
         folder.remove(tree.root()).unwrap();
         folder.remove(tree.root()).unwrap();
         drop(folder.create().unwrap());

@@ -136,6 +136,19 @@ impl Shape {
         (!above.is_empty()).then(|| at(pairs.start)..at(pairs.end))
     }
 
+    /// The nodes that have no partner and are at least in part within `range`, each with the one that it is a copy of
+    /// and that has one.
+    pub(crate) fn copies_within(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, Range<u64>)> + use<> {
+        let shape = *self;
+        let is_alone = move |level: u32| !shape.nodes(level).is_multiple_of(2);
+        let last = move |level: u32| shape.node(level, shape.nodes(level).checked_sub(1)?);
+        (0..shape.levels()).filter(move |level| is_alone(*level)).filter_map(move |level| {
+            let copy = last(level).filter(|copy| copy.start < range.end && range.start < copy.end)?;
+            let original = (level..shape.levels()).find(|above| !is_alone(*above)).and_then(last)?;
+            Some((copy, original))
+        })
+    }
+
     /// The part of a level that verified nodes of the level above can prove.
     fn children(&self, level: u32, verified: Range<u64>) -> Range<u64> {
         let (this, above) = (self.level(level), self.level(level + 1).start);
