@@ -23,6 +23,8 @@ mod files;
 mod lan;
 #[path = "binary/lifecycle.rs"]
 mod lifecycle;
+#[path = "binary/limits.rs"]
+mod limits;
 #[path = "binary/listing.rs"]
 mod listing;
 #[path = "binary/lying.rs"]

@@ -20,6 +20,9 @@ pub struct Config {
     /// How many bytes of contents are sent a second at most, headers included; `None` for as many as are asked for.
     /// What strangers get, a few bytes for each question, comes on top.
     pub upload_limit: Option<u64>,
+    /// How many bytes of contents are asked for a second at most, headers included, of all sources and for all contents
+    /// together; `None` for as many as come. Asking who has a content is not counted.
+    pub download_limit: Option<u64>,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
 }

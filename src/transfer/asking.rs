@@ -1,6 +1,7 @@
 //! What to ask whom: as much as each path carries, in runs of blocks where the source knows our words.
 
 use super::download::Download;
+use super::limit::Limit;
 use super::path::Path;
 use super::source::{Asked, Source, Span, Tongue};
 use super::trial::Stage;
@@ -101,15 +102,20 @@ pub(super) fn wire_bytes(length: u32) -> usize {
 impl Transfers {
     /// Everything there is to ask at present; call it after everything else, until nothing more comes.
     pub fn ask(&mut self, now: Time, rng: &mut impl Rng, questions: &mut Vec<Question>) {
-        let Transfers { downloads, paths, agenda, .. } = self;
+        let Transfers { downloads, paths, agenda, limit, .. } = self;
         let mut turns = agenda.take(now);
+        limit.release(now, &mut turns);
         for download in downloads.values_mut().filter(|download| !download.is_settling) {
             if download.takes_news() {
                 turns.extend(download.sources.keys());
             }
         }
-        for download in downloads.values_mut().filter(|download| !download.is_settling) {
-            for address in turns.iter().copied() {
+        let mut order: Vec<&mut Download> = downloads.values_mut().filter(|download| !download.is_settling).collect();
+        if limit.is_set() {
+            order.sort_by_key(|download| limit.start(download.had));
+        }
+        for download in order {
+            for address in limit.in_turn(&turns) {
                 let Some(source) = download.sources.get_mut(&address).filter(|source| !source.is_left()) else {
                     continue;
                 };
@@ -117,8 +123,10 @@ impl Transfers {
                 ask_who_has(now, download, address, questions);
                 let path = paths.entry(address).or_insert_with(|| Path::new(now));
                 match &download.trial.stage {
-                    Stage::Jury(_) => ask_juror(now, download, path, address, questions),
-                    _ if download.is_useful(address) => ask_source(now, download, path, address, rng, questions),
+                    Stage::Jury(_) => ask_juror(now, download, (path, limit), address, questions),
+                    _ if download.is_useful(address) => {
+                        ask_source(now, download, (path, limit), address, rng, questions);
+                    }
                     _ => {}
                 }
             }
@@ -162,11 +170,11 @@ fn ask_who_has(now: Time, download: &mut Download, address: SocketAddr, question
     }
 }
 
-/// Asks a source for as much as the path to it carries.
+/// Asks a source for as much as the path to it carries, and the limit.
 fn ask_source(
     now: Time,
     download: &mut Download,
-    path: &mut Path<Key>,
+    (path, limit): (&mut Path<Key>, &mut Limit),
     address: SocketAddr,
     rng: &mut impl Rng,
     questions: &mut Vec<Question>,
@@ -176,8 +184,14 @@ fn ask_source(
         let has_room_for_parts = download.has_room_for_parts();
         let Some(source) = download.sources.get_mut(&address) else { return };
         source.waits_for_room = room == 0;
-        let step = step_bytes(source, address);
+        let step = limit.step(step_bytes(source, address));
         if room == 0 {
+            return;
+        }
+        let budget = limit.question(now);
+        if budget == 0 {
+            limit.hold_back(address);
+            path.set_app_limited(now);
             return;
         }
         if step < BLOCK_COMMON && !has_room_for_parts {
@@ -204,7 +218,8 @@ fn ask_source(
             source.queue.push_front(Span { part: span.part, range: gap.end..span.range.end });
         }
         span.range = gap;
-        let asked = ask_run(now, id, source, path, &span, (step, room));
+        let asked = ask_run(now, id, source, path, &span, (step, room, budget));
+        limit.asked(now, &mut download.had, address, asked.2);
         questions.push(Question { to: address, id, ask: asked.0 });
         if asked.1 < span.range.end {
             source.queue.push_front(Span { part: span.part, range: asked.1..span.range.end });
@@ -212,32 +227,31 @@ fn ask_source(
     }
 }
 
-/// Asks for the beginning of a span. Says how, and where the rest begins.
+/// Asks for the beginning of a span, as much as begins within `room` and `budget`. Says how, where the rest begins, and
+/// how much that is on the way.
 fn ask_run(
     now: Time,
     id: ContentId,
     source: &mut Source,
     path: &mut Path<Key>,
     span: &Span,
-    (step, mut room): (u32, usize),
-) -> (Ask, u64) {
+    (step, mut room, budget): (u32, usize, usize),
+) -> (Ask, u64, usize) {
     let (part, start) = (span.part, span.range.start);
     let most = match source.tongue {
         Tongue::Ours => RUN_MAX.min((RUN_BYTES_MAX / u64::from(step)) as u32),
         Tongue::Common => 1,
     };
     let worth = (RUN_WORTH * wire_bytes(step)).min(path.in_flight() / 4);
-    let (mut offset, mut count) = (start, 0);
-    while offset < span.range.end
-        && count < most
-        && (count == 0 || room > 0 || count as usize * wire_bytes(step) < worth)
-    {
+    let (mut offset, mut count, mut bytes) = (start, 0, 0);
+    while offset < span.range.end && count < most && (count == 0 || room > 0 || bytes < worth) && bytes < budget {
         let length = u64::from(step).min(span.range.end - offset) as u32;
         if !path.asked(now, (id, part, offset), wire_bytes(length)) {
             break;
         }
         source.asks.insert((part, offset), Asked { length, asked: now });
         room = room.saturating_sub(wire_bytes(length));
+        bytes += wire_bytes(length);
         offset += u64::from(length);
         count += 1;
     }
@@ -248,14 +262,14 @@ fn ask_run(
             Ask::Run { part, offset: start, length: offset - start, block: step, run }
         }
     };
-    (ask, offset)
+    (ask, offset, bytes)
 }
 
 /// Asks a source for the blocks that are compared.
 fn ask_juror(
     now: Time,
     download: &mut Download,
-    path: &mut Path<Key>,
+    (path, limit): (&mut Path<Key>, &mut Limit),
     address: SocketAddr,
     questions: &mut Vec<Question>,
 ) {
@@ -271,10 +285,15 @@ fn ask_juror(
         }
         let length = u64::from(BLOCK_UNFRAGMENTED).min(size - offset) as u32;
         source.waits_for_room = path.may_ask(now) == 0;
+        if !source.waits_for_room && limit.question(now) == 0 {
+            limit.hold_back(address);
+            return;
+        }
         if source.waits_for_room || !path.asked(now, (download.id, Part::Content, offset), wire_bytes(length)) {
             return;
         }
         source.asks.insert((Part::Content, offset), Asked { length, asked: now });
+        limit.asked(now, &mut download.had, address, wire_bytes(length));
         let ask = Ask::Block { part: Part::Content, offset, length };
         questions.push(Question { to: address, id: download.id, ask });
     }
