@@ -268,12 +268,12 @@ fn liars_are_found_out_under_the_least_limit_too() {
     world.run(Duration::from_secs(1_000));
     world.assert_complete(&[content]);
     // Where only the whole can be checked, what is compared takes longer than anybody would wait without a limit.
-    let content = Content::new(60_000);
+    let content = Content::new(1_300_000);
     let sources = vec![Source::honest(&content), Source::liar(&content, 1_000), Source::liar(&content, 1_000)];
     let mut net = Net::new(ContentId::Sha256(content.sha256), sources);
     net.transfers = Transfers::limited(net.now, Some(1_000));
     let outcome = net.fetch_checked(|bytes| bytes == content.bytes);
-    assert_eq!(outcome, Outcome::Settle { id: net.id, size: 60_000 });
+    assert_eq!(outcome, Outcome::Settle { id: net.id, size: 1_300_000 });
     assert!(net.kept() == content.bytes);
 }
 
