@@ -17,8 +17,8 @@ pub struct Config {
     pub remembered: Vec<SocketAddr>,
     /// Whether to look for neighbours on the local network.
     pub lan: bool,
-    /// How many bytes of contents are sent a second at most, headers included; `None` for as many as are asked for.
-    /// What strangers get, a few bytes for each question, comes on top.
+    /// How many bytes are sent a second at most in answer to questions about contents, headers included, whoever asks;
+    /// `None` for as many as are asked for. Each host has the same share, and all strangers together have one.
     pub upload_limit: Option<u64>,
     /// How many bytes of contents are asked for a second at most, headers included, of all sources and for all contents
     /// together; `None` for as many as come. Asking who has a content is not counted.
