@@ -10,7 +10,7 @@
 //!
 //! It refuses to know what is asked for.
 
-use super::asking::{BLOCK_COMMON, BLOCK_LOCAL, wire_bytes};
+use super::asking::{BLOCK_COMMON, BLOCK_COMMON_UNFRAGMENTED, BLOCK_LOCAL, wire_bytes};
 use super::pace::credit::Credit;
 use super::{DOWNLOADS_MAX, SOURCES_MAX};
 use crate::content::tree::TREE_BLOCK_BYTES;
@@ -85,8 +85,8 @@ impl Limit {
 
     /// How much longer than without a limit one has to wait before nothing can be said to arrive.
     pub(super) fn patience(&self) -> Duration {
-        let parts = TREE_BLOCK_BYTES / u64::from(super::asking::BLOCK_UNFRAGMENTED);
-        let block = parts * wire_bytes(super::asking::BLOCK_UNFRAGMENTED) as u64;
+        let parts = TREE_BLOCK_BYTES / u64::from(BLOCK_COMMON_UNFRAGMENTED);
+        let block = parts * wire_bytes(BLOCK_COMMON_UNFRAGMENTED) as u64;
         let bytes = BLOCKS_PATIENT * DOWNLOADS_MAX as u64 * block;
         self.account.map_or(Duration::ZERO, |(rate, _)| Duration::from_micros(bytes * 1_000_000 / rate.max(1)))
     }

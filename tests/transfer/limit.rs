@@ -285,7 +285,7 @@ fn under_a_limit_too_an_end_comes_where_nobody_delivers() {
     world.run(Duration::from_secs(1_000));
     assert!(matches!(world.ended[..], [(_, Outcome::Failed { .. })]), "{:?}", world.ended);
     // As long as the limit takes for what has come, the patience, and what the limit adds to that.
-    assert!(world.seconds() < 30.0 + 20.0 + 50.0, "{}", world.seconds());
+    assert!(world.seconds() < 30.0 + 20.0 + 52.0, "{}", world.seconds());
 }
 
 #[test]
