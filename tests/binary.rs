@@ -19,6 +19,8 @@ mod crashes;
 mod fetching;
 #[path = "binary/files.rs"]
 mod files;
+#[path = "binary/fragments.rs"]
+mod fragments;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]
