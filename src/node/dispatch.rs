@@ -157,6 +157,7 @@ impl<S: Store> Node<S> {
             Message::YouShouldSeeThis(seen) => {
                 self.note_hearsay(now, sender, (&seen.id, seen.length), Hearsay::Recommends);
             }
+            Message::PleaseSendBlocks(_) | Message::PleaseSendHoldings(_) if self.config.is_common => {}
             Message::PleaseSendBlocks(request) => self.serve_blocks(now, sender, request, reply),
             Message::PleaseSendHoldings(request) => self.serve_holdings(now, sender, request, reply),
             Message::Content(content) => self.take_content(now, sender, content),

@@ -1,5 +1,5 @@
-//! Links of 1,500 bytes, over which a block of 4,096 bytes goes in fragments: they have to arrive, and where they do not,
-//! smaller blocks have to. In networks made for the test; see [`lan`](crate::lan) on what happens without any.
+//! Links of 1,500 bytes, over which a block of 4,096 bytes goes in fragments: they have to arrive, and where they do
+//! not, smaller blocks have to. In networks made for the test; see [`lan`](crate::lan) on what happens without any.
 
 use crate::fetching::{bytes, ids};
 use crate::harness::scratch;
