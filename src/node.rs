@@ -134,7 +134,7 @@ impl<S: Store> Node<S> {
             shelf: Shelf::default(),
             rumours: Rumours::default(),
             recommended: recommended::Recommended::default(),
-            transfers: Transfers::default(),
+            transfers: Transfers::limited(now, config.download_limit),
             fetching: fetch::Fetching::new(now, config.upload_limit),
             store,
             timers: Timers::new(now, config.lan),

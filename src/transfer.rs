@@ -7,6 +7,7 @@
 //!      │           ├─ assembly    blocks that arrive in parts
 //!      │           └─ trial, jury whose word counts, where only the whole can be checked
 //!      ├─ agenda         whose turn it is
+//!      ├─ limit          how much the user lets come in a second
 //!      └─ Path (one for each source's address)
 //!                  └─ pace, rtt   how much may be on its way
 //! ```
@@ -21,6 +22,7 @@ mod asking;
 mod assembly;
 mod download;
 mod jury;
+mod limit;
 pub mod pace;
 pub mod path;
 pub mod pieces;
@@ -40,6 +42,7 @@ use crate::time::Time;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use agenda::Agenda;
 use download::Download;
+use limit::Limit;
 use path::Path;
 use rand::Rng;
 use std::collections::{BTreeMap, VecDeque};
@@ -126,12 +129,19 @@ pub struct Transfers {
     downloads: BTreeMap<ContentId, Download>,
     paths: BTreeMap<SocketAddr, Path<Key>>,
     agenda: Agenda,
+    limit: Limit,
     outcomes: VecDeque<Outcome>,
     /// Where base64 is decoded, and where blocks are put together.
     scratch: Vec<u8>,
 }
 
 impl Transfers {
+    /// No downloads; all that will be there ask for `rate` bytes a second at most, headers included, if it is named.
+    /// Asking whether somebody has a content, and what of it, is not counted.
+    pub fn limited(now: Time, rate: Option<u64>) -> Transfers {
+        Transfers { limit: Limit::new(now, rate), ..Transfers::default() }
+    }
+
     /// Begins to fetch a content, of which `held` is there already; given up when for `patience` nothing arrives. Says
     /// no if [`DOWNLOADS_MAX`] are being fetched, or this one.
     pub fn start(&mut self, now: Time, id: ContentId, held: Held, patience: Duration) -> bool {
@@ -179,14 +189,14 @@ impl Transfers {
             front: download.held[Part::Content as usize].first_gap(0..u64::MAX).map_or(0, |gap| gap.start),
             revision: download.revision,
             sources: active().count(),
-            rate: rates.sum(),
+            rate: rates.sum::<u64>().min(self.limit.rate()),
             is_settling: download.is_settling,
         }
     }
 
     /// How full the tables are.
     pub fn sizes(&self) -> impl Iterator<Item = Size> {
-        let Transfers { downloads, paths, agenda, outcomes, scratch } = self;
+        let Transfers { downloads, paths, agenda, limit, outcomes, scratch } = self;
         let own = [
             Size::new("downloads", downloads.len(), DOWNLOADS_MAX),
             Size::new("paths to sources", paths.len(), DOWNLOADS_MAX * SOURCES_MAX),
@@ -194,7 +204,7 @@ impl Transfers {
             Size::new("bytes of a block that arrived", scratch.len(), DATAGRAM_MAX_BYTES),
         ];
         let of_agenda = agenda.sizes(DOWNLOADS_MAX * SOURCES_MAX);
-        own.into_iter().chain(of_agenda).chain(downloads.values().flat_map(Download::sizes))
+        own.into_iter().chain(of_agenda).chain(limit.sizes()).chain(downloads.values().flat_map(Download::sizes))
     }
 
     /// Whether nothing is being fetched.
@@ -217,16 +227,18 @@ impl Transfers {
         let fetching = self.downloads.values().filter(|download| !download.is_settling);
         let of_downloads = fetching.map(|download| match download.has_news {
             true => Time::default(),
-            false => download.progressed + download.patience,
+            false => download.progressed + download.patience + self.limit.patience(),
         });
-        of_downloads.chain(self.agenda.next()).min().filter(|_| !self.is_idle())
+        of_downloads.chain(self.agenda.next()).chain(self.limit.due()).min().filter(|_| !self.is_idle())
     }
 
     /// Gives up what has not arrived in time, answers and downloads.
     pub fn handle_timeout(&mut self, now: Time) {
         self.take_losses(now);
-        let is_stuck =
-            |download: &&Download| !download.is_settling && now.since(download.progressed) >= download.patience;
+        let longer = self.limit.patience();
+        let is_stuck = |download: &&Download| {
+            !download.is_settling && now.since(download.progressed) >= download.patience + longer
+        };
         let stuck: Vec<ContentId> = self.downloads.values().filter(is_stuck).map(|download| download.id).collect();
         for id in stuck {
             let why = self.downloads.get(&id).map_or(Failure::NotFound, Download::failure);
@@ -293,5 +305,6 @@ impl Transfers {
         };
         self.paths.retain(|address, _| is_used(address));
         self.agenda.retain(is_used);
+        self.limit.retain(is_used);
     }
 }

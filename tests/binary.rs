@@ -22,10 +22,14 @@ mod fetching;
 mod files;
 #[path = "binary/full_disk.rs"]
 mod full_disk;
+#[path = "binary/fragments.rs"]
+mod fragments;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]
 mod lifecycle;
+#[path = "binary/limits.rs"]
+mod limits;
 #[path = "binary/listing.rs"]
 mod listing;
 #[path = "binary/lying.rs"]

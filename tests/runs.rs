@@ -4,7 +4,7 @@
 mod play;
 
 use cjp2p_node::content::ReadError;
-use cjp2p_node::node::Event;
+use cjp2p_node::node::{Command, Config, Event};
 use play::{Play, content, field, sharing};
 use serde_json::{Value, json};
 
@@ -120,5 +120,21 @@ fn memory_that_is_given_back_is_used_again_and_never_grows_beyond_its_bound() {
         for size in play.node.sizes() {
             assert!(size.len <= size.max, "{size:?}");
         }
+    }
+}
+
+#[test]
+fn a_node_that_is_told_to_ignore_our_words_serves_in_the_common_ones_only() {
+    for is_common in [true, false] {
+        let mut play = Play::with(Config { is_common, ..Config::default() });
+        let file = play.node.store_mut().insert("notes.txt", content(50_000));
+        let id = file.id();
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+        let holdings = json!({"PleaseSendHoldings": {"id": id}}).to_string();
+        let common = json!({"PleaseSendContent": {"id": id, "offset": 0, "length": 4_096}}).to_string();
+        let answers = answers(&mut play, &[run(&id, 0, 8_192, 1_024), holdings, common]);
+        let counts = ["Block", "Holdings", "Content"]
+            .map(|name| answers.iter().filter(|answer| field(answer, name).is_some()).count());
+        assert_eq!(counts, if is_common { [0, 0, 1] } else { [8, 1, 1] });
     }
 }

@@ -10,7 +10,8 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-const BLOCK_BYTES: u64 = 4_096;
+/// What the wild asks for.
+pub const BLOCK_BYTES: u64 = 4_096;
 
 /// Questions on their way. The answers fit any receive buffer.
 const WINDOW: u64 = 16;

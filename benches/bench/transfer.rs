@@ -13,32 +13,32 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long the file is.
-const FILE_BYTES: u64 = 256 << 20;
+pub const FILE_BYTES: u64 = 256 << 20;
 
 /// Each round lets every tool carry the file once, one after the other, so that all suffer alike from whatever else is
 /// running.
 const ROUNDS: usize = 5;
 
-const NODE: &str = env!("CARGO_BIN_EXE_cjp2p-node");
+pub const NODE: &str = env!("CARGO_BIN_EXE_cjp2p-node");
 
 /// One way to carry the file.
-struct Tool {
+pub struct Tool {
     name: &'static str,
     server: Option<Guard>,
     /// What the shell runs to fetch the file into `out`.
-    fetch: String,
+    pub fetch: String,
 }
 
 /// What carrying the file once came to, in seconds.
 #[derive(Clone, Copy)]
-struct Sample {
+pub struct Sample {
     wall: f64,
     sender: f64,
     receiver: f64,
 }
 
 /// A server that ends with the run.
-struct Guard(Child);
+pub struct Guard(pub Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -61,7 +61,8 @@ pub fn measure() {
     report(&tools, &rounds);
 }
 
-fn report(tools: &[Tool], rounds: &[Vec<Sample>]) {
+/// Prints what the tools came to, and the first of them against each other.
+pub fn report(tools: &[Tool], rounds: &[Vec<Sample>]) {
     let of = |index: usize, value: &dyn Fn(Sample) -> f64| median(rounds.iter().map(|round| value(round[index])));
     let gigabytes = FILE_BYTES as f64 / 1e9;
     for (index, tool) in tools.iter().enumerate() {
@@ -86,7 +87,8 @@ fn report(tools: &[Tool], rounds: &[Vec<Sample>]) {
 }
 
 impl Tool {
-    fn new(name: &'static str, server: Option<Command>, fetch: String) -> Tool {
+    /// Starts the server, if there is to be one.
+    pub fn new(name: &'static str, server: Option<Command>, fetch: String) -> Tool {
         let spawn = |mut command: Command| {
             Guard(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
         };
@@ -94,7 +96,7 @@ impl Tool {
     }
 
     /// Fetches the file once and looks whether it is the same.
-    fn run(&self, folder: &Path) -> Sample {
+    pub fn run(&self, folder: &Path) -> Sample {
         let _ = fs::remove_file(folder.join("out"));
         let _ = fs::remove_dir_all(folder.join("fetching"));
         let pid = self.server.as_ref().map(|server| server.0.id());
@@ -118,19 +120,29 @@ impl Tool {
 /// A node that shares the file, and one that runs for as long as it takes to fetch it.
 fn node(folder: &Path) -> Option<Tool> {
     let data = folder.join("serving");
-    let share = Command::new(NODE).args(["share", "--json", "--data-dir"]).arg(&data).arg(folder.join("file")).output();
-    let shared: serde_json::Value = serde_json::from_slice(&share.unwrap().stdout).unwrap();
-    let id = shared["blake3"].as_str().unwrap().to_owned();
+    let id = share(folder, &data);
     let mut command = Command::new(NODE);
     command.args(["--no-bootstrap", "--no-lan", "--port", "0", "-q", "--data-dir"]).arg(&data);
     let mut tool = Tool::new("node to node", Some(command), String::new());
     let port = port_of_node(&data.join("node.json"));
-    wait_for(|| {
-        let status = Command::new(NODE).args(["status", "--json", "--data-dir"]).arg(&data).output().unwrap();
-        String::from_utf8_lossy(&status.stdout).contains("\"files\":1")
-    });
+    wait_for_share(&data);
     tool.fetch = format!("{NODE} get --no-bootstrap --no-lan --peer 127.0.0.1:{port} --data-dir fetching -o out {id}");
     Some(tool)
+}
+
+/// Puts the file into the store of a node, and says its id.
+pub fn share(folder: &Path, data: &Path) -> String {
+    let share = Command::new(NODE).args(["share", "--json", "--data-dir"]).arg(data).arg(folder.join("file")).output();
+    let shared: serde_json::Value = serde_json::from_slice(&share.unwrap().stdout).unwrap();
+    shared["blake3"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a node serves what is in its store.
+pub fn wait_for_share(data: &Path) {
+    wait_for(|| {
+        let status = Command::new(NODE).args(["status", "--json", "--data-dir"]).arg(data).output().unwrap();
+        String::from_utf8_lossy(&status.stdout).contains("\"files\":1")
+    });
 }
 
 /// The plain way to do the same: see [`plain`].
@@ -216,7 +228,7 @@ fn cpu_seconds(pid: u32) -> f64 {
 }
 
 /// A folder in memory, where there is one.
-fn scratch() -> TempDir {
+pub fn scratch() -> TempDir {
     let shm = PathBuf::from("/dev/shm");
     if shm.is_dir() {
         return tempfile::tempdir_in(shm).unwrap();
@@ -226,7 +238,7 @@ fn scratch() -> TempDir {
 }
 
 /// Bytes that nothing can make smaller, the same in every run.
-fn make_file(path: &Path) {
+pub fn make_file(path: &Path) {
     let mut bytes = vec![0; FILE_BYTES as usize];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);
     fs::write(path, bytes).unwrap();
@@ -253,11 +265,11 @@ fn program(names: &[&'static str], argument: &str) -> Option<&'static str> {
     names.iter().find(runs).copied()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn wait_for(is_ready: impl Fn() -> bool) {
+pub fn wait_for(is_ready: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_ready() {
         assert!(started.elapsed() < Duration::from_secs(20), "a server does not start");

@@ -233,5 +233,5 @@ impl Script {
 
 fn config(flags: u8, remembered: Vec<SocketAddr>) -> Config {
     let contacts = if flags & 2 == 0 { Vec::new() } else { vec![peer(0), peer(8)] };
-    Config { contacts, remembered, lan: flags & 1 == 1, upload_limit: None, version: "cjp2p-node 0".to_owned() }
+    Config { contacts, remembered, lan: flags & 1 == 1, version: "cjp2p-node 0".to_owned(), ..Config::default() }
 }

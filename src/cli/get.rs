@@ -29,6 +29,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long a node that has the data directory may take to be there for us: it is starting, or stopping.
 const START_PATIENCE: Duration = Duration::from_secs(6);
 
+/// What is said to whom a running node cannot obey: its limits are for all that it does.
+const NODE_HAS_LIMITS: &str = "a node runs on this data directory and fetches within its own limits; \
+    --download-limit and --upload-limit are for the command that starts it";
+
 /// What was fetched, for scripts.
 #[derive(Serialize)]
 struct Fetched<'a> {
@@ -85,6 +89,9 @@ impl Helper<'_> {
         let deadline = now() + START_PATIENCE;
         loop {
             if try_converse(arguments, "/fetching")?.is_some() {
+                if arguments.download_limit.or(arguments.upload_limit).is_some() {
+                    return Err(Failure::Impossible(NODE_HAS_LIMITS.to_owned()));
+                }
                 return Ok(Helper { arguments, own: None });
             }
             match start_alone(arguments)? {

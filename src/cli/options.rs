@@ -47,6 +47,8 @@ pub(crate) struct Arguments {
     pub(crate) store_limit: Option<u64>,
     /// Bytes a second.
     pub(crate) upload_limit: Option<u64>,
+    /// Bytes a second.
+    pub(crate) download_limit: Option<u64>,
     /// The id of what is to be shared no longer.
     pub(crate) remove: Option<String>,
     /// How many `-v` there are, minus how many `-q`.
@@ -198,6 +200,9 @@ mod tests {
             ("--upload-limit 5kk", "'5kk'"),
             ("--upload-limit 99999999999G", "'99999999999G'"),
             ("ping a --upload-limit 5M", "--upload-limit"),
+            ("--download-limit 999", "1k"),
+            ("--download-limit fast", "'fast'"),
+            ("share a --download-limit 5M", "--download-limit"),
             ("get a --timeout 0", "1 to"),
             ("get", "ID"),
             ("send a", "JSON"),

@@ -138,6 +138,8 @@ fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketA
         // From a loopback address there is no way into any network.
         lan: !arguments.no_lan && !arguments.bind.is_some_and(|ip| ip.is_loopback()),
         upload_limit: arguments.upload_limit,
+        download_limit: arguments.download_limit,
+        is_common: false,
         version: concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")).to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
 use crate::tokens::{CHECKED_MAX, Owed, Proof};
 use crate::wire::messages::Unknown;
-use crate::wire::{Message, decode};
+use crate::wire::{HEADER_BYTES, Message, decode};
 use std::net::SocketAddr;
 
 /// Where a datagram came from and what it proved.
@@ -157,8 +157,9 @@ impl<S: Store> Node<S> {
             Message::YouShouldSeeThis(seen) => {
                 self.note_hearsay(now, sender, (&seen.id, seen.length), Hearsay::Recommends);
             }
+            Message::PleaseSendBlocks(_) | Message::PleaseSendHoldings(_) if self.config.is_common => {}
             Message::PleaseSendBlocks(request) => self.serve_blocks(now, sender, request, reply),
-            Message::PleaseSendHoldings(request) => self.serve_holdings(sender, request, reply),
+            Message::PleaseSendHoldings(request) => self.serve_holdings(now, sender, request, reply),
             Message::Content(content) => self.take_content(now, sender, content),
             Message::Block(block) => self.take_block(now, sender, block),
             Message::Holdings(holdings) => self.take_holdings(now, sender, holdings),
@@ -185,7 +186,7 @@ impl<S: Store> Node<S> {
     fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
         // However often it was asked for, the list is made once.
         if reply.is_list_expected() {
-            self.list_content(&mut reply);
+            self.list_content(now, sender, &mut reply);
         }
         // Addresses come last, because they can make do with the room that is left.
         if reply.is_peers_expected() {
@@ -193,8 +194,10 @@ impl<S: Store> Node<S> {
         }
         let is_answered = reply.is_expected();
         self.counters.answers_trimmed += u64::from(reply.is_trimmed);
-        let allowance = reply.allowance();
+        let (allowance, reckoned) = (reply.allowance(), reply.reckoned_upload());
+        let mut bytes = 0;
         for payload in reply.finish() {
+            bytes += payload.len() + HEADER_BYTES;
             if sender.is_verified() {
                 self.links.spoke(now, sender.address);
             }
@@ -203,6 +206,7 @@ impl<S: Store> Node<S> {
             }
             self.send(Destination::Address(sender.address), payload);
         }
+        self.note_upload(now, sender, (bytes, reckoned));
         let is_changed = self.keep_token(sender);
         if sender.is_new {
             self.greet(now, sender.address, is_answered);

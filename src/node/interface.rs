@@ -17,9 +17,16 @@ pub struct Config {
     pub remembered: Vec<SocketAddr>,
     /// Whether to look for neighbours on the local network.
     pub lan: bool,
-    /// How many bytes of contents are sent a second at most, headers included; `None` for as many as are asked for.
-    /// What strangers get, a few bytes for each question, comes on top.
+    /// How many bytes are sent a second at most in answer to questions about contents, headers included, whoever asks;
+    /// `None` for as many as are asked for. Each host has the same share, and all strangers together have one.
     pub upload_limit: Option<u64>,
+    /// How many bytes of contents are asked for a second at most, headers included, of all sources and for all contents
+    /// together; `None` for as many as come. Asking who has a content is not counted.
+    pub download_limit: Option<u64>,
+    /// Whether questions in our own words about contents are ignored, as nodes ignore them that do not know these
+    /// words: then contents leave in blocks of 4,096 bytes, each in a datagram that is sent alone. For measurements and
+    /// tests.
+    pub is_common: bool,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
 }

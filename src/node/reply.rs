@@ -7,7 +7,7 @@
 use crate::budget::Allowance;
 use crate::tokens::{Cookie, Owed};
 use crate::wire::encode::{BRACKETS_BYTES, Writer};
-use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, Message};
+use crate::wire::{DATAGRAM_MAX_BYTES, DATAGRAM_SEND_MAX_BYTES, HEADER_BYTES, Message};
 
 /// The longest answer to one datagram, in datagrams.
 pub(super) const REPLY_DATAGRAMS_MAX: usize = 64;
@@ -53,6 +53,8 @@ pub(super) struct Reply {
     is_peers_expected: bool,
     is_list_expected: bool,
     is_schema_expected: bool,
+    /// Whether something in it is about contents, and how much of it has been reckoned to the limit on uploads.
+    upload: Option<usize>,
     /// Whether something did not fit.
     pub(super) is_trimmed: bool,
 }
@@ -70,6 +72,7 @@ impl Reply {
             is_peers_expected: false,
             is_list_expected: false,
             is_schema_expected: false,
+            upload: None,
             is_trimmed: false,
         }
     }
@@ -110,6 +113,23 @@ impl Reply {
     /// Whether nothing more can be added to an answer that has grown long.
     pub(super) fn is_full(&self) -> bool {
         self.is_cut || self.full.len() >= REPLY_DATAGRAMS_MAX
+    }
+
+    /// Notes that something about contents is to be in it: then all of it counts for the limit on uploads.
+    pub(super) fn expects_upload(&mut self) {
+        self.upload.get_or_insert(0);
+    }
+
+    /// How much is there by now that counts for the limit on uploads and has not been reckoned; it is from now on.
+    pub(super) fn reckon_upload(&mut self) -> usize {
+        let datagrams = self.full.len() + usize::from(!self.writer.is_empty());
+        let bytes = self.full_bytes + self.writer.len() + datagrams * HEADER_BYTES;
+        self.upload.as_mut().map_or(0, |reckoned| bytes.saturating_sub(std::mem::replace(reckoned, bytes)))
+    }
+
+    /// How much of it has been reckoned to the limit on uploads; `None` if nothing in it is about contents.
+    pub(super) fn reckoned_upload(&self) -> Option<usize> {
+        self.upload
     }
 
     /// Whether the sender asked for something.

@@ -49,7 +49,7 @@ impl<S: Store> Node<S> {
         self.note_holder(sender, &request.id);
         let wished = request.offset..request.offset.saturating_add(request.length.min(RUN_BYTES_MAX));
         let Some((origin, bytes)) = self.origin(&request.id, wished.clone()) else {
-            self.send_rumours(sender, &request.id, reply);
+            self.send_rumours(now, sender, &request.id, reply);
             return;
         };
         let end = wished.end.min(bytes);
@@ -87,7 +87,13 @@ impl<S: Store> Node<S> {
     }
 
     /// Answers `PleaseSendHoldings`: all of it, some pieces, or nothing at all.
-    pub(super) fn serve_holdings(&mut self, sender: &Sender, request: &PleaseSendHoldings<'_>, reply: &mut Reply) {
+    pub(super) fn serve_holdings(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendHoldings<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {
             self.counters.elements_malformed += 1;
@@ -99,7 +105,9 @@ impl<S: Store> Node<S> {
             let (bytes, bits) = self.transfers.holdings(&id, part)?;
             Some((bytes, Some(base64_simd::STANDARD.encode_to_string(&bits).into())))
         };
-        if let Some((bytes, have)) = whole.or_else(some) {
+        if let Some((bytes, have)) = whole.or_else(some)
+            && self.may_upload(now, sender, reply)
+        {
             let id = (&*request.id).into();
             reply.push(&Message::Holdings(Holdings { id, eof: Some(bytes), have }));
         }

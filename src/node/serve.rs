@@ -5,7 +5,7 @@
 use super::dispatch::Sender;
 use super::reply::{Reply, push_owed};
 use super::runs::{digits, write_block};
-use super::uploads::{TURNS_MAX, Wanted};
+use super::uploads::{Share, TURNS_MAX, Wanted};
 use super::{Destination, Node};
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
@@ -70,8 +70,9 @@ impl<S: Store> Node<S> {
                 let length = request.length.min(left).min(BLOCK_MAX_BYTES as u64);
                 self.let_wait(now, sender, &request.id, (request.offset, length, length.max(1)), None);
             }
-            Some((origin, eof)) => self.send_part(&origin, eof, request, reply),
-            None => self.send_rumours(sender, &request.id, reply),
+            Some((origin, eof)) if self.may_upload(now, sender, reply) => self.send_part(&origin, eof, request, reply),
+            Some(_) => {}
+            None => self.send_rumours(now, sender, &request.id, reply),
         }
         // Who asks for something will soon have it.
         self.note_holder(sender, &request.id);
@@ -97,6 +98,31 @@ impl<S: Store> Node<S> {
             reply.push_block(memory, |writer, limit| writer.push_with(limit, |bytes| head.write(&block, bytes)));
         }
         self.block = block;
+    }
+
+    /// Whether something about contents may be said at once, within the limit that there may be.
+    pub(super) fn may_upload(&mut self, now: Time, sender: &Sender, reply: &mut Reply) -> bool {
+        let uploads = &mut self.fetching.uploads;
+        if !uploads.is_limited() {
+            return true;
+        }
+        let share = share_of(sender);
+        // One datagram may ask for many things, so each is reckoned before the next.
+        uploads.sent(now, share, reply.reckon_upload());
+        let may = uploads.may_answer(now, share);
+        if may {
+            reply.expects_upload();
+        } else {
+            self.counters.questions_dropped += 1;
+        }
+        may
+    }
+
+    /// An answer of so many bytes, headers included, has been sent, of which `reckoned` were before.
+    pub(super) fn note_upload(&mut self, now: Time, sender: &Sender, (bytes, reckoned): (usize, Option<usize>)) {
+        if let Some(reckoned) = reckoned {
+            self.fetching.uploads.sent(now, share_of(sender), bytes.saturating_sub(reckoned));
+        }
     }
 
     /// Lets something wait for its turn.
@@ -136,7 +162,7 @@ impl<S: Store> Node<S> {
                         datagram = writer.take();
                     }
                 }
-                self.fetching.uploads.sent(now, to, datagram.len() + HEADER_BYTES);
+                self.fetching.uploads.sent(now, Share::of(to), datagram.len() + HEADER_BYTES);
                 self.send(Destination::Address(to), datagram);
             }
             self.block = block;
@@ -173,7 +199,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Names peers that might have a content we lack. Only verified ones, and only such as make sense to the asker.
-    pub(super) fn send_rumours(&mut self, sender: &Sender, id: &str, reply: &mut Reply) {
+    pub(super) fn send_rumours(&mut self, now: Time, sender: &Sender, id: &str, reply: &mut Reply) {
         let asker = sender.address;
         let holders = self.rumours.holders(id).filter(|holder| *holder != asker && makes_sense_to(*holder, asker));
         let texts = holders.filter_map(|holder| self.peers.get(holder)).map(|peer| peer.text);
@@ -181,7 +207,7 @@ impl<S: Store> Node<S> {
             .take(MAYBE_ANSWER_MAX)
             .map(|text| Text::from(String::from_utf8_lossy(text.as_bytes()).into_owned()))
             .collect();
-        if !peers.0.is_empty() {
+        if !peers.0.is_empty() && self.may_upload(now, sender, reply) {
             reply.push(&Message::MaybeTheyHaveSome(MaybeTheyHaveSome { id: id.into(), peers }));
         }
     }
@@ -189,10 +215,13 @@ impl<S: Store> Node<S> {
     /// Answers `PleaseListContent` with what is shared and nothing else, as much of it as fits. Each answer goes on
     /// where the one before ended, so that whoever asks often enough hears of every file. When not one file fits there
     /// is no list at all, because an empty one would say that nothing is shared.
-    pub(super) fn list_content(&mut self, reply: &mut Reply) {
+    pub(super) fn list_content(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
         /// `["<64 digits>",<up to 20 digits>],`
         const ENTRY_MAX_BYTES: usize = 64 + 20 + 6;
         const EMPTY: usize = r#"{"ContentList":{"results":[]}}"#.len();
+        if !self.may_upload(now, sender, reply) {
+            return;
+        }
         let fitting = reply.room().saturating_sub(EMPTY) / ENTRY_MAX_BYTES;
         let files = self.shelf.page(fitting.min(LIST_ANSWER_MAX));
         if files.is_empty() && self.shelf.iter().next().is_some() {
@@ -216,6 +245,11 @@ impl<S: Store> Node<S> {
             self.rumours.note(id, sender.address);
         }
     }
+}
+
+/// Whose share of the limit on uploads an answer to this sender counts for.
+fn share_of(sender: &Sender) -> Share {
+    if sender.is_verified() { Share::of(sender.address) } else { Share::Strangers }
 }
 
 /// A `Content` message around a block.

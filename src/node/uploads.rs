@@ -1,25 +1,33 @@
 //! Whose turn it is to be served, when the user has set a limit: what was asked for waits here until there is room.
 //!
 //! Without a limit nothing waits: whoever asks is answered at once, and the askers' own congestion control shares the
-//! path. With one, we are the bottleneck, and it is shared here: the next block goes to the asker who has had the least
-//! (start-time fair queueing, Goyal, Vin and Cheng 1996), however much others have asked for.
+//! path. With one, we are the bottleneck, and it is shared here: the next block goes to the host that has had the least
+//! (start-time fair queueing, Goyal, Vin and Cheng 1996), however much others have asked for, from however many ports.
+//! Those who ask from one host take turns, for they may be several behind one router. Strangers, who could be anybody
+//! and cost nothing, have one share all together.
+//!
+//! Everything about contents counts. What is short, and what strangers get, does not wait: it is said at once if the
+//! turn of whoever asked would come soon, and else not at all.
 
+use crate::peers::address::host;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::transfer::pace::credit::Credit;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
 use std::time::Duration;
 
-/// Askers that wait at the same time; others ask again later. With more, each would get less than a block a second of a
+/// Hosts that wait at the same time; others ask again later. With more, each would get less than a block a second of a
 /// usual limit.
-const ASKERS_MAX: usize = 64;
+const SHARES_MAX: usize = 64;
 
-/// Questions that wait, of all askers together: about 200 bytes each. When there are more, the asker with the most
+/// Questions that wait, of all askers together: about 200 bytes each. When there are more, the host with the most
 /// loses the newest.
 const WAITING_MAX: usize = 1_024;
 
-/// How long a question waits: whoever asked has asked somebody else by then, or again.
+/// How long a question waits: whoever asked has asked somebody else by then, or again. As much as is sent in that time
+/// may be said ahead of the limit by those who do not wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Blocks that are sent at once: a quarter of what may wait to be sent.
@@ -44,11 +52,80 @@ pub(super) struct Wanted {
     pub(super) asked: Time,
 }
 
-#[derive(Debug)]
-struct Asker {
+/// Who has a share of the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Share {
+    /// Whoever has not proved to read its address.
+    Strangers,
+    /// All that one customer of a network has.
+    Host(IpAddr),
+}
+
+impl Share {
+    /// The share of a verified address.
+    pub(super) fn of(address: SocketAddr) -> Share {
+        Share::Host(host(address.ip()))
+    }
+}
+
+/// What is known of a share.
+#[derive(Debug, Default)]
+struct Account {
     /// How much it has been sent, counted from when everybody else had had as much.
     had: u64,
-    waiting: VecDeque<Wanted>,
+    /// What waits, by who asked for it; nobody is here for whom nothing waits.
+    waiting: BTreeMap<SocketAddr, VecDeque<Wanted>>,
+    /// Who was served last.
+    last: Option<SocketAddr>,
+}
+
+impl Account {
+    fn waiting(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    /// The next block for whoever comes after the one who was served last.
+    fn next(&mut self) -> Option<(SocketAddr, Wanted)> {
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = self.waiting.range((after, Bound::Unbounded)).next();
+        let address = *later.or_else(|| self.waiting.iter().next())?.0;
+        self.last = Some(address);
+        let queue = self.waiting.get_mut(&address)?;
+        let first = queue.front_mut()?;
+        let next = Wanted { length: first.block.min(first.length), ..first.clone() };
+        first.offset += next.length;
+        first.length -= next.length;
+        if first.length == 0 {
+            queue.pop_front();
+        }
+        self.forget_served();
+        Some((address, next))
+    }
+
+    /// Drops what has waited for too long, and says how many questions that were.
+    fn drop_late(&mut self, now: Time) -> u64 {
+        let mut dropped = 0;
+        for queue in self.waiting.values_mut() {
+            while queue.front().is_some_and(|wanted| now.since(wanted.asked) > PATIENCE) {
+                queue.pop_front();
+                dropped += 1;
+            }
+        }
+        self.forget_served();
+        dropped
+    }
+
+    /// Whoever waits for the most loses the newest.
+    fn drop_newest(&mut self) {
+        if let Some(longest) = self.waiting.values_mut().max_by_key(|queue| queue.len()) {
+            longest.pop_back();
+        }
+        self.forget_served();
+    }
+
+    fn forget_served(&mut self) {
+        self.waiting.retain(|_, queue| !queue.is_empty());
+    }
 }
 
 /// The queues, and the rate.
@@ -56,8 +133,8 @@ struct Asker {
 pub(super) struct Uploads {
     credit: Credit,
     is_limited: bool,
-    askers: BTreeMap<SocketAddr, Asker>,
-    /// What the asker who was served last had had.
+    shares: BTreeMap<Share, Account>,
+    /// What the share that was served last had had.
     had: u64,
 }
 
@@ -66,7 +143,7 @@ impl Uploads {
     pub(super) fn new(now: Time, rate: Option<u64>) -> Uploads {
         let mut credit = Credit::new(now);
         rate.into_iter().for_each(|rate| credit.set_rate(now, rate, rate / SAVED_PART));
-        Uploads { credit, is_limited: rate.is_some(), askers: BTreeMap::new(), had: 0 }
+        Uploads { credit, is_limited: rate.is_some(), shares: BTreeMap::new(), had: 0 }
     }
 
     pub(super) fn is_limited(&self) -> bool {
@@ -75,62 +152,50 @@ impl Uploads {
 
     /// Lets something wait. Says how many questions were dropped for it, itself perhaps.
     pub(super) fn add(&mut self, address: SocketAddr, wanted: Wanted) -> u64 {
-        let had = self.had;
-        if self.askers.len() >= ASKERS_MAX && !self.askers.contains_key(&address) {
-            return 1;
-        }
-        let asker = self.askers.entry(address).or_insert_with(|| Asker { had, waiting: VecDeque::new() });
-        asker.waiting.push_back(wanted);
+        let Some(account) = self.account(Share::of(address)) else { return 1 };
+        account.waiting.entry(address).or_default().push_back(wanted);
         if self.waiting() <= WAITING_MAX {
             return 0;
         }
-        if let Some(longest) = self.askers.values_mut().max_by_key(|asker| asker.waiting.len()) {
-            longest.waiting.pop_back();
+        if let Some(longest) = self.shares.values_mut().max_by_key(|account| account.waiting()) {
+            longest.drop_newest();
         }
         1
     }
 
     /// The next block to be sent and to whom, if there is room for one; counts in `dropped` what waited for too long.
     pub(super) fn next(&mut self, now: Time, dropped: &mut u64) -> Option<(SocketAddr, Wanted)> {
-        let is_late = |wanted: &Wanted| now.since(wanted.asked) > PATIENCE;
-        for asker in self.askers.values_mut() {
-            while asker.waiting.front().is_some_and(is_late) {
-                asker.waiting.pop_front();
-                *dropped += 1;
-            }
-        }
+        *dropped += self.shares.values_mut().map(|account| account.drop_late(now)).sum::<u64>();
         self.forget_idle();
         if self.credit.available(now) == 0 {
             return None;
         }
-        let waiting = self.askers.iter_mut().filter(|(_, asker)| !asker.waiting.is_empty());
-        let (address, asker) = waiting.min_by_key(|(_, asker)| asker.had)?;
-        self.had = asker.had;
-        let first = asker.waiting.front_mut()?;
-        let next = Wanted { length: first.block.min(first.length), ..first.clone() };
-        first.offset += next.length;
-        first.length -= next.length;
-        if first.length == 0 {
-            asker.waiting.pop_front();
-        }
-        Some((*address, next))
+        let waiting = self.shares.values_mut().filter(|account| !account.waiting.is_empty());
+        let account = waiting.min_by_key(|account| account.had)?;
+        self.had = account.had;
+        account.next()
     }
 
-    /// Forgets who waits for nothing and is not ahead of the others: whoever is ahead would else be served first as
-    /// soon as it asks again.
-    fn forget_idle(&mut self) {
-        if self.waiting() == 0 {
-            self.had = self.askers.values().map(|asker| asker.had).fold(self.had, u64::max);
+    /// Whether something may be said at once to who has this share: it is its turn, and there will be room soon.
+    pub(super) fn may_answer(&mut self, now: Time, share: Share) -> bool {
+        if !self.is_limited {
+            return true;
         }
-        let had = self.had;
-        self.askers.retain(|_, asker| !asker.waiting.is_empty() || asker.had > had);
+        self.forget_idle();
+        let had = self.account(share).map(|account| account.had);
+        let waiting = self.shares.values().filter(|account| !account.waiting.is_empty());
+        let least = waiting.map(|account| account.had).min().unwrap_or(u64::MAX);
+        had.is_some_and(|had| had <= least) && self.credit.next().since(now) <= PATIENCE
     }
 
-    /// So many bytes were sent to an asker.
-    pub(super) fn sent(&mut self, now: Time, address: SocketAddr, bytes: usize) {
+    /// So many bytes were sent to who has this share.
+    pub(super) fn sent(&mut self, now: Time, share: Share, bytes: usize) {
+        if !self.is_limited {
+            return;
+        }
         self.credit.spend(now, bytes as u64);
-        if let Some(asker) = self.askers.get_mut(&address) {
-            asker.had += bytes as u64;
+        if let Some(account) = self.account(share) {
+            account.had += bytes as u64;
         }
     }
 
@@ -139,18 +204,36 @@ impl Uploads {
         (self.waiting() > 0).then(|| self.credit.next())
     }
 
+    /// The account of a share, a new one if there is room.
+    fn account(&mut self, share: Share) -> Option<&mut Account> {
+        if self.shares.len() >= SHARES_MAX && !self.shares.contains_key(&share) {
+            return None;
+        }
+        Some(self.shares.entry(share).or_insert_with(|| Account { had: self.had, ..Account::default() }))
+    }
+
+    /// Forgets who waits for nothing and is not ahead of the others: whoever is ahead would else be served first as
+    /// soon as it asks again.
+    fn forget_idle(&mut self) {
+        if self.waiting() == 0 {
+            self.had = self.shares.values().map(|account| account.had).fold(self.had, u64::max);
+        }
+        let had = self.had;
+        self.shares.retain(|_, account| !account.waiting.is_empty() || account.had > had);
+    }
+
     fn waiting(&self) -> usize {
-        self.askers.values().map(|asker| asker.waiting.len()).sum()
+        self.shares.values().map(Account::waiting).sum()
     }
 
     /// How full the queues are.
     pub(super) fn sizes(&self) -> [Size; 2] {
-        let Uploads { credit, is_limited, askers, had } = self;
+        let Uploads { credit, is_limited, shares, had } = self;
         no_table(credit);
         no_table(is_limited);
         no_table(had);
         [
-            Size::new("askers who wait for their turn", askers.len(), ASKERS_MAX),
+            Size::new("hosts that wait for their turn", shares.len(), SHARES_MAX),
             Size::new("questions that wait for their turn", self.waiting(), WAITING_MAX),
         ]
     }
@@ -168,7 +251,7 @@ mod tests {
     }
 
     fn asker(number: usize) -> SocketAddr {
-        SocketAddr::from(([198, 51, 100, 7], 5_000 + number as u16))
+        SocketAddr::from(([198, 51, 100, number as u8], 5_000))
     }
 
     fn wanted(now: Time, length: u64, block: u64) -> Wanted {
@@ -184,7 +267,7 @@ mod tests {
                 (0..times).for_each(|_| _ = uploads.add(asker(number), wanted(now, 4_096, blocks[number])));
             }
             while let Some((to, next)) = uploads.next(now, &mut dropped) {
-                uploads.sent(now, to, next.length as usize);
+                uploads.sent(now, Share::of(to), next.length as usize);
                 got[usize::from(to == asker(1))] += next.length;
             }
             assert!(uploads.sizes().iter().all(|size| size.len <= size.max));
@@ -208,11 +291,11 @@ mod tests {
         for step in 0..10_000 {
             let now = at(step * 1_000);
             uploads.add(asker(0), wanted(now, 4_096, 1_024));
-            if uploads.askers.get(&asker(1)).is_none_or(|asker| asker.waiting.is_empty()) {
+            if uploads.shares.get(&Share::of(asker(1))).is_none_or(|account| account.waiting.is_empty()) {
                 uploads.add(asker(1), wanted(now, 900, 900));
             }
             while let Some((to, next)) = uploads.next(now, &mut dropped) {
-                uploads.sent(now, to, next.length as usize);
+                uploads.sent(now, Share::of(to), next.length as usize);
                 got[usize::from(to == asker(1))] += next.length;
             }
         }
@@ -247,7 +330,7 @@ mod tests {
         for _ in 0..9 {
             now = uploads.due().unwrap().max(now);
             let (to, next) = uploads.next(now, &mut dropped).unwrap();
-            uploads.sent(now, to, next.length as usize);
+            uploads.sent(now, Share::of(to), next.length as usize);
         }
         assert!(now > at(350_000) && now < at(450_000), "{now:?}");
     }
@@ -255,14 +338,14 @@ mod tests {
     #[test]
     fn full_queues_turn_newcomers_away_and_the_greediest_loses() {
         let mut uploads = Uploads::new(at(0), Some(RATE));
-        for number in 1..ASKERS_MAX {
+        for number in 1..SHARES_MAX {
             assert_eq!(uploads.add(asker(number), wanted(at(0), 1, 1)), 0);
         }
         let dropped: u64 = (0..2_000).map(|_| uploads.add(asker(0), wanted(at(0), 1, 1))).sum();
-        assert_eq!(dropped as usize, 2_000 + ASKERS_MAX - 1 - WAITING_MAX);
+        assert_eq!(dropped as usize, 2_000 + SHARES_MAX - 1 - WAITING_MAX);
         assert_eq!(uploads.add(asker(1), wanted(at(0), 1, 1)), 1, "for which the greediest loses one");
-        assert_eq!(uploads.askers[&asker(1)].waiting.len(), 2);
-        assert_eq!(uploads.add(asker(ASKERS_MAX), wanted(at(0), 1, 1)), 1);
+        assert_eq!(uploads.shares[&Share::of(asker(1))].waiting(), 2);
+        assert_eq!(uploads.add(asker(SHARES_MAX), wanted(at(0), 1, 1)), 1);
         assert!(uploads.sizes().iter().all(|size| size.len <= size.max));
     }
 }

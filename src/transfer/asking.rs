@@ -1,6 +1,7 @@
 //! What to ask whom: as much as each path carries, in runs of blocks where the source knows our words.
 
 use super::download::Download;
+use super::limit::Limit;
 use super::path::Path;
 use super::source::{Asked, Source, Span, Tongue};
 use super::trial::Stage;
@@ -19,6 +20,10 @@ pub(super) const BLOCK_COMMON: u32 = 4_096;
 /// What fits one datagram on a path that carries 1,500 bytes, which is most of the Internet: 1,368 characters of base64
 /// and less than 90 of everything else. A fragment that is lost takes the whole datagram with it; this has none.
 pub(super) const BLOCK_UNFRAGMENTED: u32 = 1_024;
+
+/// The same in the common words, in which the id and more stand beside each block: 684 characters of base64, 170 of
+/// everything else, and 400 for tokens or a narrower path, such as the least that IPv6 allows (1,280 bytes).
+pub(super) const BLOCK_COMMON_UNFRAGMENTED: u32 = 512;
 
 /// What is asked for within one machine, where datagrams may have 64 KiB: the largest power of two that the wild
 /// delivers and its base64 fits, because blocks under one node of the tree are checked together.
@@ -101,15 +106,20 @@ pub(super) fn wire_bytes(length: u32) -> usize {
 impl Transfers {
     /// Everything there is to ask at present; call it after everything else, until nothing more comes.
     pub fn ask(&mut self, now: Time, rng: &mut impl Rng, questions: &mut Vec<Question>) {
-        let Transfers { downloads, paths, agenda, .. } = self;
+        let Transfers { downloads, paths, agenda, limit, .. } = self;
         let mut turns = agenda.take(now);
+        limit.release(now, &mut turns);
         for download in downloads.values_mut().filter(|download| !download.is_settling) {
             if download.takes_news() {
                 turns.extend(download.sources.keys());
             }
         }
-        for download in downloads.values_mut().filter(|download| !download.is_settling) {
-            for address in turns.iter().copied() {
+        let mut order: Vec<&mut Download> = downloads.values_mut().filter(|download| !download.is_settling).collect();
+        if limit.is_set() {
+            order.sort_by_key(|download| limit.start(download.had));
+        }
+        for download in order {
+            for address in limit.in_turn(&turns) {
                 let Some(source) = download.sources.get_mut(&address).filter(|source| !source.is_left()) else {
                     continue;
                 };
@@ -117,8 +127,10 @@ impl Transfers {
                 ask_who_has(now, download, address, questions);
                 let path = paths.entry(address).or_insert_with(|| Path::new(now));
                 match &download.trial.stage {
-                    Stage::Jury(_) => ask_juror(now, download, path, address, questions),
-                    _ if download.is_useful(address) => ask_source(now, download, path, address, rng, questions),
+                    Stage::Jury(_) => ask_juror(now, download, (path, limit), address, questions),
+                    _ if download.is_useful(address) => {
+                        ask_source(now, download, (path, limit), address, rng, questions);
+                    }
                     _ => {}
                 }
             }
@@ -163,11 +175,11 @@ fn ask_who_has(now: Time, download: &mut Download, address: SocketAddr, question
     }
 }
 
-/// Asks a source for as much as the path to it carries.
+/// Asks a source for as much as the path to it carries, and the limit.
 fn ask_source(
     now: Time,
     download: &mut Download,
-    path: &mut Path<Key>,
+    (path, limit): (&mut Path<Key>, &mut Limit),
     address: SocketAddr,
     rng: &mut impl Rng,
     questions: &mut Vec<Question>,
@@ -177,8 +189,14 @@ fn ask_source(
         let has_room_for_parts = download.has_room_for_parts();
         let Some(source) = download.sources.get_mut(&address) else { return };
         source.waits_for_room = room == 0;
-        let step = step_bytes(source, address);
+        let step = limit.step(step_bytes(source, address));
         if room == 0 {
+            return;
+        }
+        let budget = limit.question(now);
+        if budget == 0 {
+            limit.hold_back(address);
+            path.set_app_limited(now);
             return;
         }
         if step < BLOCK_COMMON && !has_room_for_parts {
@@ -205,7 +223,8 @@ fn ask_source(
             source.queue.push_front(Span { part: span.part, range: gap.end..span.range.end });
         }
         span.range = gap;
-        let asked = ask_run(now, id, source, path, &span, (step, room));
+        let asked = ask_run(now, id, source, path, &span, (step, room, budget));
+        limit.asked(now, &mut download.had, address, asked.2);
         questions.push(Question { to: address, id, ask: asked.0 });
         if asked.1 < span.range.end {
             source.queue.push_front(Span { part: span.part, range: asked.1..span.range.end });
@@ -213,32 +232,31 @@ fn ask_source(
     }
 }
 
-/// Asks for the beginning of a span. Says how, and where the rest begins.
+/// Asks for the beginning of a span, as much as begins within `room` and `budget`. Says how, where the rest begins, and
+/// how much that is on the way.
 fn ask_run(
     now: Time,
     id: ContentId,
     source: &mut Source,
     path: &mut Path<Key>,
     span: &Span,
-    (step, mut room): (u32, usize),
-) -> (Ask, u64) {
+    (step, mut room, budget): (u32, usize, usize),
+) -> (Ask, u64, usize) {
     let (part, start) = (span.part, span.range.start);
     let most = match source.tongue {
         Tongue::Ours => RUN_MAX.min((RUN_BYTES_MAX / u64::from(step)) as u32),
         Tongue::Common => 1,
     };
     let worth = (RUN_WORTH * wire_bytes(step)).min(path.in_flight() / 4);
-    let (mut offset, mut count) = (start, 0);
-    while offset < span.range.end
-        && count < most
-        && (count == 0 || room > 0 || count as usize * wire_bytes(step) < worth)
-    {
+    let (mut offset, mut count, mut bytes) = (start, 0, 0);
+    while offset < span.range.end && count < most && (count == 0 || room > 0 || bytes < worth) && bytes < budget {
         let length = u64::from(step).min(span.range.end - offset) as u32;
         if !path.asked(now, (id, part, offset), wire_bytes(length)) {
             break;
         }
         source.asks.insert((part, offset), Asked { length, asked: now });
         room = room.saturating_sub(wire_bytes(length));
+        bytes += wire_bytes(length);
         offset += u64::from(length);
         count += 1;
     }
@@ -249,14 +267,14 @@ fn ask_run(
             Ask::Run { part, offset: start, length: offset - start, block: step, run }
         }
     };
-    (ask, offset)
+    (ask, offset, bytes)
 }
 
 /// Asks a source for the blocks that are compared.
 fn ask_juror(
     now: Time,
     download: &mut Download,
-    path: &mut Path<Key>,
+    (path, limit): (&mut Path<Key>, &mut Limit),
     address: SocketAddr,
     questions: &mut Vec<Question>,
 ) {
@@ -270,12 +288,17 @@ fn ask_juror(
         if source.asks.contains_key(&(Part::Content, offset)) {
             continue;
         }
-        let length = u64::from(BLOCK_UNFRAGMENTED).min(size - offset) as u32;
+        let length = u64::from(BLOCK_COMMON_UNFRAGMENTED).min(size - offset) as u32;
         source.waits_for_room = path.may_ask(now) == 0;
+        if !source.waits_for_room && limit.question(now) == 0 {
+            limit.hold_back(address);
+            return;
+        }
         if source.waits_for_room || !path.asked(now, (download.id, Part::Content, offset), wire_bytes(length)) {
             return;
         }
         source.asks.insert((Part::Content, offset), Asked { length, asked: now });
+        limit.asked(now, &mut download.had, address, wire_bytes(length));
         let ask = Ask::Block { part: Part::Content, offset, length };
         questions.push(Question { to: address, id: download.id, ask });
     }
@@ -288,8 +311,9 @@ fn step_bytes(source: &Source, address: SocketAddr) -> u32 {
         IpAddr::V6(ip) => ip.is_loopback(),
     };
     match source.tongue {
-        _ if source.needs_small => BLOCK_UNFRAGMENTED,
+        Tongue::Common if source.needs_small => BLOCK_COMMON_UNFRAGMENTED,
         Tongue::Common => BLOCK_COMMON,
+        Tongue::Ours if source.needs_small => BLOCK_UNFRAGMENTED,
         Tongue::Ours if is_local => BLOCK_LOCAL,
         Tongue::Ours => BLOCK_UNFRAGMENTED,
     }

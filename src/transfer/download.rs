@@ -55,6 +55,8 @@ pub(super) struct Download {
     pub(super) patience: Duration,
     /// Whose word counts, for contents that can only be checked as a whole.
     pub(super) trial: Trial,
+    /// How much it has asked for, in the reckoning of the limit.
+    pub(super) had: u64,
     sources_ever: u32,
 }
 
@@ -74,6 +76,7 @@ impl Download {
             progressed: now,
             patience,
             trial: Trial::default(),
+            had: 0,
             sources_ever: 0,
         }
     }

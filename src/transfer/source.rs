@@ -1,5 +1,6 @@
 //! One source of one download: what it has, what is expected from it, and what it has been found to be worth.
 
+use super::asking::BLOCK_UNFRAGMENTED;
 use super::pieces::Has;
 use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::content::{Part, Ranges};
@@ -86,6 +87,8 @@ pub(super) struct Source {
     pub(super) waits_for_room: bool,
     /// When to see again whether there is something to ask of it; `None` if it has something to do.
     pub(super) looks_again: Option<Time>,
+    /// How much content the longest answer carried that came.
+    pub(super) longest: u32,
     /// How many answers in a row did not come.
     pub(super) lost_in_a_row: u32,
     /// Whether only small answers get through from it.
@@ -109,6 +112,7 @@ impl Source {
             holdings_due: None,
             waits_for_room: false,
             looks_again: None,
+            longest: 0,
             lost_in_a_row: 0,
             needs_small: false,
             bad: 0,
@@ -164,6 +168,12 @@ impl Source {
         self.tongue = Tongue::Ours;
         let is_any_partial = self.has.iter().any(|has| matches!(has, Has::Some(_)));
         self.holdings_due = (is_partial || is_any_partial).then(|| now + HOLDINGS_PAUSE);
+    }
+
+    /// Perhaps fragments do not get through from it: unless something came that needed them, it is asked for what needs
+    /// none. A short answer proves nothing, such as the end of a content.
+    pub(super) fn doubt_fragments(&mut self) {
+        self.needs_small |= self.longest <= BLOCK_UNFRAGMENTED;
     }
 
     /// It delivered something wrong. Says whether that was once too often.

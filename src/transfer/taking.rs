@@ -1,6 +1,6 @@
 //! What arrives: taken only if it was asked for, of whom it was asked, and kept only if it is right.
 
-use super::asking::{BLOCK_UNFRAGMENTED, wire_bytes};
+use super::asking::{BLOCK_COMMON_UNFRAGMENTED, wire_bytes};
 use super::download::Download;
 use super::jury::Jury;
 use super::pieces::Has;
@@ -127,6 +127,7 @@ impl Transfers {
         }
         source.asks.remove(&(part, offset));
         source.lost_in_a_row = 0;
+        source.longest = source.longest.max(length);
         if let Some(path) = self.paths.get_mut(&from) {
             path.arrived(now, (id, part, offset), wire_bytes(length));
         }
@@ -176,6 +177,7 @@ impl Download {
     ) -> Result<(), NotKept> {
         if let Stage::Jury(jury) = &mut self.trial.stage {
             jury.hear(from, offset, *blake3::hash(bytes).as_bytes());
+            self.progressed = now;
             self.end_jury();
             return Ok(());
         }
@@ -282,8 +284,8 @@ impl Download {
         let Some(source) = self.sources.get_mut(&from) else { return };
         let Some(Asked { length, .. }) = source.asks.remove(&(part, offset)) else { return };
         source.lost_in_a_row += 1;
-        if source.lost_in_a_row >= COMMON_LOST_MAX && source.delivered == 0 {
-            source.needs_small = true;
+        if source.lost_in_a_row >= COMMON_LOST_MAX {
+            source.doubt_fragments();
         }
         if !matches!(self.trial.stage, Stage::Jury(_)) {
             source.queue.push_front(Span { part, range: offset..offset + u64::from(length) });
@@ -303,6 +305,7 @@ impl Download {
             self.end_jury();
             self.next_alone_if(now, address);
         } else if timeouts >= TIMEOUTS_PATIENT {
+            self.sources.get_mut(&address).into_iter().for_each(Source::doubt_fragments);
             self.unburden(address);
         }
     }
@@ -338,7 +341,7 @@ impl Download {
                 let jurors: Vec<SocketAddr> = jurors.map(|(address, _)| *address).collect();
                 let is_any = !jurors.is_empty();
                 self.restart();
-                self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_UNFRAGMENTED), jurors, rng));
+                self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_COMMON_UNFRAGMENTED), jurors, rng));
                 is_any
             }
         }

@@ -11,7 +11,7 @@ use std::{env, thread};
 
 /// Runs a shell script in a network of its own, with the binary as `$0` and a scratch directory as `$1`; `None` if the
 /// system does not allow it.
-fn in_own_network(script: &str) -> Option<Said> {
+pub(crate) fn in_own_network(script: &str) -> Option<Said> {
     let is_allowed =
         Command::new("unshare").args(["-rn", "ip", "link"]).output().is_ok_and(|said| said.status.success());
     if !is_allowed {

@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod rng;
 
+mod limit;
 mod net;
 mod plays;
 mod source;

@@ -88,6 +88,21 @@ fn a_tenth_of_all_datagrams_lost_costs_time_and_not_the_content() {
 }
 
 #[test]
+fn where_fragments_do_not_get_through_a_content_of_any_size_comes_in_smaller_blocks_before_long() {
+    for size in [2_000, 4_096, 5_000, 8_192, 300_001, 2 * MIB] {
+        let content = Content::new(size);
+        let source = |is_ours| Source { is_ours, is_without_fragments: true, ..Source::honest(&content) };
+        for is_ours in [false, true] {
+            for mut net in [blake3(&content, vec![source(is_ours)]), sha256(&content, vec![source(is_ours)])] {
+                assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{size} {is_ours}");
+                assert!(net.kept() == content.bytes);
+                assert!(net.now.as_micros() < 10_000_000, "{size} {is_ours}: {:?}", net.now);
+            }
+        }
+    }
+}
+
+#[test]
 fn several_sources_share_the_work() {
     let content = Content::new(4 * MIB);
     let mut net = blake3(&content, (0..4).map(|_| Source::honest(&content)).collect());

@@ -59,6 +59,16 @@ impl Answer {
         }
     }
 
+    /// Whether it is longer than a link of 1,500 bytes carries in one piece, with a token beside it.
+    pub fn needs_fragments(&self) -> bool {
+        let around = match self {
+            Answer::Content { .. } => 28 + 19 + 71 + 11 + 8 + 11 + 8 + 9 + 3 + 57,
+            Answer::Block { .. } => 28 + 90,
+            Answer::Holdings { .. } => 0,
+        };
+        self.payload().div_ceil(3) * 4 + around > 1_500
+    }
+
     /// The content it carries, if it is not the one byte by which a source shows that it has it.
     pub fn payload(&self) -> usize {
         match self {
@@ -82,6 +92,8 @@ pub struct Source {
     pub exaggerates: i64,
     /// How many of a thousand blocks it lacks but claims to have.
     pub swallows: u32,
+    /// Whether only what needs no fragments gets through from it.
+    pub is_without_fragments: bool,
 }
 
 impl Source {
@@ -93,6 +105,7 @@ impl Source {
             answers_left: u64::MAX,
             exaggerates: 0,
             swallows: 0,
+            is_without_fragments: false,
         }
     }
 
@@ -121,6 +134,7 @@ impl Source {
                 .collect(),
         };
         answers.retain(|answer| answer.payload() == 0 || !rng.chance(self.swallows));
+        answers.retain(|answer| !self.is_without_fragments || !answer.needs_fragments());
         let left = self.answers_left.min(answers.len() as u64);
         self.answers_left -= left;
         answers.truncate(left as usize);

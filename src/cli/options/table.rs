@@ -152,6 +152,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         help: "how much content is sent, in bytes a second, like 500k or 2M (default: all)",
     },
     OptionSpec {
+        long: "--download-limit",
+        short: None,
+        set: Set::Value("RATE", |to, text| rate(text).map(|rate| to.download_limit = Some(rate))),
+        is_repeatable: false,
+        commands: WITH_NODE,
+        help: "how much content is asked for, in bytes a second, like 500k or 2M (default: all)",
+    },
+    OptionSpec {
         long: "--output",
         short: Some("-o"),
         set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
