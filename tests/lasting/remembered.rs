@@ -3,7 +3,7 @@
 use crate::play::{Play, address, field};
 use crate::swarm::{run, run_long, secs, settled_with, with_token};
 use cjp2p_node::node::{Command, Config, Destination};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -167,4 +167,27 @@ fn a_bootstrap_node_is_tried_again_every_eleven_minutes_however_many_stale_ones_
     let times: Vec<_> = tried.iter().filter(|(_, to)| *to == bootstrap).map(|(at, _)| *at).collect();
     let worst = times.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(u64::MAX);
     assert!(worst <= 700, "a pause of {worst} s; {times:?}");
+}
+
+/// A node comes back, its bootstrap nodes are away, and somebody forges strangers.
+#[test]
+fn forged_strangers_do_not_keep_a_node_from_those_it_remembers() {
+    let mut counts = Vec::new();
+    for forged in [0, 20] {
+        let remembered: Vec<_> = (1..=100).map(|n| address(&format!("{n}.77.1.1:24254"))).collect();
+        let mut play = Play::with(Config { remembered, ..Config::default() });
+        let mut tried = BTreeSet::new();
+        for second in 0..120_u32 {
+            for k in 0..forged {
+                let from = format!("{}.{}.{}.9:24254", 101 + second, second, k);
+                play.hear(&from, r#"[{"PleaseSendPeers":{}},{"PleaseAlwaysReturnThisMessage":{"cookie":"x"}}]"#);
+            }
+            tried.extend(run(&mut play, secs(1), |_| false).into_iter().map(|(_, to, _)| to));
+        }
+        counts.push(tried.iter().filter(|to| to.to_string().contains(".77.")).count());
+    }
+    assert!(
+        counts[1] >= counts[0] / 2,
+        "remembered addresses tried in two minutes, without and with forgery: {counts:?}"
+    );
 }
