@@ -40,7 +40,7 @@ counters! {
     messages_unknown,
     /// Messages ignored because the sender was not verified, or was none of the peers we have room for.
     messages_unverified,
-    /// Messages ignored because the sender or the node as a whole had too many.
+    /// Messages, or entries of lists, ignored because the sender or the node as a whole had too many.
     messages_over_rate,
     /// Questions for the same bytes that one asker repeated too often; not answered.
     questions_repeated,

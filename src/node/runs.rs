@@ -87,19 +87,26 @@ impl<S: Store> Node<S> {
     }
 
     /// Answers `PleaseSendHoldings`: all of it, some pieces, or nothing at all.
-    pub(super) fn serve_holdings(&mut self, sender: &Sender, request: &PleaseSendHoldings<'_>, reply: &mut Reply) {
+    pub(super) fn serve_holdings(
+        &mut self,
+        now: Time,
+        sender: &Sender,
+        request: &PleaseSendHoldings<'_>,
+        reply: &mut Reply,
+    ) {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {
             self.counters.elements_malformed += 1;
             return;
         }
         let whole = self.shelf.find(&request.id).map(|(file, part)| (file.len_of(part), None));
-        let some = || {
-            let (id, part) = parse_part(&request.id)?;
-            let (bytes, bits) = self.transfers.holdings(&id, part)?;
-            Some((bytes, Some(base64_simd::STANDARD.encode_to_string(&bits).into())))
+        let found = match whole {
+            None => parse_part(&request.id)
+                .and_then(|key| self.holdings(now, key))
+                .map(|(bytes, bits)| (bytes, Some(bits.into()))),
+            whole => whole,
         };
-        if let Some((bytes, have)) = whole.or_else(some) {
+        if let Some((bytes, have)) = found {
             let id = (&*request.id).into();
             reply.push(&Message::Holdings(Holdings { id, eof: Some(bytes), have }));
         }

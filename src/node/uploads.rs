@@ -4,6 +4,7 @@
 //! path. With one, we are the bottleneck, and it is shared here: the next block goes to the asker who has had the least
 //! (start-time fair queueing, Goyal, Vin and Cheng 1996), however much others have asked for.
 
+use crate::peers::address::{Scope, host, scope};
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
 use crate::transfer::pace::credit::Credit;
@@ -14,6 +15,10 @@ use std::time::Duration;
 /// Askers that wait at the same time; others ask again later. With more, each would get less than a block a second of a
 /// usual limit.
 const ASKERS_MAX: usize = 64;
+
+/// How many of them may be of one host, see [`host`]: whoever has a thousand ports has no more turns than a household.
+/// In local networks, where a whole swarm may live at one address, any number.
+const ASKERS_PER_HOST_MAX: usize = 4;
 
 /// Questions that wait, of all askers together: about 200 bytes each. When there are more, the asker with the most
 /// loses the newest.
@@ -76,7 +81,7 @@ impl Uploads {
     /// Lets something wait. Says how many questions were dropped for it, itself perhaps.
     pub(super) fn add(&mut self, address: SocketAddr, wanted: Wanted) -> u64 {
         let had = self.had;
-        if self.askers.len() >= ASKERS_MAX && !self.askers.contains_key(&address) {
+        if !self.askers.contains_key(&address) && !self.has_room_for(address) {
             return 1;
         }
         let asker = self.askers.entry(address).or_insert_with(|| Asker { had, waiting: VecDeque::new() });
@@ -88,6 +93,13 @@ impl Uploads {
             longest.waiting.pop_back();
         }
         1
+    }
+
+    /// Whether one more may wait.
+    fn has_room_for(&self, address: SocketAddr) -> bool {
+        let is_local = scope(address.ip()) != Scope::Global;
+        let alike = self.askers.keys().filter(|other| host(other.ip()) == host(address.ip())).count();
+        self.askers.len() < ASKERS_MAX && (is_local || alike < ASKERS_PER_HOST_MAX)
     }
 
     /// The next block to be sent and to whom, if there is room for one; counts in `dropped` what waited for too long.
@@ -168,7 +180,7 @@ mod tests {
     }
 
     fn asker(number: usize) -> SocketAddr {
-        SocketAddr::from(([198, 51, 100, 7], 5_000 + number as u16))
+        SocketAddr::from(([198, 51, 100, number as u8], 5_000))
     }
 
     fn wanted(now: Time, length: u64, block: u64) -> Wanted {
