@@ -1,5 +1,6 @@
 //! What one asker, one source or one forger must not take away from all others: each was found by somebody who tried.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![expect(clippy::disallowed_methods, reason = "what a datagram costs is measured")]
 
 mod play;
 

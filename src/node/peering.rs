@@ -167,10 +167,9 @@ impl<S: Store> Node<S> {
             self.provoked.contacts.unbook(address);
             self.heard.unsent(address);
         }
-        if self.peers.get(address).and_then(|peer| peer.probe).is_some_and(|probe| carries(probe.cookie)) {
-            if self.links.unsent(now, address) {
-                self.note_progress(now);
-            }
+        let is_probe = self.peers.get(address).and_then(|peer| peer.probe).is_some_and(|probe| carries(probe.cookie));
+        if is_probe && self.links.unsent(now, address) {
+            self.note_progress(now);
         }
     }
 
