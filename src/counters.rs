@@ -42,7 +42,7 @@ counters! {
     messages_unverified,
     /// Messages, or entries of lists, ignored because the sender or the node as a whole had too many.
     messages_over_rate,
-    /// Questions for the same bytes that one asker repeated too often; not answered.
+    /// Questions for the same bytes, or the same holdings, that one asker repeated too often; not answered.
     questions_repeated,
     /// Questions that waited for too long, or in vain, because of the upload limit.
     questions_dropped,

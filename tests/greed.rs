@@ -4,10 +4,11 @@
 
 mod play;
 
-use cjp2p_node::content::ContentId;
+use cjp2p_node::content::{ContentId, SharedFile};
 use cjp2p_node::node::{Command, Config, RECOMMENDED_PER_SENDER_MAX};
 use cjp2p_node::transfer::Held;
-use play::{Play, address};
+use play::{Play, address, field};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 const FRIEND: &str = "198.51.100.1:24254";
@@ -144,4 +145,24 @@ fn one_datagram_tells_us_no_more_about_contents_than_is_remembered_of_its_sender
     assert_eq!(play.node.counters().messages_over_rate, 59 * 72);
     play.hear(FRIEND, &with_token(&list(99), &token));
     assert!(play.node.recommended(1_000).all(|said| said.id.starts_with("99/")));
+}
+
+/// Two who ask by turns, and as many files as two lists name.
+#[test]
+fn whoever_asks_often_enough_hears_of_every_file_also_if_others_ask() {
+    let mut play = Play::new();
+    for n in 0..130_u8 {
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32], blake3: [n; 32] };
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    }
+    let askers = [FRIEND, "9.9.9.9:24254"];
+    let tokens = askers.map(|asker| play.verify(asker));
+    let mut heard = [BTreeSet::new(), BTreeSet::new()];
+    for turn in 0..20 {
+        let text = with_token(r#"{"PleaseListContent":{}}"#, &tokens[turn % 2]);
+        let answer = play.answer(askers[turn % 2], &text);
+        let list = field(&answer, "ContentList").unwrap()["results"].as_array().unwrap().clone();
+        heard[turn % 2].extend(list.iter().map(|entry| entry[0].to_string()));
+    }
+    assert_eq!(heard.map(|heard| heard.len()), [130, 130]);
 }

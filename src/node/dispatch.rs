@@ -188,7 +188,7 @@ impl<S: Store> Node<S> {
     fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
         // However often it was asked for, the list is made once.
         if reply.is_list_expected() {
-            self.list_content(&mut reply);
+            self.list_content(sender, &mut reply);
         }
         // Addresses come last, because they can make do with the room that is left.
         if reply.is_peers_expected() {

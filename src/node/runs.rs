@@ -19,6 +19,9 @@ use std::io::Write;
 /// The shortest block of a run: with less the words around it would weigh more than the content.
 pub const RUN_BLOCK_MIN_BYTES: u64 = 256;
 
+/// Where no bytes are, so that a question for holdings is told from all questions for blocks when it is put again.
+const HOLDINGS: [u64; 3] = [u64::MAX; 3];
+
 /// What stands around a block at most: `[{"Block":{"run":,"offset":,"base64":""}}]` and two numbers of 20 digits.
 const HEAD_MAX_BYTES: usize = 44 + 2 * 20;
 
@@ -97,6 +100,10 @@ impl<S: Store> Node<S> {
         reply.expects_answer();
         if request.id.len() > ID_MAX_BYTES {
             self.counters.elements_malformed += 1;
+            return;
+        }
+        if !self.repeats.allow(now, sender.address, &request.id, HOLDINGS) {
+            self.counters.questions_repeated += 1;
             return;
         }
         let whole = self.shelf.find(&request.id).map(|(file, part)| (file.len_of(part), None));
