@@ -1,4 +1,5 @@
-//! The conversation on the control socket: one line of JSON in, one line of JSON out, then the end.
+//! The conversation on the control socket: one line of JSON in, one line of JSON out, then the end. `/quit` has a
+//! second answer before the end, the node's last words, if not everything could be saved.
 //!
 //! `{"command":"/peers"}` asks what `/peers` on the console would, and [`Answer`] says how it is answered. Bytes in,
 //! bytes out: this module owns no socket and carries nothing out. It refuses lines that are longer than a command can

@@ -40,9 +40,9 @@ counters! {
     messages_unknown,
     /// Messages ignored because the sender was not verified, or was none of the peers we have room for.
     messages_unverified,
-    /// Messages ignored because the sender or the node as a whole had too many.
+    /// Messages, or entries of lists, ignored because the sender or the node as a whole had too many.
     messages_over_rate,
-    /// Questions for the same bytes that one asker repeated too often; not answered.
+    /// Questions for the same bytes, or the same holdings, that one asker repeated too often; not answered.
     questions_repeated,
     /// Questions that waited for too long, or in vain, because of the upload limit.
     questions_dropped,

@@ -18,9 +18,11 @@ mod requests;
 mod signals;
 mod socket;
 mod start;
+mod stop;
 
 pub use lookup::{HostName, look_up};
 pub use socket::{BindError, COUNTERS, Family, bind, native};
+pub use stop::{Remembered, count_of_peers};
 
 use crate::console::{LINE_MAX_BYTES, Line, Output};
 use crate::content::DirectoryStore;
@@ -28,7 +30,7 @@ use crate::data_dir::DataDir;
 use crate::node::{Command, Config, Destination, Event, Node, Transmit};
 use crate::request::{self, Answer};
 use crate::time::Time;
-use crate::worker::{Ended, Worker};
+use crate::worker::Worker;
 use awaited::{Awaited, Notice};
 use batch::Batch;
 use clock::Clock;
@@ -88,17 +90,6 @@ pub struct Settings {
     pub is_console: bool,
     /// How many bytes of contents are kept that were fetched; `None` for as many as there is room for.
     pub store_limit: Option<u64>,
-}
-
-/// Which peers the next start will know of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembered {
-    /// Those of this run, so many.
-    Saved(usize),
-    /// Those of this run could not be saved. So many are still there from an earlier time.
-    Earlier(usize),
-    /// The disk was too slow to say.
-    Unknown,
 }
 
 /// What comes from other threads.
@@ -410,38 +401,6 @@ impl EventLoop {
             let _ = self.node.handle_command(self.clock.now(), Command::NetworkChanged);
             self.drain();
         }
-    }
-
-    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
-    /// can take our place.
-    fn stop(mut self) -> Remembered {
-        self.note_progress(true);
-        let peers = self.node.saved_peers();
-        let count = peers.len();
-        // The worker may be waiting for us to listen.
-        drop(self.inbox);
-        let ended = self.worker.stop(Some(peers));
-        let remembered = match ended {
-            Ended::Saved => Remembered::Saved(count),
-            Ended::Unsaved => Remembered::Earlier(self.data_dir.count_peers()),
-            Ended::Stuck => Remembered::Unknown,
-        };
-        match remembered {
-            Remembered::Saved(_) => {}
-            Remembered::Earlier(_) => log::warn!("the newest peers have not been saved"),
-            Remembered::Unknown => log::warn!("the disk is too slow: the newest peers may not have been saved"),
-        }
-        self.data_dir.remove_node_file();
-        self.output.flush();
-        drop(self.socket);
-        if ended == Ended::Stuck {
-            // A thread may still be writing. The system releases the lock when that has ended with the process.
-            std::mem::forget(self.data_dir);
-        } else {
-            drop(self.data_dir);
-        }
-        drop(self.control);
-        remembered
     }
 }
 

@@ -40,7 +40,7 @@ mod uploads;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
-pub use recommended::{Hearsay, Recommendation};
+pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};

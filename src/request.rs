@@ -82,6 +82,19 @@ struct Spec {
     parse: fn(&str) -> Result<Request, String>,
 }
 
+impl Spec {
+    /// What to ask the user who left out the only argument.
+    fn question(&self) -> Option<String> {
+        let (what, example) = match self.arguments {
+            "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
+            "IP" => ("which IP address", "192.0.2.1".to_owned()),
+            "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
+            _ => return None,
+        };
+        Some(format!("{what}, like {} {example}", self.name))
+    }
+}
+
 /// All of them, in the order of `/help`.
 const SPECS: &[Spec] = &[
     Spec { name: "/peers", arguments: "", help: "who is there", parse: |rest| none(rest, Request::Peers) },
@@ -165,7 +178,11 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
-        Some(spec) => (spec.parse)(rest.trim()).map(Some).map_err(|why| format!("{name}: {why}")),
+        Some(spec) => {
+            let missing = if rest.trim().is_empty() { spec.question() } else { None };
+            let request = missing.map_or_else(|| (spec.parse)(rest.trim()), Err);
+            request.map(Some).map_err(|why| format!("{name}: {why}"))
+        }
         None => Err(format!("there is no command {}; /help lists them", mistake(name))),
     }
 }
@@ -307,7 +324,12 @@ mod tests {
         for (line, part) in [
             ("/nonsense", "/nonsense"),
             ("/peers now", "'now'"),
-            ("/add", "''"),
+            ("/add", "which address, like /add 192.0.2.1:24254"),
+            ("/ping ", "which address, like /ping 192.0.2.1:24254"),
+            ("/ignore", "which IP address, like /ignore 192.0.2.1"),
+            ("/heed", "which IP address, like /heed 192.0.2.1"),
+            ("/get", "which content, like /get ID"),
+            ("/unget", "which content, like /unget ID"),
             ("/add example.org", "'example.org'"),
             ("/add example.org:7", "'cjp2p-node add'"),
             ("/msg", "/msg 192.0.2.1:24254 hello"),

@@ -20,10 +20,10 @@ mod crashes;
 mod fetching;
 #[path = "binary/files.rs"]
 mod files;
-#[path = "binary/full_disk.rs"]
-mod full_disk;
 #[path = "binary/fragments.rs"]
 mod fragments;
+#[path = "binary/full_disk.rs"]
+mod full_disk;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]

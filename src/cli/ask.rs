@@ -100,11 +100,12 @@ pub(super) fn stop(arguments: &Arguments) -> Result<(), Failure> {
     let (_, mut reader) = converse(arguments, "/quit")?;
     // The node hangs up last of all.
     reader.get_ref().get_ref().set_read_timeout(Some(STOP_PATIENCE)).map_err(Failure::impossible)?;
-    let mut rest = Vec::new();
+    let mut last = String::new();
     reader
-        .read_to_end(&mut rest)
+        .read_to_string(&mut last)
         .map_err(|error| Failure::Impossible(format!("the node has not stopped yet: {error}")))?;
-    say("stopped")
+    // It speaks again only if not everything was saved.
+    say(&parse_answer(&last).map_or("stopped".to_owned(), |last| last.to_string()))
 }
 
 /// The end of a conversation that is still open.

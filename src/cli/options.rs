@@ -87,7 +87,7 @@ impl Arguments {
             return Ok(arguments);
         }
         if let Some(spec) = used.iter().find(|spec| !spec.commands.contains(&arguments.command)) {
-            return Err(format!("{} does not go with {}", spec.long, command.title()));
+            return Err(format!("{} does not go with {}, but with {}", spec.long, command.title(), spec.commands()));
         }
         command.check(&arguments.words)?;
         Ok(arguments)
@@ -190,7 +190,8 @@ mod tests {
             ("--count 1", "--count"),
             ("--wait 1", "--wait"),
             ("--json", "--json"),
-            ("status -v", "--verbose"),
+            ("status -v", "--verbose does not go with the command status, but with running a node"),
+            ("status --wait 1", "but with ls, send and add"),
             ("ping", "ADDR"),
             ("ping a b", "'b'"),
             ("ping a --count 0", "--count"),

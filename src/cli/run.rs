@@ -5,7 +5,7 @@ use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path};
-use cjp2p_node::event_loop::{EventLoop, HostName, Remembered, Settings, bind, reachable};
+use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, count_of_peers, reachable};
 use cjp2p_node::node::Config;
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{host_name, peer_address};
@@ -64,7 +64,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))?;
     output.close();
     if arguments.verbosity >= 0 {
-        output.print(farewell(remembered));
+        output.print(remembered.to_string());
     }
     Ok(())
 }
@@ -92,10 +92,6 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
     };
     let event_loop = EventLoop::start(settings);
     event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
-}
-
-fn count_of_peers(count: usize) -> String {
-    if count == 1 { "1 peer".to_owned() } else { format!("{count} peers") }
 }
 
 /// Where the data is: where the user says, or where the platform's convention puts it.
@@ -167,17 +163,6 @@ fn level(verbosity: i32) -> LevelFilter {
         0 => LevelFilter::Info,
         1 => LevelFilter::Debug,
         2.. => LevelFilter::Trace,
-    }
-}
-
-/// The line that a user sees last.
-fn farewell(remembered: Remembered) -> String {
-    match remembered {
-        Remembered::Saved(count) => format!("stopped; {} remembered", count_of_peers(count)),
-        Remembered::Earlier(count) => {
-            format!("stopped; the peers could not be saved, {} from an earlier time remembered", count_of_peers(count))
-        }
-        Remembered::Unknown => "stopped; the disk is too slow to say whether the peers are saved".to_owned(),
     }
 }
 

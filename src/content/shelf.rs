@@ -13,6 +13,9 @@ use std::ops::Bound;
 /// How many files are shared at most: about 6 MB of index.
 pub const SHARED_FILES_MAX: usize = 16_384;
 
+/// How many read the list of files without turning one another's pages; a name each, 16 KiB together.
+pub const READERS_MAX: usize = 64;
+
 /// What the id of a content by its BLAKE3 begins with, before 64 hex digits.
 const BLAKE3_PREFIX: &str = "blake3/";
 
@@ -26,8 +29,8 @@ pub struct Shelf {
     /// Several names may have the same content.
     by_sha256: BTreeSet<(Hash, String)>,
     by_blake3: BTreeSet<(Hash, String)>,
-    /// The name that the next page begins after.
-    turned_at: String,
+    /// The names that the next page of each reader begins after.
+    turned_at: BTreeMap<u64, String>,
 }
 
 impl Shelf {
@@ -77,25 +80,28 @@ impl Shelf {
         self.by_name.get(name)
     }
 
-    /// Ids and sizes of at most `most` files: those that follow the last page, and round again from the first.
-    pub fn page(&mut self, most: usize) -> Vec<(String, u64)> {
-        let after = (Bound::Excluded(self.turned_at.as_str()), Bound::Unbounded);
-        let until = (Bound::Unbounded, Bound::Included(self.turned_at.as_str()));
+    /// Ids and sizes of at most `most` files: those that follow the last page of this reader, and round again from the
+    /// first. There are [`READERS_MAX`]; those with the same remainder turn the pages together.
+    pub fn page(&mut self, reader: u64, most: usize) -> Vec<(String, u64)> {
+        let turned_at = self.turned_at.entry(reader % READERS_MAX as u64).or_default();
+        let after = (Bound::Excluded(turned_at.as_str()), Bound::Unbounded);
+        let until = (Bound::Unbounded, Bound::Included(turned_at.as_str()));
         let files = self.by_name.range::<str, _>(after).chain(self.by_name.range::<str, _>(until)).take(most);
         let page: Vec<_> = files.map(|(name, file)| (name.clone(), file.listing())).collect();
         if let Some((name, _)) = page.last() {
-            self.turned_at = name.clone();
+            turned_at.clone_from(name);
         }
         page.into_iter().map(|(_, listing)| listing).collect()
     }
 
     /// How full the index is.
-    pub fn sizes(&self) -> [Size; 3] {
-        let Shelf { by_name, by_sha256, by_blake3, turned_at: _ } = self; // the last is one name
+    pub fn sizes(&self) -> [Size; 4] {
+        let Shelf { by_name, by_sha256, by_blake3, turned_at } = self;
         [
             Size::new("shared files", by_name.len(), SHARED_FILES_MAX),
             Size::new("SHA-256 of shared files", by_sha256.len(), SHARED_FILES_MAX),
             Size::new("BLAKE3 of shared files", by_blake3.len(), SHARED_FILES_MAX),
+            Size::new("readers of the list of files", turned_at.len(), READERS_MAX),
         ]
     }
 

@@ -112,6 +112,16 @@ impl ControlSocket {
         }
     }
 
+    /// Says one line more to those who wait for our end, if they can hear it at once.
+    pub(super) fn say_last(&mut self, answer: &Answer) {
+        let waiting = self.places.iter_mut().flatten().filter(|conversation| conversation.waits_for_end);
+        for conversation in waiting.filter(|conversation| conversation.session.is_over()) {
+            conversation.session.answer(answer);
+            // Who has hung up hears nothing.
+            let _ = conversation.stream.write(conversation.session.unsent());
+        }
+    }
+
     /// When somebody's patience ends.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.places.iter().flatten().map(|conversation| conversation.deadline).min()

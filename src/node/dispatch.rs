@@ -24,6 +24,8 @@ pub(super) struct Sender {
     pub(super) is_new: bool,
     /// How many probes this datagram has returned so far.
     pub(super) returned_probes: usize,
+    /// What this datagram has said about contents so far.
+    pub(super) hearsay: usize,
     /// Whether one of them was sent to this address alone and is on its way no more: as good a proof as our token.
     pub(super) is_reader: bool,
     /// Whether that one was sent with the token that the peer seems to have changed to.
@@ -46,6 +48,7 @@ impl Sender {
             is_known: false,
             is_new: false,
             returned_probes: 0,
+            hearsay: 0,
             is_reader: false,
             was_followed_up: false,
         }

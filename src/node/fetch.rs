@@ -12,7 +12,7 @@ use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
+use crate::transfer::{Ask, DOWNLOADS_MAX, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{
     Block, Content, Holdings, MaybeTheyHaveSome, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings,
@@ -33,8 +33,16 @@ const SPREAD: usize = 8;
 const SOURCES_ENOUGH: usize = 24;
 
 /// Addresses that somebody said might have what we fetch, and that have to be verified first. Names beyond these are
-/// not written down.
+/// not written down until the tries of others are over.
 pub const CANDIDATES_MAX: usize = 64;
+
+/// How long what was told of our pieces is told again. To look at all of them takes up to a millisecond, and anybody
+/// can ask for it in anybody's name. Those who fetch from us plan with what they are told: a tenth of a second made
+/// eight of them a twelfth slower.
+const TOLD_FOR: Duration = Duration::from_millis(20);
+
+/// How many of these are kept: both parts of each download.
+const TOLD_MAX: usize = 2 * DOWNLOADS_MAX;
 
 /// The common questions that are put into one datagram: more are lost together.
 const QUESTIONS_PER_DATAGRAM: usize = 4;
@@ -49,13 +57,15 @@ pub(super) struct Fetching {
     /// When further peers are to be asked.
     spread: Option<Time>,
     questions: Vec<Question>,
+    /// Which pieces are here, as told last: when, how long that part is, and the bits in base64.
+    told: BTreeMap<(ContentId, Part), (Time, u64, String)>,
 }
 
 impl Fetching {
     /// Nothing is on its way; what others ask for may be sent at `upload_limit` bytes a second.
     pub(super) fn new(now: Time, upload_limit: Option<u64>) -> Fetching {
         let uploads = Uploads::new(now, upload_limit);
-        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new() }
+        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new(), told: BTreeMap::new() }
     }
 
     pub(super) fn due(&self) -> Option<Time> {
@@ -63,8 +73,8 @@ impl Fetching {
     }
 
     /// How full the tables are. Questions are put as soon as they are there.
-    pub(super) fn sizes(&self) -> [Size; 4] {
-        let Fetching { uploads, candidates, spread, questions } = self;
+    pub(super) fn sizes(&self) -> [Size; 5] {
+        let Fetching { uploads, candidates, spread, questions, told } = self;
         no_table(spread);
         let [askers, waiting] = uploads.sizes();
         [
@@ -72,6 +82,7 @@ impl Fetching {
             waiting,
             Size::new("possible sources to be verified", candidates.len(), CANDIDATES_MAX),
             Size::new("questions to put", questions.len(), 0),
+            Size::new("holdings that were told", told.len(), TOLD_MAX),
         ]
     }
 }
@@ -140,6 +151,7 @@ impl<S: Store> Node<S> {
         }
         if self.transfers.is_idle() {
             self.fetching.candidates.clear();
+            self.fetching.told.clear();
             self.fetching.spread = None;
         }
     }
@@ -209,6 +221,8 @@ impl<S: Store> Node<S> {
     pub(super) fn take_maybe(&mut self, now: Time, sender: &Sender, maybe: &MaybeTheyHaveSome<'_>) {
         let id = ContentId::parse(&maybe.id).filter(|id| self.transfers.is_source(id, sender.address));
         let Some(id) = id else { return };
+        // Anybody can speak in the name of a source.
+        let source = if sender.is_proven() { Source::Peer(network(sender.address.ip())) } else { Source::Hearsay };
         for name in maybe.peers.0.iter().take(SPREAD) {
             let address = name.parse().ok().map(plain);
             let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
@@ -218,12 +232,17 @@ impl<S: Store> Node<S> {
             if self.offer_source(now, id, address) || self.peers.get(address).is_some() {
                 continue;
             }
+            // It has to be verified before it is asked, within all limits on what others make us send.
+            if self.heard.insert(now, address, source) {
+                self.contact(now, address);
+            }
+            if self.fetching.candidates.len() >= CANDIDATES_MAX {
+                // Whose tries are over makes room.
+                let heard = &self.heard;
+                self.fetching.candidates.retain(|candidate, _| heard.contains(*candidate));
+            }
             if self.fetching.candidates.len() < CANDIDATES_MAX {
                 self.fetching.candidates.insert(address, id);
-            }
-            // It has to be verified before it is asked, within all limits on what others make us send.
-            if self.heard.insert(now, address, Source::Peer(network(sender.address.ip()))) {
-                self.contact(now, address);
             }
         }
     }
@@ -241,6 +260,19 @@ impl<S: Store> Node<S> {
         let place = (block.run, block.offset);
         let kept = self.transfers.take_block(now, sender.address, place, &block.base64, &mut self.store);
         self.counters.content_refused += u64::from(kept.is_err());
+    }
+
+    /// How long a part of a content that we fetch is, and which pieces of it are here; up to [`TOLD_FOR`] old.
+    pub(super) fn holdings(&mut self, now: Time, key: (ContentId, Part)) -> Option<(u64, &str)> {
+        let told = &mut self.fetching.told;
+        if told.get(&key).is_none_or(|(when, ..)| now.since(*when) >= TOLD_FOR) {
+            let (bytes, bits) = self.transfers.holdings(&key.0, key.1)?;
+            if told.len() >= TOLD_MAX {
+                told.clear();
+            }
+            told.insert(key, (now, bytes, base64_simd::STANDARD.encode_to_string(&bits)));
+        }
+        told.get(&key).map(|(_, bytes, bits)| (*bytes, bits.as_str()))
     }
 
     /// Which pieces somebody has.

@@ -68,7 +68,7 @@ impl<S: Store> Node<S> {
 
     /// Whether we have fewer neighbours than we want.
     pub(super) fn is_lonely(&self) -> bool {
-        self.links.held() < LINKS_LOW
+        self.links.in_reach() < LINKS_LOW
     }
 
     /// Whether we want more neighbours, if only to let go of some that have enough without us.
@@ -167,8 +167,9 @@ impl<S: Store> Node<S> {
             self.provoked.contacts.unbook(address);
             self.heard.unsent(address);
         }
-        if self.peers.get(address).and_then(|peer| peer.probe).is_some_and(|probe| carries(probe.cookie)) {
-            self.links.unsent(now, address);
+        let is_probe = self.peers.get(address).and_then(|peer| peer.probe).is_some_and(|probe| carries(probe.cookie));
+        if is_probe && self.links.unsent(now, address) {
+            self.note_progress(now);
         }
     }
 

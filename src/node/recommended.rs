@@ -158,11 +158,17 @@ impl<S: Store> Node<S> {
     pub(super) fn note_hearsay(
         &mut self,
         now: Time,
-        sender: &Sender,
+        sender: &mut Sender,
         (id, length): (&Text<'_>, u64),
         hearsay: Hearsay,
     ) {
         if !sender.is_verified() || id.len() > ID_MAX_BYTES {
+            return;
+        }
+        // More would only push out what came before it in the same datagram, at a hundred times the cost of reading it.
+        sender.hearsay += 1;
+        if sender.hearsay > RECOMMENDED_PER_SENDER_MAX {
+            self.counters.messages_over_rate += 1;
             return;
         }
         self.note_holder(sender, id);
@@ -172,7 +178,7 @@ impl<S: Store> Node<S> {
     }
 
     /// A peer says what it shares.
-    pub(super) fn note_list(&mut self, now: Time, sender: &Sender, entries: &[(Text<'_>, u64)]) {
+    pub(super) fn note_list(&mut self, now: Time, sender: &mut Sender, entries: &[(Text<'_>, u64)]) {
         for (id, length) in entries.iter().take(LIST_ANSWER_MAX) {
             self.note_hearsay(now, sender, (id, *length), Hearsay::Shares);
         }

@@ -37,7 +37,7 @@ impl Repeats {
 
     /// True, and counted, if the asker may have this answered (again).
     pub(super) fn allow(&mut self, now: Time, asker: SocketAddr, id: &str, numbers: [u64; 3]) -> bool {
-        let address = self.key.address(DOMAIN, asker).to_le_bytes();
+        let address = self.asker(asker).to_le_bytes();
         let [offset, length, block] = numbers.map(u64::to_le_bytes);
         let hash = self.key.parts(DOMAIN, &[&address, id.as_bytes(), &offset, &length, &block]);
         let place = hash as usize % PLACES;
@@ -46,6 +46,11 @@ impl Repeats {
             (*owner, *limiter) = (hash, Limiter::default());
         }
         limiter.allow(now, REPEAT)
+    }
+
+    /// A number for an asker that nobody else can predict.
+    pub(super) fn asker(&self, asker: SocketAddr) -> u64 {
+        self.key.address(DOMAIN, asker)
     }
 
     /// How large the fixed table is.

@@ -19,6 +19,9 @@ use std::io::Write;
 /// The shortest block of a run: with less the words around it would weigh more than the content.
 pub const RUN_BLOCK_MIN_BYTES: u64 = 256;
 
+/// Where no bytes are, so that a question for holdings is told from all questions for blocks when it is put again.
+const HOLDINGS: [u64; 3] = [u64::MAX; 3];
+
 /// What stands around a block at most: `[{"Block":{"run":,"offset":,"base64":""}}]` and two numbers of 20 digits.
 const HEAD_MAX_BYTES: usize = 44 + 2 * 20;
 
@@ -99,13 +102,18 @@ impl<S: Store> Node<S> {
             self.counters.elements_malformed += 1;
             return;
         }
+        if !self.repeats.allow(now, sender.address, &request.id, HOLDINGS) {
+            self.counters.questions_repeated += 1;
+            return;
+        }
         let whole = self.shelf.find(&request.id).map(|(file, part)| (file.len_of(part), None));
-        let some = || {
-            let (id, part) = parse_part(&request.id)?;
-            let (bytes, bits) = self.transfers.holdings(&id, part)?;
-            Some((bytes, Some(base64_simd::STANDARD.encode_to_string(&bits).into())))
+        let found = match whole {
+            None => parse_part(&request.id)
+                .and_then(|key| self.holdings(now, key))
+                .map(|(bytes, bits)| (bytes, Some(bits.to_owned().into()))),
+            whole => whole,
         };
-        if let Some((bytes, have)) = whole.or_else(some)
+        if let Some((bytes, have)) = found
             && self.may_upload(now, sender, reply)
         {
             let id = (&*request.id).into();

@@ -62,8 +62,8 @@ const FRESH_NETWORKS_MIN: usize = 4;
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl<S: Store> Node<S> {
-    /// A peer that counts came or went, or the network is back: if we are looking for something, look and ask again
-    /// soon.
+    /// A peer that counts came or went, or the way to it did, or the network is back: if we are looking for something,
+    /// look and ask again soon.
     pub(super) fn note_progress(&mut self, now: Time) {
         if !self.is_looking() {
             return;
@@ -171,6 +171,11 @@ impl<S: Store> Node<S> {
             entry.1 = self.rng.random_range(0..u32::MAX);
         }
         due.sort_unstable();
+        // Strangers can be forged without end. What is more than half of a look of them waits behind all others.
+        let first = due.partition_point(|(source, ..)| *source < Source::Itself);
+        let end = due.partition_point(|(source, ..)| *source <= Source::Itself);
+        let waiting = (first + most / 2).min(end);
+        due[waiting..].rotate_left(end - waiting);
         for (source, _, address) in due.into_iter().take(most) {
             // Anybody can forge a source; those that want something from us get no more than a trickle.
             if is_needed || source != Source::Itself || self.may_follow(now, address) {
@@ -183,7 +188,7 @@ impl<S: Store> Node<S> {
     /// at all if there is no neighbour left to ask.
     fn try_known(&mut self, now: Time) {
         let wanted = LINKS_LOW.saturating_sub(self.links.welcome()).min(TRIALS_PER_SEEK);
-        let is_alone = self.links.held() == 0;
+        let is_alone = self.links.in_reach() == 0;
         let candidates: Vec<_> = self
             .peers
             .sample(8 * TRIALS_PER_SEEK, &mut self.rng)

@@ -213,8 +213,8 @@ impl<S: Store> Node<S> {
     }
 
     /// Answers `PleaseListContent` with what is shared and nothing else, as much of it as fits. Each answer goes on
-    /// where the one before ended, so that whoever asks often enough hears of every file. When not one file fits there
-    /// is no list at all, because an empty one would say that nothing is shared.
+    /// where the one before to the same asker ended, so that whoever asks often enough hears of every file. When not
+    /// one file fits there is no list at all, because an empty one would say that nothing is shared.
     pub(super) fn list_content(&mut self, now: Time, sender: &Sender, reply: &mut Reply) {
         /// `["<64 digits>",<up to 20 digits>],`
         const ENTRY_MAX_BYTES: usize = 64 + 20 + 6;
@@ -223,7 +223,7 @@ impl<S: Store> Node<S> {
             return;
         }
         let fitting = reply.room().saturating_sub(EMPTY) / ENTRY_MAX_BYTES;
-        let files = self.shelf.page(fitting.min(LIST_ANSWER_MAX));
+        let files = self.shelf.page(self.repeats.asker(sender.address), fitting.min(LIST_ANSWER_MAX));
         if files.is_empty() && self.shelf.iter().next().is_some() {
             reply.is_trimmed = true;
             return;

@@ -212,14 +212,13 @@ impl HeardTable {
         Some(heard)
     }
 
-    /// Takes out what has had its chances, and returns those addresses.
+    /// Takes out what has had its chances, or has kept its place for long enough, and returns the addresses of the
+    /// former. One to which there is no way has had none.
     pub fn expire(&mut self, now: Time) -> Vec<SocketAddr> {
         let spent: Vec<SocketAddr> =
             self.entries.iter().filter(|heard| heard.is_spent(now)).map(|heard| heard.address).collect();
-        for address in &spent {
-            self.remove(*address);
-        }
-        spent
+        let spent = spent.into_iter().filter_map(|address| self.remove(address));
+        spent.filter(|heard| !heard.is_unsent).map(|heard| heard.address).collect()
     }
 
     /// How full the table is.

@@ -89,6 +89,8 @@ pub struct Link {
     pub is_unwelcome: bool,
     /// Whether it is only on trial because somebody named it: its failure says nothing about it.
     pub is_hearsay: bool,
+    /// Whether there was no way to it at the last probe, and it has not been heard since.
+    pub is_unsent: bool,
     /// When the link was opened.
     opened: Time,
     /// When it was last heard.
@@ -116,6 +118,11 @@ impl Link {
         }
     }
 
+    /// Whether it is a neighbour to whom there is a way, as far as we know.
+    fn is_in_reach(&self) -> bool {
+        self.is_proven && !self.is_unsent
+    }
+
     /// Whether it has left too many probes unanswered.
     pub fn is_dead(&self) -> bool {
         self.unanswered >= if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
@@ -140,9 +147,15 @@ impl Links {
         self.count(|link| link.is_proven)
     }
 
-    /// How many of them do not mind.
+    /// How many of them something can be sent to. The others are kept, because the way may come back; but nobody lives
+    /// on neighbours in a network that was left.
+    pub fn in_reach(&self) -> usize {
+        self.count(Link::is_in_reach)
+    }
+
+    /// How many of those do not mind.
     pub fn welcome(&self) -> usize {
-        self.count(|link| link.is_proven && !link.is_unwelcome)
+        self.count(|link| link.is_in_reach() && !link.is_unwelcome)
     }
 
     /// How many links of a kind there are. Of those that others keep to us from one global network only
@@ -207,6 +220,7 @@ impl Links {
             link.heard = now;
             link.is_proven = true;
             link.is_hearsay = false;
+            link.is_unsent = false;
             link.probed = None;
             link.unanswered = 0;
         }
@@ -220,7 +234,8 @@ impl Links {
     }
 
     /// Watches the path to a peer from now on; we keep it open if `is_kept`. It is a trial until the peer is heard.
-    /// Says no if too many are watched; one that we want to keep takes the place of one that is unwelcome.
+    /// Says no if too many are watched; one that we want to keep takes the place of one that is unwelcome, or to which
+    /// there is no way.
     pub fn open(&mut self, now: Time, address: SocketAddr, is_kept: bool, rng: &mut impl Rng) -> bool {
         let is_kept = is_kept && self.kept().admit(address, KEPT_PER_NETWORK_MAX);
         if let Some(link) = self.get_mut(address) {
@@ -229,8 +244,8 @@ impl Links {
         }
         if is_kept && self.links.len() >= LINKS_MAX {
             // Who has enough without us asked to be let go of; somebody else shall not be kept out for its sake.
-            let unwelcome = self.links.iter().position(|link| link.is_unwelcome);
-            unwelcome.map(|place| self.links.remove(place));
+            let useless = self.links.iter().position(|link| link.is_unwelcome || link.is_unsent);
+            useless.map(|place| self.links.remove(place));
         }
         let has_room = self.links.len() < LINKS_MAX && (is_kept || self.has_room_for(address));
         if has_room {
@@ -240,6 +255,7 @@ impl Links {
                 is_proven: false,
                 is_unwelcome: false,
                 is_hearsay: false,
+                is_unsent: false,
                 opened: now,
                 heard: now,
                 spoken: now,
@@ -269,15 +285,17 @@ impl Links {
     /// Whether we have enough neighbours without this one, which we do not keep open ourselves.
     pub fn is_crowded(&self, now: Time, address: SocketAddr) -> bool {
         let is_ours = self.links.iter().any(|link| link.address == address && link.is_kept);
-        !is_ours && self.count(|link| link.is_proven && now.since(link.opened) >= YOUNG_FOR) > LINKS_HIGH
+        !is_ours && self.count(|link| link.is_in_reach() && now.since(link.opened) >= YOUNG_FOR) > LINKS_HIGH
     }
 
-    /// The last probe could not be sent at all: it does not count, and the next one waits for [`UNSENT_PAUSE`].
-    pub fn unsent(&mut self, now: Time, address: SocketAddr) {
-        if let Some(link) = self.get_mut(address) {
-            link.unanswered = link.unanswered.saturating_sub(1);
-            link.probed = Some(now + UNSENT_PAUSE.saturating_sub(PROBE_AGAIN_AFTER));
-        }
+    /// The last probe could not be sent at all: it does not count, and the next one waits for [`UNSENT_PAUSE`]. A trial
+    /// ends there. Says whether a neighbour was in reach until now.
+    pub fn unsent(&mut self, now: Time, address: SocketAddr) -> bool {
+        self.links.retain(|link| link.is_proven || link.address != address);
+        let Some(link) = self.get_mut(address) else { return false };
+        link.unanswered = link.unanswered.saturating_sub(1);
+        link.probed = Some(now + UNSENT_PAUSE.saturating_sub(PROBE_AGAIN_AFTER));
+        !std::mem::replace(&mut link.is_unsent, true)
     }
 
     /// The link was probed.
@@ -305,7 +323,7 @@ impl Links {
     /// Lets go of one link that we keep open if there are too many, or if it is unwelcome and there are enough others;
     /// not too often.
     pub fn release_one(&mut self, now: Time) {
-        let held = self.held();
+        let held = self.in_reach();
         if held <= LINKS_LOW || now.since(self.released) < RELEASE_PAUSE {
             return;
         }
@@ -324,7 +342,7 @@ impl Links {
 
     /// Settles the links that the other side has let go of: kept open by us if there are too few, else given up.
     pub fn settle(&mut self, now: Time) {
-        let held = self.count(|link| link.is_proven && !link.is_let_go(now));
+        let held = self.count(|link| link.is_in_reach() && !link.is_let_go(now));
         let mut needed = LINKS_LOW.saturating_sub(held);
         let mut kept = self.kept();
         self.links.retain_mut(|link| {

@@ -123,12 +123,12 @@ impl Folder {
         match list(&self.path, &self.store) {
             Ok(found) => {
                 self.warn_if(found.len() >= SHARED_FILES_MAX, || {
-                    format!("holds too much; {SHARED_FILES_MAX} files are shared")
+                    format!("there is too much to share; {SHARED_FILES_MAX} files are")
                 });
                 self.compare(found)
             }
-            Err(error) => {
-                self.warn_if(true, || format!("cannot be read: {error}"));
+            Err((folder, error)) => {
+                self.warn_if(true, || format!("the folder {} cannot be read: {error}", folder.display()));
                 Changes::default()
             }
         }
@@ -137,7 +137,7 @@ impl Folder {
     /// Tells the user about trouble once, until it is over.
     fn warn_if(&mut self, is_trouble: bool, what: impl FnOnce() -> String) {
         if is_trouble && !self.has_warned {
-            log::warn!("the folder {} {}", self.path.display(), what());
+            log::warn!("{}", what());
         }
         self.has_warned = is_trouble;
     }
@@ -183,12 +183,19 @@ fn again(state: State) -> Next {
     }
 }
 
-/// The files in `folder` and `store` that may be shared, at most [`SHARED_FILES_MAX`], and their states.
-fn list(folder: &Path, store: &StoreFolder) -> io::Result<BTreeMap<String, Stamp>> {
-    let stored = store.list(SHARED_FILES_MAX)?.into_iter();
-    let mut found: BTreeMap<String, Stamp> = stored.map(|(sha256, stamp)| (stored_name(&sha256), stamp)).collect();
+/// The files in `folder` and `store` that may be shared, at most [`SHARED_FILES_MAX`], and their states; or which of
+/// the two cannot be read.
+fn list(folder: &Path, store: &StoreFolder) -> Result<BTreeMap<String, Stamp>, (PathBuf, io::Error)> {
+    let stored = store.list(SHARED_FILES_MAX).map_err(|error| (store.path().to_owned(), error))?;
+    let mut found = stored.into_iter().map(|(sha256, stamp)| (stored_name(&sha256), stamp)).collect();
+    list_folder(folder, &mut found).map_err(|error| (folder.to_owned(), error))?;
+    Ok(found)
+}
+
+/// Adds those in `folder`.
+fn list_folder(folder: &Path, found: &mut BTreeMap<String, Stamp>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
     for entry in entries.take(ENTRIES_MAX) {
@@ -206,7 +213,7 @@ fn list(folder: &Path, store: &StoreFolder) -> io::Result<BTreeMap<String, Stamp
             _ => {}
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -295,6 +302,18 @@ mod tests {
         fs::rename(scratch.path().join("aside"), &path).unwrap();
         folder.look();
         assert_eq!(names(&folder.look()), (vec![], vec!["a"]));
+    }
+
+    #[test]
+    fn the_folder_that_cannot_be_read_is_the_one_that_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("public");
+        let store = StoreFolder::beside(&path);
+        fs::write(&path, "no folder").unwrap();
+        assert_eq!(list(&path, &store).unwrap_err().0, path);
+        fs::remove_file(&path).unwrap();
+        fs::write(store.path(), "no folder").unwrap();
+        assert_eq!(list(&path, &store).unwrap_err().0, store.path());
     }
 
     #[test]

@@ -106,6 +106,18 @@ fn stop_returns_when_everything_is_saved() {
 }
 
 #[test]
+fn who_stops_a_node_that_cannot_save_its_peers_is_told() {
+    let (first, second) = (scratch(), scratch());
+    let known = Node::start(first.path(), &[]);
+    fs::create_dir(second.path().join("peers.json.tmp")).unwrap();
+    let node = Node::start(second.path(), &[known.address]);
+    node.wait_for_peer(known.address);
+    let said = node.ask(["stop"]);
+    assert_eq!(said.success(), "stopped; the peers could not be saved, 0 peers from an earlier time remembered");
+    assert!(node.finish().status.success());
+}
+
+#[test]
 fn nonsense_on_the_socket_gets_one_line_and_harms_nobody() {
     let directory = scratch();
     let node = Node::start(directory.path(), &[]);

@@ -1,8 +1,8 @@
 //! Days without a network, and neighbours who are all one: what a node must not forget, and whom it must not rely on.
 
-use crate::play::Play;
-use crate::swarm::{PROBE, run, settled, with_token};
-use cjp2p_node::node::{Command, Event};
+use crate::play::{Play, field};
+use crate::swarm::{PROBE, run, secs, settled, with_token};
+use cjp2p_node::node::{Command, Destination, Event};
 use std::time::Duration;
 
 const LANDLORD: &str = "203.0.113.5";
@@ -122,4 +122,33 @@ fn one_host_is_one_neighbour_also_when_it_lets_go() {
     run(&mut play, Duration::from_secs(1_800), |_| true);
     let (his, others) = neighbours(&play);
     assert!(his <= 2 && others >= 5, "the landlord has {his}, others {others}");
+}
+
+/// IPv6 goes away for good: the laptop is carried into a network without it.
+#[test]
+fn neighbours_to_whom_nothing_can_be_sent_are_replaced_by_others() {
+    let mut play = Play::new();
+    (1..=8).for_each(|n| _ = play.verify(&format!("[2a0{}:{n}::1]:24254", n % 8)));
+    run(&mut play, secs(120), |_| true);
+    (1..=20).for_each(|n| _ = play.verify(&format!("{n}.77.1.1:24254")));
+    run(&mut play, secs(120), |_| true);
+    let of = |play: &Play, is_v6: bool| {
+        play.node.peers(play.now, 99).into_iter().filter(|p| p.is_neighbour && p.address.is_ipv6() == is_v6).count()
+    };
+    assert!(of(&play, true) >= 6 && of(&play, false) == 0);
+    play.node.handle_command(play.now, Command::NetworkChanged).unwrap();
+    let end = play.now + secs(300);
+    while let Some(transmit) = play.next_within(end.since(play.now)) {
+        let Destination::Address(to) = transmit.to else { continue };
+        if to.is_ipv6() {
+            play.node.handle_command(play.now, Command::Unsent(transmit)).unwrap();
+            continue;
+        }
+        let text = String::from_utf8(transmit.payload).unwrap();
+        if let Some(probe) = field(&text, "PleaseReturnThisMessage") {
+            play.node.handle_datagram(play.now, to, format!(r#"[{{"ReturnedMessage":{probe}}}]"#).as_bytes());
+        }
+        play.events();
+    }
+    assert!(of(&play, false) >= 5, "{} neighbours in reach after five minutes", of(&play, false));
 }

@@ -3,7 +3,7 @@
 use crate::play::{Play, address, field};
 use crate::swarm::{run, run_long, secs, settled_with, with_token};
 use cjp2p_node::node::{Command, Config, Destination};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -121,17 +121,21 @@ fn names_to_which_there_is_no_way_do_not_block_those_to_which_there_is_one() {
     );
 }
 
-/// Lets time pass on a host without IPv6 where nobody answers; returns whom of IPv4 it tried, and in which second.
-fn run_without_ipv6(play: &mut Play, span: Duration) -> Vec<(u64, SocketAddr)> {
+/// Lets time pass on a host without IPv6 where those of IPv4 return probes of whom `answers` is true; returns whom of
+/// IPv4 it tried, and in which second.
+fn run_without_ipv6(play: &mut Play, span: Duration, answers: impl Fn(SocketAddr) -> bool) -> Vec<(u64, SocketAddr)> {
     let (start, end) = (play.now, play.now + span);
     let mut tried = Vec::new();
     while let Some(transmit) = play.next_within(end.since(play.now)) {
-        match transmit.to {
-            Destination::Address(to) if to.is_ipv6() => {
-                play.node.handle_command(play.now, Command::Unsent(transmit)).unwrap()
-            }
-            Destination::Address(to) => tried.push((play.now.since(start).as_secs(), to)),
-            Destination::Lan => {}
+        let Destination::Address(to) = transmit.to else { continue };
+        if to.is_ipv6() {
+            play.node.handle_command(play.now, Command::Unsent(transmit)).unwrap();
+            continue;
+        }
+        tried.push((play.now.since(start).as_secs(), to));
+        let probe = field(&String::from_utf8(transmit.payload).unwrap(), "PleaseReturnThisMessage");
+        if let Some(probe) = probe.filter(|_| answers(to)) {
+            play.node.handle_datagram(play.now, to, format!(r#"[{{"ReturnedMessage":{probe}}}]"#).as_bytes());
         }
     }
     tried
@@ -143,10 +147,10 @@ fn remembered_addresses_without_a_way_do_not_keep_the_users_own_from_being_tried
     let remembered = (1..=100).map(|n| address(&format!("[2a0{}:{n}::1]:24254", n % 8))).collect();
     let bootstrap = address("9.8.7.6:24254");
     let mut play = Play::with(Config { contacts: vec![bootstrap], remembered, ..Config::default() });
-    let first = run_without_ipv6(&mut play, secs(600));
+    let first = run_without_ipv6(&mut play, secs(600), |_| false);
     let wish = address("9.9.9.9:24254");
     play.node.handle_command(play.now, Command::AddPeer(wish)).unwrap();
-    let later = run_without_ipv6(&mut play, secs(4 * 3_600));
+    let later = run_without_ipv6(&mut play, secs(4 * 3_600), |_| false);
     let tries = |to| later.iter().filter(|(_, tried)| *tried == to).count();
     assert!(
         tries(wish) >= 5 && tries(bootstrap) >= 5,
@@ -163,8 +167,44 @@ fn a_bootstrap_node_is_tried_again_every_eleven_minutes_however_many_stale_ones_
     let remembered = (0..200).map(|n| address(&format!("{}.77.1.1:24254", 1 + n))).collect();
     let bootstrap = address("9.8.7.6:24254");
     let mut play = Play::with(Config { contacts: vec![bootstrap], remembered, ..Config::default() });
-    let tried = run_without_ipv6(&mut play, secs(4 * 3_600));
+    let tried = run_without_ipv6(&mut play, secs(4 * 3_600), |_| false);
     let times: Vec<_> = tried.iter().filter(|(_, to)| *to == bootstrap).map(|(at, _)| *at).collect();
     let worst = times.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(u64::MAX);
     assert!(worst <= 700, "a pause of {worst} s; {times:?}");
+}
+
+/// A node comes back, its bootstrap nodes are away, and somebody forges strangers.
+#[test]
+fn forged_strangers_do_not_keep_a_node_from_those_it_remembers() {
+    let mut counts = Vec::new();
+    for forged in [0, 20] {
+        let remembered: Vec<_> = (1..=100).map(|n| address(&format!("{n}.77.1.1:24254"))).collect();
+        let mut play = Play::with(Config { remembered, ..Config::default() });
+        let mut tried = BTreeSet::new();
+        for second in 0..120_u32 {
+            for k in 0..forged {
+                let from = format!("{}.{}.{}.9:24254", 101 + second, second, k);
+                play.hear(&from, r#"[{"PleaseSendPeers":{}},{"PleaseAlwaysReturnThisMessage":{"cookie":"x"}}]"#);
+            }
+            tried.extend(run(&mut play, secs(1), |_| false).into_iter().map(|(_, to, _)| to));
+        }
+        counts.push(tried.iter().filter(|to| to.to_string().contains(".77.")).count());
+    }
+    assert!(
+        counts[1] >= counts[0] / 2,
+        "remembered addresses tried in two minutes, without and with forgery: {counts:?}"
+    );
+}
+
+/// A laptop that goes back and forth between networks with IPv4 and with IPv6.
+#[test]
+fn remembered_addresses_to_which_there_is_no_way_are_remembered_still() {
+    let remembered: Vec<_> = (1..=20).map(|n| address(&format!("[2a0{}:{n}::1]:24254", n % 8))).collect();
+    let mut play = Play::with(Config { remembered: remembered.clone(), ..Config::default() });
+    run_without_ipv6(&mut play, secs(10), |_| true);
+    (1..=20).for_each(|n| _ = play.verify(&format!("{n}.77.1.1:24254")));
+    run_without_ipv6(&mut play, secs(1_800), |_| true);
+    let saved = play.node.saved_peers();
+    let kept = remembered.iter().filter(|address| saved.contains(address)).count();
+    assert_eq!(kept, 20, "of 20 that could not be tried");
 }

@@ -6,20 +6,20 @@
 
 mod budget;
 mod contacts;
+mod form;
 mod hearing;
+mod initiative;
 mod tables;
 mod unasked;
 
 pub use hearing::Heard;
 
-use crate::eye::{self, Element, Scope, scope};
+use crate::eye::{Element, Scope, scope};
 use crate::rng::Spread;
 use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
-use cjp2p_node::peers::links::{LINKS_MAX, PROBE_AFTER, PROBES_MAX};
-use cjp2p_node::wire::DATAGRAM_SEND_MAX_BYTES;
 use cjp2p_node::{Time, node::Config};
-use contacts::{ADDRESS, Contacts, HOST, NEIGHBOURHOOD, host, neighbourhood};
+use contacts::{Contacts, host, neighbourhood};
 use hearing::unknown_came_out;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -29,30 +29,8 @@ use unasked::Unasked;
 /// The smallest request there is; it must always earn a token.
 pub const SMALLEST_REQUEST: &[u8] = br#"[{"PleaseSendPeers":{}}]"#;
 
-/// What a node may send within a minute to those it knows without being asked, in the first [`UNSETTLED_FOR`] after its
-/// birth, a wake or a partition: four a second, which is what it takes to find 16 peers and to try them.
-pub const UNPROMPTED_PER_MINUTE_MAX: usize = 240;
-
-/// The same for a settled node: a probe for each link there can be, as often as one may fall silent, and for what is
-/// lost and found as much as two neighbours take to die. What all that costs on average is for `figures` to say.
-pub const SETTLED_PER_MINUTE_MAX: usize = LINKS_MAX * 60 / PROBE_AFTER.as_secs() as usize + 2 * PROBES_MAX as usize;
-
-/// How long it takes a node to settle.
-const UNSETTLED_FOR: Duration = Duration::from_secs(600);
-
-/// What it may send within a minute to addresses that never answered, or not for a minute, all together, however many
-/// are named: ten a second, and a first burst.
-pub const TRIES_PER_MINUTE_MAX: usize = 616;
-
-/// What it may send within a minute to peers because other peers wanted it, all together: no more than to those who
-/// never answered.
-pub const MEDDLED_PER_MINUTE_MAX: usize = TRIES_PER_MINUTE_MAX;
-
 /// How often a node may ask to be woken within a minute: one timer of a second, and as often again for deadlines.
 pub const WAKES_PER_MINUTE_MAX: usize = 400;
-
-/// How often within a minute somebody can make a node ask a peer something in the name of that peer: one each 5 s.
-pub const PROVOKED_PER_MINUTE_MAX: usize = 13;
 
 /// How long a token is accepted at most, by the node's own clock: two rotations of an hour.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7_200);
@@ -216,138 +194,6 @@ impl Checks {
         Ok(())
     }
 
-    /// Invariant 3.
-    fn well_formed<'a>(&self, cause: &Cause, transmit: &'a Transmit) -> Result<Vec<Element<'a>>, String> {
-        let asks_large = matches!(cause, Cause::Datagram(heard) if heard.asks_large);
-        if transmit.payload.len() > DATAGRAM_SEND_MAX_BYTES && !asks_large {
-            return Err(format!("a datagram of {} bytes to {:?}", transmit.payload.len(), transmit.to));
-        }
-        eye::read(&transmit.payload).map_err(|why| {
-            format!("sent what no node understands ({why}): {}", String::from_utf8_lossy(&transmit.payload))
-        })
-    }
-
-    /// The last part of invariant 8: some addresses are not written to at all.
-    fn reachable(&self, to: SocketAddr) -> Result<(), String> {
-        if to.port() < 1024 {
-            return Err(format!("wrote to {to}, a port below 1024"));
-        }
-        let is_legitimate = self.known.get(&to).is_some_and(|known| known.is_legitimate);
-        match scope(to.ip()) {
-            Scope::None => Err(format!("wrote to {to}, which is nobody's address")),
-            Scope::Global => Ok(()),
-            _ if is_legitimate => Ok(()),
-            narrow => Err(format!("wrote to {to} ({narrow:?}), which only somebody of wider scope had named")),
-        }
-    }
-
-    /// Invariants 4 and 8: tokens go home, and names are proven.
-    fn element(&mut self, clock: Time, to: SocketAddr, element: &Element<'_>) -> Result<(), String> {
-        let payload = element.payload;
-        match &*element.name {
-            "PleaseAlwaysReturnThisMessage" => {
-                let cookie =
-                    cookie(payload).ok_or_else(|| format!("sent the token {payload}, which the wild ignores"))?;
-                self.known.entry(to).or_default().issued.insert(cookie, clock);
-            }
-            "AlwaysReturned" if !self.known.get(&to).is_some_and(|known| known.owed.contains(payload)) => {
-                return Err(format!("returned {payload} to {to}, which never issued it"));
-            }
-            "PleaseReturnThisMessage" => {
-                let known = self.known.entry(to).or_default();
-                if !known.is_proven {
-                    known.probes.insert(payload.to_owned());
-                }
-            }
-            "Peers" | "MaybeTheyHaveSome" => return self.named(to, payload),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn named(&self, to: SocketAddr, payload: &str) -> Result<(), String> {
-        for address in eye::addresses(payload)? {
-            if !self.is_proven(address) {
-                return Err(format!("named {address} to {to}, though it never returned a token or a probe"));
-            }
-            if scope(address.ip()) == Scope::Link {
-                return Err(format!("named the link-local address {address}"));
-            }
-            if scope(address.ip()) < scope(to.ip()) {
-                return Err(format!("named {address} to {to}, which cannot reach it"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Invariant 8: what the node sends to those who never answered.
-    fn contact(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
-        let known = self.known.entry(to).or_default();
-        known.contacts.add(now, ADDRESS).map_err(|why| format!("{to}: {why}"))?;
-        if !known.is_given && scope(to.ip()) == Scope::Global {
-            let host = self.hosts.entry(host(to.ip())).or_default();
-            host.add(now, HOST).map_err(|why| format!("the host of {to}: {why}"))?;
-            let around = self.neighbourhoods.entry(neighbourhood(to.ip())).or_default();
-            around.add(now, NEIGHBOURHOOD).map_err(|why| format!("the neighbourhood of {to}: {why}"))?;
-        }
-        self.tried(now)
-    }
-
-    fn tried(&mut self, now: Time) -> Result<(), String> {
-        let count = within_a_minute(&mut self.tries, now);
-        if count > TRIES_PER_MINUTE_MAX {
-            return Err(format!("{count} datagrams within a minute to addresses that do not answer"));
-        }
-        Ok(())
-    }
-
-    /// Invariant 2, and no less for peers: what the node sends to those who answered once, whoever makes it do so.
-    fn initiative(&mut self, now: Time, cause: &Cause, to: SocketAddr, elements: &[Element<'_>]) -> Result<(), String> {
-        let known = self.known.entry(to).or_default();
-        // The user may write to a peer as often as he likes, and who chats gets a probe beside each answer.
-        let is_chat = elements.iter().any(|element| element.name == "ChatMessage");
-        let is_own = matches!(cause, Cause::Datagram(heard) if heard.from == Some(to) && heard.is_verified);
-        if matches!(cause, Cause::Command) || is_own && is_chat {
-            return Ok(());
-        }
-        known.unasked.add(now, self.woken, elements).map_err(|why| format!("{to}: {why}"))?;
-        match cause {
-            Cause::Datagram(heard) if heard.from == Some(to) && heard.is_verified => Ok(()),
-            Cause::Datagram(heard) if heard.from == Some(to) => {
-                let count = within_a_minute(&mut known.provoked, now);
-                if count > PROVOKED_PER_MINUTE_MAX {
-                    return Err(format!("{count} questions within a minute to {to}, provoked without a token"));
-                }
-                Ok(())
-            }
-            Cause::Datagram(_) => self.third_party(now),
-            // Whoever fell silent is looked for like an address that never answered.
-            _ if now.since(known.heard) >= MINUTE => self.tried(now),
-            _ => self.unprompted(now, cause),
-        }
-    }
-
-    /// What datagrams of some make the node send to others, all of them together.
-    fn third_party(&mut self, now: Time) -> Result<(), String> {
-        let count = within_a_minute(&mut self.meddled, now);
-        if count > MEDDLED_PER_MINUTE_MAX {
-            return Err(format!("{count} datagrams within a minute to peers because others wanted it"));
-        }
-        Ok(())
-    }
-
-    fn unprompted(&mut self, now: Time, cause: &Cause) -> Result<(), String> {
-        if !matches!(cause, Cause::Timeout) {
-            return Ok(());
-        }
-        let count = within_a_minute(&mut self.unprompted, now);
-        let is_settled = now.since(self.disturbed) >= UNSETTLED_FOR;
-        if count > if is_settled { SETTLED_PER_MINUTE_MAX } else { UNPROMPTED_PER_MINUTE_MAX } {
-            return Err(format!("{count} datagrams within a minute that nobody asked for"));
-        }
-        Ok(())
-    }
-
     /// Invariant 1, and that the smallest request always earns a token.
     fn replied(&mut self, now: Time, heard: &Heard, replies: &[usize], has_token: bool) -> Result<(), String> {
         let (Some(from), false) = (heard.from, heard.is_verified) else {
@@ -399,12 +245,4 @@ fn is_question(element: &Element<'_>) -> bool {
 
 fn is_token(name: &str) -> bool {
     matches!(name, "PleaseAlwaysReturnThisMessage" | "AlwaysReturned")
-}
-
-/// The eight characters in `{"cookie":"…"}`, which is the only form the wild understands.
-fn cookie(payload: &str) -> Option<String> {
-    let cookie = payload.strip_prefix(r#"{"cookie":""#)?.strip_suffix(r#""}"#)?;
-    let is_plain =
-        cookie.len() == 8 && cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    is_plain.then(|| cookie.to_owned())
 }

@@ -237,7 +237,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.verbosity += 1),
         is_repeatable: true,
         commands: &[Run],
-        help: "log more; -vv also what was dropped, and why",
+        help: "let the node log more; -vv also what was dropped, and why",
     },
     OptionSpec {
         long: "--quiet",
@@ -245,7 +245,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
         commands: &[Run],
-        help: "log and say less; -qq only errors, -qqq no log",
+        help: "let the node log and say less; -qq only errors, -qqq no log",
     },
     OptionSpec {
         long: "--help",
@@ -317,6 +317,17 @@ impl OptionSpec {
             }
         }
         Ok(times)
+    }
+
+    /// What it goes with, for a sentence.
+    pub(super) fn commands(&self) -> String {
+        let specs = COMMANDS.iter().filter(|spec| self.commands.contains(&spec.command));
+        let mut names: Vec<&str> =
+            specs.map(|spec| if spec.name.is_empty() { "running a node" } else { spec.name }).collect();
+        match (names.pop(), names.join(", ")) {
+            (Some(last), others) if others.is_empty() => last.to_owned(),
+            (last, others) => format!("{others} and {}", last.unwrap_or_default()),
+        }
     }
 
     pub(super) fn usage(&self) -> String {

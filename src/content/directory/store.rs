@@ -97,6 +97,11 @@ impl StoreFolder {
         StoreFolder { path: public.with_file_name(FOLDER) }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where a content lies.
     pub fn path_of(&self, sha256: &Hash) -> PathBuf {
         self.path.join(hex(sha256))

@@ -1,0 +1,73 @@
+//! The end: saving, cleaning up, and what becomes known of it.
+
+use super::EventLoop;
+use crate::request::Answer;
+use crate::worker::Ended;
+use std::fmt;
+
+/// Which peers the next start will know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Those of this run, so many.
+    Saved(usize),
+    /// Those of this run could not be saved. So many are still there from an earlier time.
+    Earlier(usize),
+    /// The disk was too slow to say.
+    Unknown,
+}
+
+/// The line that a user sees last.
+impl fmt::Display for Remembered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remembered::Saved(count) => write!(f, "stopped; {} remembered", count_of_peers(*count)),
+            Remembered::Earlier(count) => {
+                let peers = count_of_peers(*count);
+                write!(f, "stopped; the peers could not be saved, {peers} from an earlier time remembered")
+            }
+            Remembered::Unknown => f.write_str("stopped; the disk is too slow to say whether the peers are saved"),
+        }
+    }
+}
+
+/// So many peers, in words.
+pub fn count_of_peers(count: usize) -> String {
+    if count == 1 { "1 peer".to_owned() } else { format!("{count} peers") }
+}
+
+impl EventLoop {
+    /// Saves and cleans up. Conversations are closed last, so that whoever asked us to stop learns when the next node
+    /// can take our place.
+    pub(super) fn stop(mut self) -> Remembered {
+        self.note_progress(true);
+        let peers = self.node.saved_peers();
+        let count = peers.len();
+        // The worker may be waiting for us to listen.
+        drop(self.inbox);
+        let ended = self.worker.stop(Some(peers));
+        let remembered = match ended {
+            Ended::Saved => Remembered::Saved(count),
+            Ended::Unsaved => Remembered::Earlier(self.data_dir.count_peers()),
+            Ended::Stuck => Remembered::Unknown,
+        };
+        match remembered {
+            Remembered::Saved(_) => {}
+            Remembered::Earlier(_) => log::warn!("the newest peers have not been saved"),
+            Remembered::Unknown => log::warn!("the disk is too slow: the newest peers may not have been saved"),
+        }
+        self.data_dir.remove_node_file();
+        self.output.flush();
+        drop(self.socket);
+        if ended == Ended::Stuck {
+            // A thread may still be writing. The system releases the lock when that has ended with the process.
+            std::mem::forget(self.data_dir);
+        } else {
+            drop(self.data_dir);
+        }
+        if let (Some(control), true) = (&mut self.control, !matches!(remembered, Remembered::Saved(_))) {
+            control.say_last(&Answer::Done(remembered.to_string()));
+        }
+        drop(self.control);
+        remembered
+    }
+}

@@ -1,0 +1,168 @@
+//! What one asker, one source or one forger must not take away from all others: each was found by somebody who tried.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![expect(clippy::disallowed_methods, reason = "what a datagram costs is measured")]
+
+mod play;
+
+use cjp2p_node::content::{ContentId, SharedFile};
+use cjp2p_node::node::{Command, Config, RECOMMENDED_PER_SENDER_MAX};
+use cjp2p_node::transfer::Held;
+use play::{Play, address, field};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+const FRIEND: &str = "198.51.100.1:24254";
+
+fn with_token(elements: &str, token: &str) -> String {
+    format!(r#"[{elements},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)
+}
+
+/// One host with as many ports as may wait for their turn.
+#[test]
+fn no_host_keeps_others_from_their_turn_with_many_ports() {
+    let mut play = Play::with(Config { upload_limit: Some(200_000), ..Config::default() });
+    let file = play.node.store_mut().insert("f", vec![7; 1 << 20]);
+    let id = file.id();
+    play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    let ports: Vec<_> = (0..100).map(|n| format!("203.0.113.5:{}", 20_000 + n)).collect();
+    let tokens: Vec<_> = ports.iter().map(|port| play.token(port)).collect();
+    let honest = "9.9.9.9:24254";
+    let token = play.verify(honest);
+    let ask = |n: u64, token: &str| {
+        let offset = n * 4_096 % (1 << 20);
+        with_token(&format!(r#"{{"PleaseSendContent":{{"id":"{id}","offset":{offset},"length":4096}}}}"#), token)
+    };
+    let (mut got, mut all) = (0, 0);
+    for step in 0..100 {
+        let mut sent = Vec::new();
+        for (port, token) in ports.iter().zip(&tokens) {
+            sent.extend(play.hear(port, &ask(step, token)));
+        }
+        sent.extend(play.hear(honest, &ask(step, &token)));
+        sent.extend(play.run(Duration::from_millis(100)));
+        let parts = sent.iter().filter(|(_, text)| text.contains("base64"));
+        for (to, text) in parts {
+            all += text.len();
+            got += if *to == address(honest) { text.len() } else { 0 };
+        }
+    }
+    assert!(got >= all / 10, "of {all} bytes in ten seconds one asker got {got}, the ports of one host the rest");
+}
+
+/// What others say about a content that is being fetched, in the name of somebody who is asked for it.
+#[test]
+fn forged_names_of_holders_use_up_nothing_of_what_a_peer_may_name() {
+    let mut play = Play::new();
+    let token = play.verify(FRIEND);
+    let id = "ab".repeat(32);
+    fetch(&mut play, &id, Held::default());
+    play.run(Duration::from_secs(2));
+    for third in 0..40 {
+        let names: Vec<_> = (1..=8).map(|n| format!("\"8.8.{third}.{n}:24254\"")).collect();
+        play.hear(FRIEND, &format!(r#"[{{"MaybeTheyHaveSome":{{"id":"{id}","peers":[{}]}}}}]"#, names.join(",")));
+    }
+    let before = play.node.heard_count();
+    let names: Vec<_> = (1..=8).map(|n| format!("\"{n}.77.1.1:24254\"")).collect();
+    play.hear(FRIEND, &with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token));
+    assert_eq!(play.node.heard_count() - before, 8, "of eight names from the peer itself, after {before} forged ones");
+}
+
+fn fetch(play: &mut Play, id: &str, held: Held) {
+    let id = ContentId::parse(id).unwrap();
+    let fetch = Command::Fetch { id, held, patience: Duration::from_secs(600) };
+    play.node.handle_command(play.now, fetch).unwrap();
+    play.sent();
+}
+
+/// Names that lead nowhere, as many as are written down, and later one that does.
+#[test]
+fn holders_that_are_not_there_make_room_for_one_that_is() {
+    let mut play = Play::new();
+    let token = play.verify(FRIEND);
+    let id = "ab".repeat(32);
+    fetch(&mut play, &id, Held::default());
+    let maybe = |names: &[String]| {
+        let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let text = format!(r#"{{"MaybeTheyHaveSome":{{"id":"{id}","peers":[{}]}}}}"#, names.join(","));
+        with_token(&text, &token)
+    };
+    for third in 0..8 {
+        let names: Vec<_> = (1..=8).map(|n| format!("8.{n}.{third}.9:24254")).collect();
+        play.hear(FRIEND, &maybe(&names));
+    }
+    // Their tries are over.
+    for _ in 0..150 {
+        play.hear(FRIEND, &with_token(r#"{"IAmHere":{}}"#, &token));
+        play.run(Duration::from_secs(1));
+    }
+    let holder = "9.77.1.1:24254";
+    play.hear(FRIEND, &maybe(&[holder.to_owned()]));
+    let token = play.token(holder);
+    let sent = play.hear(holder, &with_token(r#"{"IAmHere":{}}"#, &token));
+    assert!(sent.iter().any(|(to, text)| *to == address(holder) && text.contains(&id)), "{sent:?}");
+}
+
+/// How long the node takes for a datagram; the least of some.
+fn cost(play: &mut Play, from: &str, text: &str) -> Duration {
+    let times = (0..5).map(|_| {
+        play.wait(Duration::from_secs(1));
+        let start = Instant::now();
+        play.node.handle_datagram(play.now, address(from), text.as_bytes());
+        let taken = start.elapsed();
+        play.sent();
+        play.events();
+        taken
+    });
+    times.min().unwrap()
+}
+
+/// A content of which every other piece is here, and strangers who want to know which.
+#[test]
+fn a_question_for_holdings_costs_no_more_when_it_is_put_again_and_again() {
+    let mut play = Play::new();
+    let (here, elsewhere) = (format!("blake3/{}", "ab".repeat(32)), format!("blake3/{}", "cd".repeat(32)));
+    let mut held = Held { size: Some(4_096 << 22), ..Held::default() };
+    (0..4_096_u64).step_by(2).for_each(|n| held.content.insert(n << 22..(n + 1) << 22).unwrap());
+    fetch(&mut play, &here, held);
+    let many =
+        |id: &str, n: usize| format!("[{}]", vec![format!(r#"{{"PleaseSendHoldings":{{"id":"{id}"}}}}"#); n].join(","));
+    let costs = [many(&elsewhere, 250), many(&here, 1), many(&here, 250)].map(|text| cost(&mut play, FRIEND, &text));
+    assert!(costs[2] < 10 * (costs[0] + costs[1]), "250 for nothing, 1, 250: {costs:?}");
+}
+
+#[test]
+fn one_datagram_tells_us_no_more_about_contents_than_is_remembered_of_its_sender() {
+    let mut play = Play::new();
+    let token = play.verify(FRIEND);
+    let list = |list: usize| {
+        let entries: Vec<_> = (0..72).map(|n| format!(r#"["{list}/{n}",1]"#)).collect();
+        format!(r#"{{"ContentList":{{"results":[{}]}}}}"#, entries.join(","))
+    };
+    let lists: Vec<_> = (0..60).map(list).collect();
+    play.hear(FRIEND, &with_token(&lists.join(","), &token));
+    let kept: Vec<_> = play.node.recommended(1_000).map(|said| said.id.clone()).collect();
+    assert!(kept.len() == RECOMMENDED_PER_SENDER_MAX && kept.iter().all(|id| id.starts_with("0/")), "{kept:?}");
+    assert_eq!(play.node.counters().messages_over_rate, 59 * 72);
+    play.hear(FRIEND, &with_token(&list(99), &token));
+    assert!(play.node.recommended(1_000).all(|said| said.id.starts_with("99/")));
+}
+
+/// Two who ask by turns, and as many files as two lists name.
+#[test]
+fn whoever_asks_often_enough_hears_of_every_file_also_if_others_ask() {
+    let mut play = Play::new();
+    for n in 0..130_u8 {
+        let file = SharedFile { name: format!("{n:03}"), stamp: Default::default(), sha256: [n; 32], blake3: [n; 32] };
+        play.node.handle_command(play.now, Command::Share(file)).unwrap();
+    }
+    let askers = [FRIEND, "9.9.9.9:24254"];
+    let tokens = askers.map(|asker| play.verify(asker));
+    let mut heard = [BTreeSet::new(), BTreeSet::new()];
+    for turn in 0..20 {
+        let text = with_token(r#"{"PleaseListContent":{}}"#, &tokens[turn % 2]);
+        let answer = play.answer(askers[turn % 2], &text);
+        let list = field(&answer, "ContentList").unwrap()["results"].as_array().unwrap().clone();
+        heard[turn % 2].extend(list.iter().map(|entry| entry[0].to_string()));
+    }
+    assert_eq!(heard.map(|heard| heard.len()), [130, 130]);
+}
