@@ -12,7 +12,7 @@ use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crate::transfer::{Ask, DOWNLOADS_MAX, Failure, Has, Held, Outcome, Progress, Question};
+use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{
     Block, Content, Holdings, MaybeTheyHaveSome, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings,
@@ -36,14 +36,6 @@ const SOURCES_ENOUGH: usize = 24;
 /// not written down until the tries of others are over.
 pub const CANDIDATES_MAX: usize = 64;
 
-/// How long what was told of our pieces is told again. To look at all of them takes up to a millisecond, and anybody
-/// can ask for it in anybody's name. Those who fetch from us plan with what they are told: a tenth of a second made
-/// eight of them a twelfth slower.
-const TOLD_FOR: Duration = Duration::from_millis(20);
-
-/// How many of these are kept: both parts of each download.
-const TOLD_MAX: usize = 2 * DOWNLOADS_MAX;
-
 /// The common questions that are put into one datagram: more are lost together.
 const QUESTIONS_PER_DATAGRAM: usize = 4;
 
@@ -57,15 +49,13 @@ pub(super) struct Fetching {
     /// When further peers are to be asked.
     spread: Option<Time>,
     questions: Vec<Question>,
-    /// Which pieces are here, as told last: when, how long that part is, and the bits in base64.
-    told: BTreeMap<(ContentId, Part), (Time, u64, String)>,
 }
 
 impl Fetching {
     /// Nothing is on its way; what others ask for may be sent at `upload_limit` bytes a second.
     pub(super) fn new(now: Time, upload_limit: Option<u64>) -> Fetching {
         let uploads = Uploads::new(now, upload_limit);
-        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new(), told: BTreeMap::new() }
+        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new() }
     }
 
     pub(super) fn due(&self) -> Option<Time> {
@@ -73,8 +63,8 @@ impl Fetching {
     }
 
     /// How full the tables are. Questions are put as soon as they are there.
-    pub(super) fn sizes(&self) -> [Size; 5] {
-        let Fetching { uploads, candidates, spread, questions, told } = self;
+    pub(super) fn sizes(&self) -> [Size; 4] {
+        let Fetching { uploads, candidates, spread, questions } = self;
         no_table(spread);
         let [askers, waiting] = uploads.sizes();
         [
@@ -82,7 +72,6 @@ impl Fetching {
             waiting,
             Size::new("possible sources to be verified", candidates.len(), CANDIDATES_MAX),
             Size::new("questions to put", questions.len(), 0),
-            Size::new("holdings that were told", told.len(), TOLD_MAX),
         ]
     }
 }
@@ -151,7 +140,6 @@ impl<S: Store> Node<S> {
         }
         if self.transfers.is_idle() {
             self.fetching.candidates.clear();
-            self.fetching.told.clear();
             self.fetching.spread = None;
         }
     }
@@ -260,19 +248,6 @@ impl<S: Store> Node<S> {
         let place = (block.run, block.offset);
         let kept = self.transfers.take_block(now, sender.address, place, &block.base64, &mut self.store);
         self.counters.content_refused += u64::from(kept.is_err());
-    }
-
-    /// How long a part of a content that we fetch is, and which pieces of it are here; up to [`TOLD_FOR`] old.
-    pub(super) fn holdings(&mut self, now: Time, key: (ContentId, Part)) -> Option<(u64, &str)> {
-        let told = &mut self.fetching.told;
-        if told.get(&key).is_none_or(|(when, ..)| now.since(*when) >= TOLD_FOR) {
-            let (bytes, bits) = self.transfers.holdings(&key.0, key.1)?;
-            if told.len() >= TOLD_MAX {
-                told.clear();
-            }
-            told.insert(key, (now, bytes, base64_simd::STANDARD.encode_to_string(&bits)));
-        }
-        told.get(&key).map(|(_, bytes, bits)| (*bytes, bits.as_str()))
     }
 
     /// Which pieces somebody has.

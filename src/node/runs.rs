@@ -109,8 +109,8 @@ impl<S: Store> Node<S> {
         let whole = self.shelf.find(&request.id).map(|(file, part)| (file.len_of(part), None));
         let found = match whole {
             None => parse_part(&request.id)
-                .and_then(|key| self.holdings(now, key))
-                .map(|(bytes, bits)| (bytes, Some(bits.to_owned().into()))),
+                .and_then(|(id, part)| self.transfers.holdings(&id, part))
+                .map(|(bytes, bits)| (bytes, Some(base64_simd::STANDARD.encode_to_string(&bits).into()))),
             whole => whole,
         };
         if let Some((bytes, have)) = found
