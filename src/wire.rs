@@ -9,12 +9,14 @@
 //! - [`encode`] appends elements to a datagram under construction,
 //! - [`list`] and [`Text`] are the tolerant building blocks of payloads.
 
+mod block;
 pub mod decode;
 pub mod encode;
 pub mod list;
 pub mod messages;
 mod text;
 
+pub use block::Base64;
 pub use decode::{Decoded, Refused, decode};
 pub use list::List;
 pub use messages::Message;

@@ -246,7 +246,7 @@ impl<S: Store> Node<S> {
     /// A part of a content, in our words.
     pub(super) fn take_block(&mut self, now: Time, sender: &Sender, block: &Block<'_>) {
         let place = (block.run, block.offset);
-        let kept = self.transfers.take_block(now, sender.address, place, &block.base64, &mut self.store);
+        let kept = self.transfers.take_block(now, sender.address, place, &*block.base64, &mut self.store);
         self.counters.content_refused += u64::from(kept.is_err());
     }
 

@@ -57,7 +57,7 @@ impl Transfers {
             download.take_claim(now, from, size);
             self.settle_if_complete(id);
         }
-        self.take(now, from, (id, part, offset), base64, store)
+        self.take(now, from, (id, part, offset), base64.as_bytes(), store)
     }
 
     /// A source answered in our words.
@@ -69,7 +69,7 @@ impl Transfers {
         now: Time,
         from: SocketAddr,
         (run, offset): (u64, u64),
-        base64: &str,
+        base64: &(impl AsRef<[u8]> + ?Sized),
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let is_meant = |download: &&Download| {
@@ -79,7 +79,7 @@ impl Transfers {
         let download = self.downloads.values().find(is_meant).ok_or(NotKept::Unasked)?;
         let is_tree = download.sources.get(&from).is_some_and(|source| run != u64::from(source.run));
         let part = if is_tree { Part::Tree } else { Part::Content };
-        self.take(now, from, (download.id, part, offset), base64, store)
+        self.take(now, from, (download.id, part, offset), base64.as_ref(), store)
     }
 
     /// A source said how long a content is and which pieces of a part it has.
@@ -112,7 +112,7 @@ impl Transfers {
         now: Time,
         from: SocketAddr,
         (id, part, offset): Key,
-        base64: &str,
+        base64: &[u8],
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
@@ -120,7 +120,7 @@ impl Transfers {
         self.agenda.stir(from);
         let length = source.asks.get(&(part, offset)).ok_or(NotKept::Unasked)?.length;
         self.scratch.clear();
-        base64_simd::STANDARD.decode_append(base64.as_bytes(), &mut self.scratch).map_err(|_| NotKept::Malformed)?;
+        base64_simd::STANDARD.decode_append(base64, &mut self.scratch).map_err(|_| NotKept::Malformed)?;
         if self.scratch.len() != length as usize {
             // Cut short for a stranger, most likely; it will be asked for again.
             return Err(NotKept::Malformed);

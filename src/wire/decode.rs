@@ -39,6 +39,9 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Refused> {
     if bytes.len() > DATAGRAM_MAX_BYTES {
         return Err(Refused::TooLong);
     }
+    if let Some(block) = super::block::read(bytes) {
+        return Ok(Decoded { messages: vec![block], malformed: 0 });
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
     if is_too_deep(bytes) {
         return Err(Refused::TooDeep);

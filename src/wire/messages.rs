@@ -7,7 +7,7 @@
 //! Type names are the names on the wire. Units are in the field docs; the source is the public draft
 //! (draft-pearson-lcdp-04) unless a message says otherwise.
 
-use super::{List, Text};
+use super::{Base64, List, Text};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ impl Shape for u64 {
 
 impl Shape for Text<'_> {
     const SCHEMA: &'static str = r#"{"type":"string"}"#;
+}
+
+impl Shape for Base64<'_> {
+    const SCHEMA: &'static str = Text::SCHEMA;
 }
 
 impl Shape for List<Text<'_>> {
@@ -222,7 +226,7 @@ messages! {
             offset: u64,
             /// The bytes, in standard base64 with padding.
             #[serde(borrow)]
-            base64: Text<'a>,
+            base64: Base64<'a>,
         }
 
         /// Asks which pieces of a content somebody has. A word of this node.
