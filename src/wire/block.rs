@@ -1,9 +1,9 @@
 //! The base64 of a block, and the form in which this node sends one: read without the general parser.
 //!
-//! Of all bytes that a fetching node receives nearly all are the base64 of a `Block`, alone in its datagram. The general
-//! parser looks at each of them three times, for UTF-8, for brackets and for the end of the string; here one look says
-//! all of that, and as base64 is plain it is as strict. Whatever has another form, by as much as a space, is left to
-//! the general parser, and means the same.
+//! Of all bytes that a fetching node receives nearly all are the base64 of a `Block`, alone in its datagram. The
+//! general parser looks at each of them three times, for UTF-8, for brackets and for the end of the string; here one
+//! look says all of that, and as base64 is plain it is as strict. Whatever has another form, by as much as a space, is
+//! left to the general parser, and means the same.
 
 use super::Message;
 use super::messages::Block;
