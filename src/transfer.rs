@@ -207,6 +207,11 @@ impl Transfers {
         own.into_iter().chain(of_agenda).chain(limit.sizes()).chain(downloads.values().flat_map(Download::sizes))
     }
 
+    /// Whether [`Transfers::poll_outcome`] has something to say.
+    pub fn has_outcome(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
     /// Whether nothing is being fetched.
     pub fn is_idle(&self) -> bool {
         self.downloads.is_empty()

@@ -58,6 +58,12 @@ impl Fetching {
         Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new() }
     }
 
+    /// Nothing is being fetched (any more), so nobody is looked for.
+    fn rest(&mut self) {
+        self.candidates.clear();
+        self.spread = None;
+    }
+
     pub(super) fn due(&self) -> Option<Time> {
         [self.spread, self.uploads.due()].into_iter().flatten().min()
     }
@@ -124,6 +130,11 @@ impl<S: Store> Node<S> {
 
     /// Asks what there is to ask, and reports what has ended.
     pub(super) fn drive(&mut self, now: Time) {
+        if self.transfers.is_idle() && !self.transfers.has_outcome() {
+            // Most nodes fetch nothing most of the time, and this is asked at every datagram.
+            self.fetching.rest();
+            return;
+        }
         let mut questions = std::mem::take(&mut self.fetching.questions);
         self.transfers.ask(now, &mut self.rng, &mut questions);
         self.put(&questions);
@@ -139,8 +150,7 @@ impl<S: Store> Node<S> {
             }
         }
         if self.transfers.is_idle() {
-            self.fetching.candidates.clear();
-            self.fetching.spread = None;
+            self.fetching.rest();
         }
     }
 
