@@ -42,3 +42,5 @@ mod swarm;
 mod talking;
 #[path = "binary/terminal.rs"]
 mod terminal;
+#[path = "binary/together.rs"]
+mod together;

@@ -8,7 +8,7 @@ use super::bar::{self, Bar};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::start_alone;
-use super::target::Target;
+use super::target::{Target, is_unchanged};
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::DataDirError;
@@ -16,6 +16,7 @@ use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile,
 use cjp2p_node::terminal::printable;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,24 +50,40 @@ struct Fetched<'a> {
 /// The node that fetches for us.
 struct Helper<'a> {
     arguments: &'a Arguments,
+    node: HelperNode,
+}
+
+enum HelperNode {
     /// One of our own.
-    own: Option<JoinHandle<()>>,
+    Own(JoinHandle<()>),
+    /// That of another process.
+    Other {
+        pid: u32,
+        /// Whether it is that of another `get`, as what it fetches shows: it ends as soon as that has what it wants.
+        is_passing: Cell<bool>,
+    },
 }
 
 /// Fetches the content with this id.
 pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     let id = content_id(text).map_err(Failure::Impossible)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_path(id));
-    let target = Target::prepare(&path, arguments.force)?;
+    let mut target = Target::prepare(&path, arguments.force)?;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
     }
     let start = now();
-    let helper = Helper::find(arguments)?;
-    let fetched = helper.fetch(id, &is_interrupted).and_then(|kept| helper.fill(target, id, &kept).map(|()| kept));
-    helper.dismiss();
-    let kept = fetched?;
+    let kept = loop {
+        let helper = Helper::find(arguments)?;
+        let obtained = helper.obtain(target, id, &is_interrupted);
+        helper.dismiss();
+        match obtained? {
+            Some(kept) => break kept,
+            // Each turn of this needs another node that has ended meanwhile.
+            None => target = Target::prepare(&path, arguments.force)?,
+        }
+    };
     let seconds = now().saturating_duration_since(start).as_secs_f64();
     if arguments.json {
         let KeptFile { sha256, blake3, size, .. } = &kept;
@@ -88,17 +105,28 @@ impl Helper<'_> {
     fn find(arguments: &Arguments) -> Result<Helper<'_>, Failure> {
         let deadline = now() + START_PATIENCE;
         loop {
-            if try_converse(arguments, "/fetching")?.is_some() {
+            let found = match try_converse(arguments, "/status") {
+                // It is stopping, most likely.
+                Err(_) if now() < deadline => {
+                    pause();
+                    continue;
+                }
+                found => found?,
+            };
+            if let Some(Answer::Status(status)) = found {
                 if arguments.download_limit.or(arguments.upload_limit).is_some() {
                     return Err(Failure::Impossible(NODE_HAS_LIMITS.to_owned()));
                 }
-                return Ok(Helper { arguments, own: None });
+                return Ok(Helper {
+                    arguments,
+                    node: HelperNode::Other { pid: status.pid, is_passing: Cell::new(false) },
+                });
             }
             match start_alone(arguments)? {
                 Ok(event_loop) => {
                     let run = move || drop(event_loop.run());
                     let own = thread::Builder::new().name("node".to_owned()).spawn(run).map_err(Failure::impossible)?;
-                    return Ok(Helper { arguments, own: Some(own) });
+                    return Ok(Helper { arguments, node: HelperNode::Own(own) });
                 }
                 Err(DataDirError::InUse(_)) if now() < deadline => pause(),
                 Err(error) => return Err(Failure::impossible(error)),
@@ -106,11 +134,52 @@ impl Helper<'_> {
         }
     }
 
+    fn is_own(&self) -> bool {
+        matches!(self.node, HelperNode::Own(_))
+    }
+
+    /// Looks at what a node fetches that is not our own.
+    fn learn(&self, lines: &[FetchLine]) {
+        if let HelperNode::Other { is_passing, .. } = &self.node
+            && lines.iter().any(|line| line.is_taken)
+        {
+            is_passing.set(true);
+        }
+    }
+
+    /// Whether it was the node of another process, and is not there any more.
+    fn has_ended(&self) -> bool {
+        let HelperNode::Other { pid, is_passing } = &self.node else { return false };
+        match try_converse(self.arguments, "/status") {
+            Ok(Some(Answer::Status(status))) => status.pid != *pid,
+            Ok(found) => found.is_none(),
+            // It is stopping, if it was to stop.
+            Err(_) => is_passing.get(),
+        }
+    }
+
+    /// Makes the user's file of the content. `None` if that has to be tried with another node: this one was that of
+    /// another `get`, which is done. After a node that was to stay nobody takes the data directory: it may be about to
+    /// be started again.
+    fn obtain(&self, target: Target, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
+        let kept = match self.fetch(id, is_interrupted) {
+            Err(_) if !is_interrupted.load(Ordering::Relaxed) && self.has_ended() => {
+                let is_passing = matches!(&self.node, HelperNode::Other { is_passing, .. } if is_passing.get());
+                return if is_passing { Ok(None) } else { Err(node_stopped()) };
+            }
+            kept => kept?,
+        };
+        match self.fill(target, id, &kept) {
+            Err(_) if !self.is_own() && kept.is_loose && !is_unchanged(&kept) => Ok(None),
+            filled => filled.map(|()| Some(kept)),
+        }
+    }
+
     /// Lets the content be fetched, and waits for it.
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
         // A node of our own is gone before anybody could ask it for the content: there is no use in keeping a copy.
-        let manner = if self.own.is_some() { "take" } else { "" };
+        let manner = if self.is_own() { "take" } else { "" };
         if let Answer::Refused(why) = converse(self.arguments, &format!("/get {id} {patience} {manner}"))?.0 {
             return Err(Failure::Impossible(why));
         }
@@ -118,14 +187,17 @@ impl Helper<'_> {
         loop {
             if is_interrupted.load(Ordering::Relaxed) {
                 bar.clear();
-                if self.own.is_none() {
+                if !self.is_own() {
                     // If the node has ended there is nothing to stop.
                     let _ = converse(self.arguments, &format!("/unget {id}"));
                 }
                 return Err(interrupted());
             }
             let line = match converse(self.arguments, "/fetching") {
-                Ok((Answer::Fetching(lines), _)) => lines.into_iter().find(|line| line.id == id.to_string()),
+                Ok((Answer::Fetching(lines), _)) => {
+                    self.learn(&lines);
+                    lines.into_iter().find(|line| line.id == id.to_string())
+                }
                 Ok(_) => None,
                 // A signal may have stopped the node too.
                 Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
@@ -143,7 +215,7 @@ impl Helper<'_> {
 
     /// Makes the user's file of what was fetched.
     fn fill(&self, target: Target, id: ContentId, kept: &KeptFile) -> Result<(), Failure> {
-        if self.own.is_none() || !kept.is_loose {
+        if !self.is_own() || !kept.is_loose {
             return target.fill(kept);
         }
         target.take(kept)?;
@@ -154,7 +226,7 @@ impl Helper<'_> {
 
     /// Lets a node of our own save and stop.
     fn dismiss(self) {
-        if let Some(own) = self.own {
+        if let HelperNode::Own(own) = self.node {
             // If it does not answer, it is stopping already.
             let _ = converse(self.arguments, "/quit");
             let _ = own.join();
@@ -164,6 +236,13 @@ impl Helper<'_> {
 
 fn interrupted() -> Failure {
     Failure::Impossible("interrupted; what has come is kept, and the same command goes on from there".to_owned())
+}
+
+fn node_stopped() -> Failure {
+    Failure::Impossible(
+        "the node that fetched it has stopped; what has come is kept, and the same command goes on from there"
+            .to_owned(),
+    )
 }
 
 /// How far it is.

@@ -130,7 +130,8 @@ fn split(word: OsString) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::table::Command::{Ping, Run};
+    use super::table::Command::{Get, Ping, Run};
+    use super::table::OptionSpec;
     use super::*;
 
     fn read(line: &str) -> Result<Arguments, String> {
@@ -229,6 +230,12 @@ mod tests {
         assert!(OPTIONS.iter().all(|spec| text.contains(&spec.usage())));
         // The path of the data directory is as long as it is.
         assert!(text.lines().all(|line| line.len() <= 100 || line.contains("--data-dir the data is in")), "{text}");
+        let starts = |spec: &OptionSpec| {
+            help(Get).lines().find(|line| line.contains(&spec.usage())).and_then(|line| line.find(spec.help))
+        };
+        let of_get = OPTIONS.iter().filter(|spec| spec.commands.contains(&Get));
+        let columns: std::collections::BTreeSet<_> = of_get.map(starts).collect();
+        assert!(columns.len() == 1 && !columns.contains(&None), "{columns:?}");
         for (line, command) in [("help", Run), ("help ping", Ping), ("ping --help", Ping), ("help help", Command::Help)]
         {
             let arguments = read(line).unwrap();

@@ -30,10 +30,14 @@ impl Target {
     /// Makes sure that a file can be made at `path`, before anything is fetched for it.
     pub(super) fn prepare(path: &Path, may_replace: bool) -> Result<Target, Failure> {
         let sentence = |what: &str| Failure::Impossible(format!("{} {what}", shown(path)));
-        match fs::symlink_metadata(path) {
+        // A link counts for what it leads to: somebody who names /dev/null or /dev/stdout does not want a file there.
+        match fs::metadata(path) {
             Ok(found) if found.is_dir() => return Err(sentence("is a folder; name a file with -o")),
-            Ok(_) if !may_replace => return Err(exists(path)),
+            Ok(found) if !found.is_file() => return Err(sentence("is no regular file; name another with -o")),
             _ => {}
+        }
+        if !may_replace && fs::symlink_metadata(path).is_ok() {
+            return Err(exists(path));
         }
         if path.file_name().is_none() {
             return Err(sentence("is no name for a file; name one with -o"));
@@ -134,6 +138,11 @@ fn open_unchanged(kept: &KeptFile) -> Result<File, Failure> {
     Ok(file)
 }
 
+/// Whether a content is still there, in the state in which it was checked.
+pub(super) fn is_unchanged(kept: &KeptFile) -> bool {
+    open_unchanged(kept).is_ok()
+}
+
 fn check_unchanged(file: &File, kept: &KeptFile) -> Result<(), Failure> {
     let found = file.metadata().map(|metadata| stamp(&metadata)).map_err(Failure::impossible)?;
     let is_same = found.size == kept.size
@@ -164,6 +173,7 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn kept(path: &Path) -> KeptFile {
         let found = stamp(&fs::metadata(path).unwrap());
@@ -268,6 +278,30 @@ mod tests {
         let content = KeptFile { changed_ns: 0, ..kept(&source) };
         assert!(Target::prepare(&path, false).unwrap().fill(&content).is_err());
         assert_eq!(names(scratch.path()), ["source"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_never_replaced() {
+        let scratch = tempfile::tempdir().unwrap();
+        let [device, folder, pipe] = ["device", "folder", "pipe"].map(|name| scratch.path().join(name));
+        symlink("/dev/null", &device).unwrap();
+        symlink(scratch.path(), &folder).unwrap();
+        rustix::fs::mknodat(CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for (path, part) in [(device, "is no regular file"), (folder, "is a folder"), (pipe, "is no regular file")] {
+            for may_replace in [false, true] {
+                let refused = Target::prepare(&path, may_replace).unwrap_err();
+                assert!(matches!(&refused, Failure::Impossible(why) if why.contains(part)), "{refused:?}");
+            }
+        }
+        // A link to nothing, or to a file, is replaced itself.
+        let (link, source) = (scratch.path().join("link"), scratch.path().join("source"));
+        fs::write(&source, "new").unwrap();
+        for place in ["nowhere", "source"] {
+            symlink(place, &link).unwrap();
+            Target::prepare(&link, true).unwrap().fill(&kept(&source)).unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().is_file());
+            fs::remove_file(&link).unwrap();
+        }
     }
 
     #[test]

@@ -60,10 +60,12 @@ impl EventLoop {
     pub(super) fn get(&mut self, id: ContentId, patience: Duration, is_taken: bool) -> Answer {
         let is_busy = |fetch: &Fetch| matches!(fetch.stage, Stage::Preparing | Stage::Fetching);
         let known = self.fetches.iter().position(|fetch| fetch.id == id);
-        if known.is_some_and(|place| is_busy(&self.fetches[place])) {
-            return Answer::Done(format!("fetching {id} already"));
-        }
         if let Some(place) = known {
+            if is_busy(&self.fetches[place]) {
+                // Another `get` may have been faster than the one whose node this is.
+                self.fetches[place].is_taken |= is_taken;
+                return Answer::Done(format!("fetching {id} already"));
+            }
             self.fetches.remove(place);
         }
         if self.fetches.len() >= FETCHES_MAX {
@@ -256,7 +258,7 @@ impl EventLoop {
         };
         let (size, held) = progress.map_or((fetch.noted.0, fetch.noted.1), |progress| (progress.size, progress.held));
         let (rate, sources) = progress.map_or((0, 0), |progress| (progress.rate, progress.sources));
-        FetchLine { id, state, size, held, rate, sources }
+        FetchLine { id, state, size, held, rate, sources, is_taken: fetch.is_taken }
     }
 
     fn kept(&self, file: &SharedFile) -> KeptFile {

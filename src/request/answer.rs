@@ -104,6 +104,8 @@ pub struct FetchLine {
     pub rate: u64,
     /// How many sources are delivering.
     pub sources: usize,
+    /// Whether it is left to whoever wanted it, who takes it away.
+    pub is_taken: bool,
 }
 
 /// How far a content is that the user wants.

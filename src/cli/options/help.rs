@@ -22,8 +22,10 @@ pub(crate) fn help(command: Command) -> String {
         push(&mut text, &spec.usage(), 28, spec.help);
     }
     text.push_str("\nOptions:\n");
-    for spec in OPTIONS.iter().filter(|spec| is_general || spec.commands.contains(&command)) {
-        push(&mut text, &spec.usage(), 19, &with_commands(spec, command));
+    let options = || OPTIONS.iter().filter(|spec| is_general || spec.commands.contains(&command));
+    let width = options().map(|spec| spec.usage().len()).max().unwrap_or(0);
+    for spec in options() {
+        push(&mut text, &spec.usage(), width, &with_commands(spec, command));
     }
     text.push('\n');
     text.push_str(&remarks(command));

@@ -93,7 +93,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PORT", |to, text| port(text).map(|port| to.port = Some(port))),
         is_repeatable: false,
         commands: WITH_SOCKET,
-        help: "the local UDP port: from 1024 on, or 0 for any (default: node 24254, else 0)",
+        help: "the UDP port: from 1024 on, or 0 for any (default: node 24254, else 0)",
     },
     OptionSpec {
         long: "--bind",
@@ -157,7 +157,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("RATE", |to, text| rate(text).map(|rate| to.download_limit = Some(rate))),
         is_repeatable: false,
         commands: WITH_NODE,
-        help: "how much content is asked for, in bytes a second, like 500k or 2M (default: all)",
+        help: "how much content is asked for, in bytes a second, like 500k (default: all)",
     },
     OptionSpec {
         long: "--output",
