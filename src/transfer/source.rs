@@ -36,6 +36,8 @@ pub(super) struct Asked {
     pub(super) length: u32,
     /// When it was asked for.
     pub(super) asked: Time,
+    /// Whether it was asked for in our words, and has to come in them: the number of the run is known to nobody else.
+    pub(super) is_run: bool,
 }
 
 /// What a source speaks.

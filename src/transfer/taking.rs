@@ -57,7 +57,7 @@ impl Transfers {
             download.take_claim(now, from, size);
             self.settle_if_complete(id);
         }
-        self.take(now, from, (id, part, offset), base64, store)
+        self.take(now, from, (id, part, offset), (base64, false), store)
     }
 
     /// A source answered in our words.
@@ -79,7 +79,7 @@ impl Transfers {
         let download = self.downloads.values().find(is_meant).ok_or(NotKept::Unasked)?;
         let is_tree = download.sources.get(&from).is_some_and(|source| run != u64::from(source.run));
         let part = if is_tree { Part::Tree } else { Part::Content };
-        self.take(now, from, (download.id, part, offset), base64, store)
+        self.take(now, from, (download.id, part, offset), (base64, true), store)
     }
 
     /// A source said how long a content is and which pieces of a part it has.
@@ -112,13 +112,14 @@ impl Transfers {
         now: Time,
         from: SocketAddr,
         (id, part, offset): Key,
-        base64: &str,
+        (base64, is_run): (&str, bool),
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
         let source = download.sources.get_mut(&from).ok_or(NotKept::Unasked)?;
         self.agenda.stir(from);
-        let length = source.asks.get(&(part, offset)).ok_or(NotKept::Unasked)?.length;
+        let asked = source.asks.get(&(part, offset)).filter(|asked| asked.is_run == is_run);
+        let length = asked.ok_or(NotKept::Unasked)?.length;
         self.scratch.clear();
         base64_simd::STANDARD.decode_append(base64.as_bytes(), &mut self.scratch).map_err(|_| NotKept::Malformed)?;
         if self.scratch.len() != length as usize {
@@ -138,6 +139,12 @@ impl Transfers {
         }
         self.settle_if_complete(id);
         kept
+    }
+
+    /// Whether a source has said how long a content is.
+    pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
+        let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
+        source.is_some_and(|source| source.claim.is_some())
     }
 
     /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.

@@ -84,7 +84,7 @@ impl Day {
         let truth: Truth = Rc::new(contents.iter().map(|content| (content.blake3, content.clone())).collect());
         let mut wire = Wire::new(options.nodes, seed, &truth, options.upload_limit);
         wire.label = format!(
-            "{options:#?}\nreplay: SIM_SEED={seed} cargo test --profile sim --test fetching replay -- --nocapture"
+            "{options:#?}\nreplay: SIM_SEED={seed} cargo test --profile sim --test fetching replay -- --nocapture (SIM_LOG=1 shows every datagram)"
         );
         (wire.faults, wire.uplink) = (options.faults, options.uplink);
         let mut day = Day {

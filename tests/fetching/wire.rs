@@ -47,6 +47,7 @@ pub struct Wire {
     queue: BTreeMap<(Time, u64), Datagram>,
     number: u64,
     recent: VecDeque<String>,
+    is_logged: bool,
 }
 
 /// The address of a node: each in a network of its own, because of one network few peers are kept.
@@ -79,6 +80,7 @@ impl Wire {
             queue: BTreeMap::new(),
             number: 0,
             recent: VecDeque::new(),
+            is_logged: std::env::var_os("SIM_LOG").is_some(),
         }
     }
 
@@ -144,18 +146,19 @@ impl Wire {
             assert!(size.len <= size.max, "node {n}: {size:?}");
         }
         let due = node.poll_timeout();
-        let mut sent = Vec::new();
+        let (mut sent, mut happened) = (Vec::new(), Vec::new());
         while let Some(transmit) = node.poll_transmit() {
             let Destination::Address(to) = transmit.to else { continue };
             sent.push((to, transmit.payload));
         }
         assert!(sent.len() < OUTBOX_MAX, "node {n} says more at once than can wait");
         while let Some(event) = node.poll_event() {
-            self.recent.push_back(format!("{} node {n}: {event:?}", self.now.as_micros()));
+            happened.push(format!("node {n}: {event:?}"));
             self.trace.note(self.now, n, "reports", format!("{event:?}").as_bytes());
             self.events.push((n, event));
         }
         self.hosts[n].due = due;
+        happened.into_iter().for_each(|what| self.note(what));
         let is_known = |to: &SocketAddr| {
             self.hosts.iter().any(|host| host.address == *to) || self.attackers.iter().any(|other| other.address == *to)
         };
@@ -209,7 +212,11 @@ impl Wire {
         if self.recent.len() >= RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(format!("{} {what}", self.now.as_micros()));
+        let line = format!("{} {what}", self.now.as_micros());
+        if self.is_logged {
+            println!("{line}");
+        }
+        self.recent.push_back(line);
     }
 }
 

@@ -215,9 +215,9 @@ impl Net {
     /// Says that the content is right as a whole, or not, until nothing more is to be said.
     pub fn fetch_checked(&mut self, is_right: impl Fn(&[u8]) -> bool) -> Outcome {
         let mut outcome = self.fetch(Held::default());
-        while outcome == (Outcome::Settle { id: self.id, size: self.kept().len() as u64 }) {
-            let is_right = is_right(self.kept());
-            let id = self.id;
+        while let Outcome::Settle { id, size } = outcome {
+            // More is there if somebody claimed more at first.
+            let is_right = is_right(&self.kept()[..size as usize]);
             self.transfers.settled(self.now, &id, is_right, &mut self.node_rng);
             if is_right {
                 break;
