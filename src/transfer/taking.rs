@@ -311,6 +311,10 @@ impl Download {
             self.next_alone_if(now, address);
         } else if timeouts >= TIMEOUTS_PATIENT {
             self.unburden(address);
+            if let Stage::Jury(jury) = &mut self.trial.stage {
+                jury.wait_no_more(address);
+            }
+            self.end_jury();
         }
     }
 
@@ -365,7 +369,7 @@ impl Download {
         }
     }
 
-    /// When all jurors have been heard, the most credible source delivers alone.
+    /// When all jurors that are waited for have been heard, the most credible source delivers alone.
     fn end_jury(&mut self) {
         let Stage::Jury(jury) = &self.trial.stage else { return };
         if jury.is_done() {
