@@ -9,7 +9,7 @@ use super::assembly::{ASSEMBLIES_MAX, Assemblies};
 use super::path::ASKS_MAX;
 use super::pieces::{Has, Pieces, piece_bytes};
 use super::source::{Asked, Source, Span, Standing};
-use super::trial::Trial;
+use super::trial::{Stage, Trial};
 use crate::content::tree::Tree;
 use crate::content::{ContentId, FRAGMENTS_MAX, Part, Ranges};
 use crate::sizes::Size;
@@ -62,6 +62,8 @@ pub(super) struct Download {
     pub(super) patience: Duration,
     /// Whose word counts, for contents that can only be checked as a whole.
     pub(super) trial: Trial,
+    /// Whether all was there once, and was not what the id says.
+    pub(super) was_wrong: bool,
     /// Whether some source said another size than the one in which we believe.
     is_disputed: bool,
     /// How often another size was tried because nothing came.
@@ -85,6 +87,7 @@ impl Download {
             progressed: now,
             patience,
             trial: Trial::default(),
+            was_wrong: false,
             is_disputed: false,
             doubts: 0,
             sources_ever: 0,
@@ -156,8 +159,9 @@ impl Download {
         }
         if is_first {
             self.adopt(now, size);
-        } else if contradicts && source.delivered_wrong() {
-            self.leave(now, address);
+        } else if contradicts && (source.delivered_wrong() || !matches!(self.trial.stage, Stage::Everybody)) {
+            // While one source after the other is believed, there is no time for those who do not know what to say.
+            self.exclude(now, address);
         } else if contradicts {
             // It may have been misled itself; but nobody else may believe in the old size.
             self.reconsider_size(now);
@@ -379,7 +383,7 @@ impl Download {
             let _ = source.assigned[part as usize].remove(range.clone());
         }
         if let Some(source) = self.sources.get_mut(&from) {
-            source.delivered += gained;
+            source.has_delivered(gained);
             if part == Part::Content {
                 self.trial.note(range, source.number);
             }

@@ -22,6 +22,9 @@ const HOLDINGS_PAUSE: Duration = Duration::from_millis(500);
 /// for UDP's checksum misses one error in 65,536.
 const BAD_MAX: u8 = 2;
 
+/// How often in a row a source may fall silent and show that it is still there, without delivering anything between.
+const SILENCES_MAX: u8 = 3;
+
 /// Some bytes of the content or of its tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -93,6 +96,7 @@ pub(super) struct Source {
     /// Whether only small answers get through from it.
     pub(super) needs_small: bool,
     bad: u8,
+    silences: u8,
 }
 
 impl Source {
@@ -114,6 +118,7 @@ impl Source {
             lost_in_a_row: 0,
             needs_small: false,
             bad: 0,
+            silences: 0,
         }
     }
 
@@ -172,6 +177,20 @@ impl Source {
     pub(super) fn delivered_wrong(&mut self) -> bool {
         self.bad = self.bad.saturating_add(1);
         self.bad >= BAD_MAX
+    }
+
+    /// It has answered nothing for long. It is asked once more whether it has the content, if that has not been in vain
+    /// too often.
+    pub(super) fn fell_silent(&mut self, now: Time) {
+        self.silences = self.silences.saturating_add(1);
+        let is_over = self.silences >= SILENCES_MAX;
+        self.standing = if is_over { Standing::Left } else { Standing::Knocking { tries: 0, due: now + KNOCK_PAUSE } };
+    }
+
+    /// It delivered so many bytes that were kept.
+    pub(super) fn has_delivered(&mut self, bytes: u64) {
+        self.delivered += bytes;
+        self.silences = 0;
     }
 
     /// Takes back everything it was to deliver.

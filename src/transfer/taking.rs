@@ -21,7 +21,7 @@ const COMMON_LOST_MAX: u32 = 4;
 /// Timeouts in a row after which others deliver what was expected from a source. One may be a burst of losses.
 const TIMEOUTS_PATIENT: u32 = 2;
 
-/// Timeouts in a row after which a source is left: with doubling some ten seconds of silence.
+/// Timeouts in a row after which a source is asked for nothing more, unless it shows that it is still there.
 const TIMEOUTS_MAX: u32 = 5;
 
 /// Why something that arrived was not kept.
@@ -164,6 +164,9 @@ impl Transfers {
             }
             if timeouts > before {
                 self.downloads.values_mut().for_each(|download| download.fall_silent(now, *address, timeouts));
+                if timeouts >= TIMEOUTS_MAX {
+                    self.paths.remove(address);
+                }
             }
         }
         self.drop_idle_paths();
@@ -303,12 +306,9 @@ impl Download {
             return;
         }
         if timeouts >= TIMEOUTS_MAX {
-            if let Stage::Jury(jury) = &mut self.trial.stage {
-                jury.dismiss(address);
-            }
-            self.leave(now, address);
-            self.end_jury();
-            self.next_alone_if(now, address);
+            self.exclude(now, address);
+            // Perhaps it was cut off, or nothing but bad luck: it is asked whether it is still there.
+            self.sources.get_mut(&address).into_iter().for_each(|source| source.fell_silent(now));
         } else if timeouts >= TIMEOUTS_PATIENT {
             self.unburden(address);
             if let Stage::Jury(jury) = &mut self.trial.stage {
@@ -318,15 +318,30 @@ impl Download {
         }
     }
 
+    /// A source is left behind, and its word counts no more, whatever it was needed for.
+    pub(super) fn exclude(&mut self, now: Time, address: SocketAddr) {
+        if let Stage::Jury(jury) = &mut self.trial.stage {
+            jury.dismiss(address);
+        }
+        self.leave(now, address);
+        self.end_jury();
+        self.next_alone_if(now, address);
+    }
+
     /// What the whole failure of a download comes down to.
     pub(super) fn failure(&self) -> Failure {
         let has_any = self.sources.values().any(|source| source.claim.is_some());
-        if has_any { Failure::Stalled } else { Failure::NotFound }
+        match has_any {
+            true if self.was_wrong => Failure::Wrong,
+            true => Failure::Stalled,
+            false => Failure::NotFound,
+        }
     }
 
     /// The content is wrong as a whole. Says whether somebody is left who may have the right one.
     pub(super) fn try_others(&mut self, now: Time, rng: &mut impl Rng) -> bool {
         self.is_settling = false;
+        self.was_wrong = true;
         self.progressed = now;
         let Some(size) = self.size() else { return false };
         let contributors: Vec<SocketAddr> = self
@@ -342,7 +357,8 @@ impl Download {
             }
             _ if contributors.len() == 1 => {
                 self.begin_anew(now, contributors[0]);
-                self.sources.values().any(|source| source.is_active())
+                // Perhaps the right one has not even answered yet.
+                self.sources.values().any(|source| !source.is_left())
             }
             _ => {
                 let jurors = self.sources.iter().filter(|(_, source)| source.is_active() && source.claim == Some(size));
@@ -389,13 +405,24 @@ impl Download {
     /// The source that delivered alone was wrong: the next one. Says whether there is one.
     fn next_alone(&mut self, now: Time, liar: SocketAddr) -> bool {
         self.leave(now, liar);
-        let Stage::Alone(order) = &mut self.trial.stage else { return self.size().is_some() };
+        let size = self.size();
+        let Stage::Alone(order) = &mut self.trial.stage else { return size.is_some() };
         order.retain(|other| *other != liar);
         if order.is_empty() {
-            return false;
+            // Those who were met, or met again, since the jury.
+            let has_it = |source: &Source| source.is_active() && source.claim == size;
+            let late = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
+            order.extend(late);
         }
-        self.fetch_alone();
-        true
+        if !order.is_empty() {
+            self.fetch_alone();
+            return true;
+        }
+        self.held = Default::default();
+        self.revision = self.revision.wrapping_add(1);
+        self.restart();
+        size.into_iter().for_each(|size| self.adopt(now, size));
+        self.sources.values().any(|source| !source.is_left())
     }
 
     /// Keeps what the first in the order delivered, and fetches the rest from it.
