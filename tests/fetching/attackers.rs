@@ -149,12 +149,12 @@ impl Attacker {
         }
     }
 
-    /// How long the content is, as it says.
+    /// How long the content is, as it says; nothing longer than fits a store in memory.
     fn size(&mut self, id: &str) -> u64 {
         let size = self.known.iter().find(|(known, _)| known == id).map_or(0, |(_, size)| *size);
         match self.manners {
             Manners::Promises | Manners::Invents => size,
-            Manners::Wavers => self.rng.pick(&[size, size + 1, size.saturating_sub(1), size + 65_536, 1 << 40, 0]),
+            Manners::Wavers => self.rng.pick(&[size, size + 1, size.saturating_sub(1), size + 65_536, 1 << 29, 0]),
         }
     }
 

@@ -27,20 +27,22 @@ pub struct Checks {
     /// By node and asker.
     wishes: BTreeMap<(usize, SocketAddr), BTreeMap<Wish, u32>>,
     contacts: BTreeMap<(usize, SocketAddr), Contacts>,
-    /// Answers with content that were damaged on the way and can still be read, by receiver and sender.
-    damaged: BTreeMap<(usize, SocketAddr), u32>,
+    /// Answers about content that came, those that came as they were sent and those that were damaged on the way but can
+    /// still be read; by receiver and sender.
+    answers: BTreeMap<(usize, SocketAddr), (u32, u32)>,
     /// Datagrams to those who never spoke.
     pub to_silent: u64,
 }
 
 impl Checks {
     /// A datagram is about to arrive.
-    pub fn hears(&mut self, n: usize, from: SocketAddr, bytes: &[u8], is_damaged: bool) {
+    pub fn hears(&mut self, n: usize, from: SocketAddr, bytes: &[u8], (is_damaged, is_forged): (bool, bool)) {
         let Ok(decoded) = decode(bytes) else { return };
         for message in &decoded.messages {
             let is_answer = matches!(message, Message::Content(_) | Message::Block(_) | Message::Holdings(_));
-            if is_answer && is_damaged {
-                *self.damaged.entry((n, from)).or_default() += 1;
+            if is_answer && !is_forged {
+                let answers = self.answers.entry((n, from)).or_default();
+                *if is_damaged { &mut answers.1 } else { &mut answers.0 } += 1;
             }
             let mut wish = |wish| *self.wishes.entry((n, from)).or_default().entry(wish).or_default() += 1;
             match message {
@@ -57,9 +59,9 @@ impl Checks {
         }
     }
 
-    /// How many answers of `from` came to a node damaged, and could be read.
-    pub fn damaged(&self, n: usize, from: SocketAddr) -> u32 {
-        self.damaged.get(&(n, from)).copied().unwrap_or(0)
+    /// How many answers of `from` came to a node as they were sent, and how many damaged.
+    pub fn answers(&self, n: usize, from: SocketAddr) -> (u32, u32) {
+        self.answers.get(&(n, from)).copied().unwrap_or_default()
     }
 
     /// A node begins anew.

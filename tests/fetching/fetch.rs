@@ -16,6 +16,10 @@ const SLACK: Duration = Duration::from_millis(1);
 /// checked as a whole, one is too many.
 const DAMAGED_MAX: u32 = 1;
 
+/// Where so many of a thousand datagrams are lost, all answers of a source may be among them: one source in 3,000 at a
+/// twentieth, one in 460 at a fifth.
+const LOSS_EXCUSES: u32 = 50;
+
 /// What is known of it by looking: the revision and the size, whether it settles, how often something was written.
 type Look = (u32, Option<u64>, bool, u64);
 
@@ -37,8 +41,8 @@ pub struct Fetch {
     /// How it ended, and `None` before.
     pub end: Option<End>,
     /// Honest nodes that the fetcher knew, that had all of it when it began, and that were there all the time; with how
-    /// many of their answers had been damaged on the way by then.
-    helpers: Vec<(usize, u32)>,
+    /// many of their answers had come by then, and had come damaged.
+    helpers: Vec<(usize, (u32, u32))>,
     /// When something was seen to change, and when something was written.
     changed: Time,
     written: Time,
@@ -57,7 +61,7 @@ impl Fetch {
         let peers = wire.hosts[host].node().peers(wire.now, usize::MAX);
         let is_known = |helper: &usize| peers.iter().any(|peer| peer.address == wire.hosts[*helper].address);
         let helpers = honest.iter().copied().filter(|helper| wire.hosts[*helper].node.is_some() && is_known(helper));
-        let helpers = helpers.map(|helper| (helper, wire.checks.damaged(host, wire.hosts[helper].address))).collect();
+        let helpers = helpers.map(|helper| (helper, wire.checks.answers(host, wire.hosts[helper].address))).collect();
         wire.command(host, Command::Fetch { id, held, patience });
         let mut fetch = Fetch {
             host,
@@ -101,12 +105,15 @@ impl Fetch {
         self.helpers.retain(|(helper, _)| *helper != host);
     }
 
-    /// Whether it must succeed: somebody honest was there from beginning to end, and all that he sent was what he sent.
+    /// Whether it must succeed: somebody honest was there from beginning to end, all that he sent was what he sent, and
+    /// where much is lost at least one answer of his arrived.
     pub fn is_promised(&self, wire: &Wire) -> bool {
         let most = if matches!(self.id, ContentId::Blake3(_)) { DAMAGED_MAX } else { 0 };
-        self.helpers
-            .iter()
-            .any(|(helper, before)| wire.checks.damaged(self.host, wire.hosts[*helper].address) - before <= most)
+        let least = u32::from(wire.faults.loss >= LOSS_EXCUSES);
+        self.helpers.iter().any(|(helper, (came_before, damaged_before))| {
+            let (came, damaged) = wire.checks.answers(self.host, wire.hosts[*helper].address);
+            damaged - damaged_before <= most && came - came_before >= least
+        })
     }
 
     /// Whether what is there is what the id says.

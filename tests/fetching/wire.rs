@@ -133,7 +133,7 @@ impl Wire {
         }
         let n = self.hosts.iter().position(|host| host.address == *to && host.node.is_some())?;
         self.trace.note(self.now, n, "hears", bytes);
-        self.checks.hears(n, *from, bytes, *is_damaged);
+        self.checks.hears(n, *from, bytes, (*is_damaged, *is_forged));
         self.hosts[n].node.as_mut()?.handle_datagram(self.now, *from, bytes);
         self.drain(n, Some((*from, bytes.len())));
         Some(n)

@@ -1,4 +1,7 @@
 //! Plays in which datagrams come late or twice, and sources that tire or contradict themselves.
+//!
+//! Each copy of a question is answered, so where a fifth comes twice the sources send a fifth more; the bounds leave
+//! room for what is asked again too early besides.
 
 use crate::content::Content;
 use crate::net::Net;
@@ -26,7 +29,6 @@ fn endure(Weather { overtaken, doubled, lost, most }: Weather) {
                 (net.overtaken, net.doubled, net.lost) = (overtaken, doubled, lost);
                 assert_eq!(net.fetch_checked(is_right(&content)), settle(&net, &content));
                 assert!(net.kept() == content.bytes, "{is_ours} {seed}");
-                println!("{overtaken} {doubled} {lost}: {:.2} {:?}", cost(&net, &content), net.now);
                 assert!(cost(&net, &content) <= most, "{is_ours} {seed}: {:.2}", cost(&net, &content));
             }
         }
@@ -45,7 +47,7 @@ fn datagrams_that_come_twice_change_nothing_that_arrives() {
 
 #[test]
 fn disorder_and_a_tenth_lost_change_nothing_that_arrives() {
-    endure(Weather { overtaken: 200, doubled: 200, lost: 100, most: 1.9 });
+    endure(Weather { overtaken: 200, doubled: 200, lost: 100, most: 1.6 });
 }
 
 /// Fetches from one honest source and some others, whichever comes first.
@@ -59,7 +61,6 @@ fn outlive(content: &Rc<Content>, others: impl Fn() -> Vec<Source>, most: Durati
                 let start = net.now;
                 assert_eq!(net.fetch_checked(is_right(content)), settle(&net, content), "{first} {seed}");
                 assert!(net.kept()[..content.bytes.len()] == content.bytes, "{first} {seed}");
-                println!("{first} {seed}: {:?}", net.now.since(start));
                 assert!(net.now.since(start) <= most, "{first} {seed}: {:?}", net.now.since(start));
             }
         }
