@@ -233,6 +233,9 @@ impl<S: Store> Node<S> {
         let Some((id, part)) = parse_part(&content.id) else { return };
         // Anybody can write in the name of a source. Some never return our token, so their first word on the size has to
         // do; it is not changed by what may be somebody else's.
+        if sender.is_verified() && part == Part::Content && content.eof.is_some() {
+            self.transfers.vouch(&id, sender.address);
+        }
         let is_believed = sender.is_verified() || !self.transfers.has_claimed(&id, sender.address);
         let (key, answer) = ((id, part, content.offset), (&*content.base64, content.eof.filter(|_| is_believed)));
         let kept = self.transfers.take_content(now, sender.address, key, answer, &mut self.store);
@@ -256,6 +259,9 @@ impl<S: Store> Node<S> {
                 Err(_) => return,
             },
         };
+        if part == Part::Content && holdings.eof.is_some() {
+            self.transfers.vouch(&id, sender.address);
+        }
         self.transfers.take_holdings(now, sender.address, &id, part, holdings.eof, has);
     }
 

@@ -71,6 +71,8 @@ pub(super) struct Source {
     pub(super) tongue: Tongue,
     /// The size of the content, as it says.
     pub(super) claim: Option<u64>,
+    /// Whether that was proven to be its own word.
+    pub(super) is_vouched: bool,
     /// Which pieces of the content, and of the tree, it has.
     pub(super) has: [Has; 2],
     /// What it was given to deliver and has not delivered.
@@ -105,6 +107,7 @@ impl Source {
             standing: Standing::Knocking { tries: 0, due: now },
             tongue: Tongue::default(),
             claim: None,
+            is_vouched: false,
             has: Default::default(),
             assigned: Default::default(),
             queue: VecDeque::new(),

@@ -141,6 +141,15 @@ impl Transfers {
         kept
     }
 
+    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's, and
+    /// is no contradiction.
+    pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
+        let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
+        if let Some(source) = source.filter(|source| !source.is_vouched) {
+            (source.is_vouched, source.claim) = (true, None);
+        }
+    }
+
     /// Whether a source has said how long a content is.
     pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
         let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
@@ -363,10 +372,14 @@ impl Download {
             _ => {
                 let jurors = self.sources.iter().filter(|(_, source)| source.is_active() && source.claim == Some(size));
                 let jurors: Vec<SocketAddr> = jurors.map(|(address, _)| *address).collect();
-                let is_any = !jurors.is_empty();
+                if jurors.is_empty() {
+                    // All who had said that it is so long have left or say otherwise by now.
+                    self.reconsider_size(now);
+                    return self.sources.values().any(Source::is_active);
+                }
                 self.restart();
                 self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_UNFRAGMENTED), jurors, rng));
-                is_any
+                true
             }
         }
     }
