@@ -324,6 +324,7 @@ impl Download {
                 jury.wait_no_more(address);
             }
             self.end_jury();
+            self.pass_over(address);
         }
     }
 
@@ -412,6 +413,23 @@ impl Download {
     fn next_alone_if(&mut self, now: Time, address: SocketAddr) {
         if matches!(&self.trial.stage, Stage::Alone(order) if order.front() == Some(&address)) {
             self.next_alone(now, address);
+        }
+    }
+
+    /// The source that is to deliver alone is silent: others first, those who were met since the jury among them.
+    fn pass_over(&mut self, silent: SocketAddr) {
+        let size = self.size();
+        let Stage::Alone(order) = &mut self.trial.stage else { return };
+        if order.front() != Some(&silent) {
+            return;
+        }
+        let has_it = |source: &Source| source.is_active() && source.claim == size;
+        let others = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
+        let late: Vec<SocketAddr> = others.filter(|other| !order.contains(other)).collect();
+        order.extend(late);
+        order.rotate_left(1);
+        if order.len() > 1 {
+            self.fetch_alone();
         }
     }
 

@@ -49,7 +49,10 @@ impl Options {
     pub fn draw(seed: u64) -> Options {
         let rng = &mut Rng::new(seed);
         let nodes = rng.between(3, 12) as usize;
-        let sizes: Vec<usize> = (0..rng.between(1, 3)).map(|_| size(rng)).collect();
+        let mut sizes: Vec<usize> = (0..rng.between(1, 3)).map(|_| size(rng)).collect();
+        // Contents of one size are one content.
+        sizes.sort_unstable();
+        sizes.dedup();
         let liar = rng.chance(350).then(|| (rng.index(nodes), rng.pick(&[50, 1_000])));
         let mut sharers = Vec::new();
         for content in 0..sizes.len() {
