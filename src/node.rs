@@ -269,6 +269,11 @@ impl<S: Store> Node<S> {
         self.transfers.held(id)
     }
 
+    /// The store, to look at.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
     /// The store.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.store

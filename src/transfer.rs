@@ -232,7 +232,10 @@ impl Transfers {
         let fetching = self.downloads.values().filter(|download| !download.is_settling);
         let of_downloads = fetching.map(|download| match download.has_news {
             true => Time::default(),
-            false => download.progressed + download.patience + self.limit.patience(),
+            false => {
+                let end = download.progressed + download.patience + self.limit.patience();
+                download.doubts_at().map_or(end, |doubt| doubt.min(end))
+            }
         });
         of_downloads.chain(self.agenda.next()).chain(self.limit.due()).min().filter(|_| !self.is_idle())
     }
@@ -240,6 +243,8 @@ impl Transfers {
     /// Gives up what has not arrived in time, answers and downloads.
     pub fn handle_timeout(&mut self, now: Time) {
         self.take_losses(now);
+        let fetching = self.downloads.values_mut().filter(|download| !download.is_settling);
+        fetching.for_each(|download| download.doubt_size(now));
         let longer = self.limit.patience();
         let is_stuck = |download: &&Download| {
             !download.is_settling && now.since(download.progressed) >= download.patience + longer

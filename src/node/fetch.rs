@@ -248,7 +248,13 @@ impl<S: Store> Node<S> {
     /// A part of a content, in the common words.
     pub(super) fn take_content(&mut self, now: Time, sender: &Sender, content: &Content<'_>) {
         let Some((id, part)) = parse_part(&content.id) else { return };
-        let (key, answer) = ((id, part, content.offset), (&*content.base64, content.eof));
+        // Anybody can write in the name of a source. Some never return our token, so their first word on the size has to
+        // do; it is not changed by what may be somebody else's.
+        if sender.is_verified() && part == Part::Content && content.eof.is_some() {
+            self.transfers.vouch(&id, sender.address);
+        }
+        let is_believed = sender.is_verified() || !self.transfers.has_claimed(&id, sender.address);
+        let (key, answer) = ((id, part, content.offset), (&*content.base64, content.eof.filter(|_| is_believed)));
         let kept = self.transfers.take_content(now, sender.address, key, answer, &mut self.store);
         self.counters.content_refused += u64::from(kept.is_err());
     }
@@ -260,9 +266,9 @@ impl<S: Store> Node<S> {
         self.counters.content_refused += u64::from(kept.is_err());
     }
 
-    /// Which pieces somebody has.
+    /// Which pieces somebody has. Who knows this word returns our token with it.
     pub(super) fn take_holdings(&mut self, now: Time, sender: &Sender, holdings: &Holdings<'_>) {
-        let Some((id, part)) = parse_part(&holdings.id) else { return };
+        let Some((id, part)) = parse_part(&holdings.id).filter(|_| sender.is_verified()) else { return };
         let has = match &holdings.have {
             None => Has::All,
             Some(have) => match base64_simd::STANDARD.decode_to_vec(have.as_bytes()) {
@@ -270,6 +276,9 @@ impl<S: Store> Node<S> {
                 Err(_) => return,
             },
         };
+        if part == Part::Content && holdings.eof.is_some() {
+            self.transfers.vouch(&id, sender.address);
+        }
         self.transfers.take_holdings(now, sender.address, &id, part, holdings.eof, has);
     }
 

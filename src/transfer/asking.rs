@@ -254,7 +254,7 @@ fn ask_run(
         if !path.asked(now, (id, part, offset), wire_bytes(length)) {
             break;
         }
-        source.asks.insert((part, offset), Asked { length, asked: now });
+        source.asks.insert((part, offset), Asked { length, asked: now, is_run: source.tongue == Tongue::Ours });
         room = room.saturating_sub(wire_bytes(length));
         bytes += wire_bytes(length);
         offset += u64::from(length);
@@ -297,7 +297,7 @@ fn ask_juror(
         if source.waits_for_room || !path.asked(now, (download.id, Part::Content, offset), wire_bytes(length)) {
             return;
         }
-        source.asks.insert((Part::Content, offset), Asked { length, asked: now });
+        source.asks.insert((Part::Content, offset), Asked { length, asked: now, is_run: false });
         limit.asked(now, &mut download.had, address, wire_bytes(length));
         let ask = Ask::Block { part: Part::Content, offset, length };
         questions.push(Question { to: address, id: download.id, ask });

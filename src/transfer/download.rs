@@ -9,12 +9,13 @@ use super::assembly::{ASSEMBLIES_MAX, Assemblies};
 use super::path::ASKS_MAX;
 use super::pieces::{Has, Pieces, piece_bytes};
 use super::source::{Asked, Source, Span, Standing};
-use super::trial::Trial;
+use super::trial::{Stage, Trial};
 use crate::content::tree::Tree;
 use crate::content::{ContentId, FRAGMENTS_MAX, Part, Ranges};
 use crate::sizes::Size;
 use crate::time::Time;
 use rand::{Rng, RngExt};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -26,6 +27,13 @@ pub const SOURCES_MAX: usize = 32;
 /// How many pieces of a tree are looked at to find one that nobody delivers yet: as many as are on their way at once on
 /// a fast path.
 const TREE_LOOKS_MAX: usize = 64;
+
+/// How long nothing may come, while sources disagree on the size, before another size is tried: longer than a burst of
+/// losses, and so short that several fit in the patience of a user.
+const DOUBT_AFTER: Duration = Duration::from_secs(4);
+
+/// How often another size is tried for that reason: as often as there can be sizes, twice.
+const DOUBTS_MAX: u8 = 2 * SOURCES_MAX as u8;
 
 /// How many parts a block comes in, if it comes in parts.
 const PARTS_PER_BLOCK: usize = (BLOCK_COMMON / BLOCK_UNFRAGMENTED) as usize;
@@ -57,6 +65,12 @@ pub(super) struct Download {
     pub(super) trial: Trial,
     /// How much it has asked for, in the reckoning of the limit.
     pub(super) had: u64,
+    /// Whether all was there once, and was not what the id says.
+    pub(super) was_wrong: bool,
+    /// Whether some source said another size than the one in which we believe.
+    is_disputed: bool,
+    /// How often another size was tried because nothing came.
+    doubts: u8,
     sources_ever: u32,
 }
 
@@ -77,6 +91,9 @@ impl Download {
             patience,
             trial: Trial::default(),
             had: 0,
+            was_wrong: false,
+            is_disputed: false,
+            doubts: 0,
             sources_ever: 0,
         }
     }
@@ -133,17 +150,25 @@ impl Download {
     /// A source says how large the content is.
     pub(super) fn take_claim(&mut self, now: Time, address: SocketAddr, size: u64) {
         let is_possible = self.tree_of(size).is_some_and(|tree| size > 0 || self.is_of_nothing(&tree));
+        let is_first = self.size().is_none();
         let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
         if !is_possible {
             self.leave(now, address);
             return;
         }
-        source.claim = Some(size);
+        self.is_disputed = true;
+        let contradicts = source.claim.replace(size).is_some_and(|before| before != size);
         if matches!(source.standing, Standing::Knocking { .. }) {
             source.standing = Standing::Active;
         }
-        if self.size().is_none() {
+        if is_first {
             self.adopt(now, size);
+        } else if contradicts && (source.delivered_wrong() || !matches!(self.trial.stage, Stage::Everybody)) {
+            // While one source after the other is believed, there is no time for those who do not know what to say.
+            self.exclude(now, address);
+        } else if contradicts {
+            // It may have been misled itself; but nobody else may believe in the old size.
+            self.reconsider_size(now);
         }
     }
 
@@ -153,9 +178,12 @@ impl Download {
         Tree::new(root, size)
     }
 
-    /// Whether the content could be empty: there will be no block that could be checked.
+    /// Whether the content is empty: there will be no block that could be checked.
     fn is_of_nothing(&self, tree: &Tree) -> bool {
-        !self.is_checkable() || tree.check_block(0, b"", |_, _| false).is_ok()
+        match self.id {
+            ContentId::Sha256(hash) => Sha256::digest(b"").as_slice() == hash,
+            ContentId::Blake3(_) => tree.check_block(0, b"", |_, _| false).is_ok(),
+        }
     }
 
     /// Plans for a content of this size. What is held already is kept.
@@ -168,17 +196,35 @@ impl Download {
         self.progressed = now;
     }
 
-    /// The size in which nobody believes any more is given up, and all plans with it, for that of somebody else. Blocks
-    /// that were checked stay: their place is part of their hash.
+    /// The size in which nobody believes any more is given up for that of somebody else.
     pub(super) fn reconsider_size(&mut self, now: Time) {
         let claims = |size: Option<u64>| self.sources.values().any(|source| source.is_active() && source.claim == size);
-        if self.size().is_none() || claims(self.size()) {
-            return;
+        if self.size().is_some() && !claims(self.size()) {
+            self.try_size_after(now, 0);
         }
-        let Some(other) = self.sources.values().filter(|source| source.is_active()).find_map(|source| source.claim)
-        else {
-            return;
-        };
+    }
+
+    /// When another size is to be tried, because nothing comes and somebody says that there is one.
+    pub(super) fn doubts_at(&self) -> Option<Time> {
+        let may_doubt = self.is_disputed && self.size().is_some() && self.doubts < DOUBTS_MAX;
+        may_doubt.then(|| self.progressed + DOUBT_AFTER.min(self.patience / 2))
+    }
+
+    /// Nothing comes from those who agree on the size: perhaps others are right.
+    pub(super) fn doubt_size(&mut self, now: Time) {
+        let Some(size) = self.size().filter(|_| self.doubts_at().is_some_and(|due| due <= now)) else { return };
+        self.is_disputed = self.sources.values().any(|source| source.is_active() && source.claim != Some(size));
+        if self.is_disputed {
+            self.doubts += 1;
+            self.try_size_after(now, size.saturating_add(1));
+        }
+    }
+
+    /// Plans for the smallest size from `least` on that somebody claims, or for the smallest of all. Blocks that were
+    /// checked stay: their place is part of their hash.
+    fn try_size_after(&mut self, now: Time, least: u64) {
+        let claims = || self.sources.values().filter(|source| source.is_active()).filter_map(|source| source.claim);
+        let Some(other) = claims().filter(|size| *size >= least).min().or_else(|| claims().min()) else { return };
         self.revision = self.revision.wrapping_add(1);
         self.held[Part::Tree as usize] = Ranges::default();
         if !self.is_checkable() {
@@ -274,28 +320,41 @@ impl Download {
     fn stolen(&mut self, address: SocketAddr, overdue: Time) -> Option<Span> {
         let expected = |source: &Source| source.assigned.iter().map(Ranges::count).sum::<u64>();
         let others = self.sources.iter().filter(|(other, source)| **other != address && source.is_active());
-        let busiest = others.max_by_key(|(_, source)| expected(source)).map(|(other, _)| *other)?;
-        let thief = self.sources.get(&address)?;
-        let suits = |span: &Span| {
-            let piece = piece_bytes(self.part_bytes(span.part).unwrap_or(1));
-            let is_new = !thief.assigned[span.part as usize].overlaps(span.range.clone());
-            is_new && thief.has[span.part as usize].may_have(span.range.start / piece)
-        };
-        let victim = self.sources.get(&busiest)?;
+        let mut others: Vec<_> = others.map(|(other, source)| (expected(source), *other)).collect();
+        others.retain(|(expected, _)| *expected > 0);
+        others.sort_unstable_by(|one, other| other.cmp(one));
+        others.into_iter().find_map(|(_, victim)| self.stolen_from(victim, address, overdue))
+    }
+
+    /// The same from one of the others.
+    fn stolen_from(&mut self, victim: SocketAddr, thief: SocketAddr, overdue: Time) -> Option<Span> {
+        let rest = self.sources.get(&victim)?.queue.back().filter(|span| self.suits(thief, span)).cloned();
         // What a source has begun to deliver it also finishes: blocks from two hands are put together by nobody.
         let is_begun = |span: &Span| {
             let whole = self.whole_blocks(span.part, span.range.clone());
             whole.end != span.range.end || span.part == Part::Tree && whole.start != span.range.start
         };
-        if let Some(span) = victim.queue.back().filter(|span| suits(span) && !is_begun(span)).cloned() {
-            return self.sources.get_mut(&busiest)?.cede_half(span);
+        if let Some(span) = rest.filter(|span| !is_begun(span))
+            && let Some(ceded) = self.sources.get_mut(&victim)?.cede_half(span)
+        {
+            return Some(ceded);
         }
-        let mut asked =
-            victim.asks.iter().filter(|(_, ask)| ask.asked < overdue).map(|((part, start), Asked { length, .. })| {
-                let range = *start..start.saturating_add(u64::from(*length));
-                Span { part: *part, range: self.whole_blocks(*part, range) }
-            });
-        asked.find(&suits)
+        let late = self.sources.get(&victim)?.asks.iter().filter(|(_, ask)| ask.asked < overdue);
+        let mut spans = late.map(|((part, start), Asked { length, .. })| {
+            let range = *start..start.saturating_add(u64::from(*length));
+            Span { part: *part, range: self.whole_blocks(*part, range) }
+        });
+        spans.find(|span| self.suits(thief, span))
+    }
+
+    /// Whether a source may have a span and does not deliver it already.
+    fn suits(&self, address: SocketAddr, span: &Span) -> bool {
+        let piece = piece_bytes(self.part_bytes(span.part).unwrap_or(1));
+        let may_deliver = |source: &Source| {
+            let is_new = !source.assigned[span.part as usize].overlaps(span.range.clone());
+            is_new && source.has[span.part as usize].may_have(span.range.start / piece)
+        };
+        self.sources.get(&address).is_some_and(may_deliver)
     }
 
     /// The blocks in which a range of a part lies: what can be checked together.
@@ -331,7 +390,7 @@ impl Download {
             let _ = source.assigned[part as usize].remove(range.clone());
         }
         if let Some(source) = self.sources.get_mut(&from) {
-            source.delivered += gained;
+            source.has_delivered(gained);
             if part == Part::Content {
                 self.trial.note(range, source.number);
             }

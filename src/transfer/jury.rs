@@ -27,6 +27,8 @@ pub(super) struct Jury {
     /// By the place of the block. The digests of all sources that have answered.
     evidence: BTreeMap<u64, BTreeMap<SocketAddr, Digest>>,
     jurors: Vec<SocketAddr>,
+    /// Those that nobody waits for any more.
+    silent: Vec<SocketAddr>,
 }
 
 impl Jury {
@@ -38,7 +40,7 @@ impl Jury {
         while (evidence.len() as u64) < wanted {
             evidence.insert(rng.random_range(0..blocks) * block_bytes, BTreeMap::new());
         }
-        Jury { evidence, jurors }
+        Jury { evidence, jurors, silent: Vec::new() }
     }
 
     /// The next block that a juror has not answered for, from `after` on.
@@ -63,16 +65,29 @@ impl Jury {
         self.jurors.retain(|other| *other != juror);
     }
 
-    /// Whether everybody has answered for everything.
-    pub(super) fn is_done(&self) -> bool {
-        self.evidence.values().all(|said| self.jurors.iter().all(|juror| said.contains_key(juror)))
+    /// A juror answers nothing at present. Who says that he has the content and then nothing must not hold up the others.
+    pub(super) fn wait_no_more(&mut self, juror: SocketAddr) {
+        if self.jurors.contains(&juror) && !self.silent.contains(&juror) {
+            self.silent.push(juror);
+        }
     }
 
-    /// The jurors, those with the fewest points against them first.
+    /// Whether everybody has answered for everything, but those that nobody waits for.
+    pub(super) fn is_done(&self) -> bool {
+        let mut awaited = self.jurors.iter().filter(|juror| !self.silent.contains(juror));
+        awaited.all(|juror| self.has_answered(*juror))
+    }
+
+    fn has_answered(&self, juror: SocketAddr) -> bool {
+        self.evidence.values().all(|said| said.contains_key(&juror))
+    }
+
+    /// The jurors, those with the fewest points against them first; those that have not answered come last.
     pub(super) fn verdict(&self) -> Vec<SocketAddr> {
-        let mut jurors: Vec<_> = self.jurors.iter().map(|juror| (self.points(*juror), *juror)).collect();
+        let worth = |juror: &SocketAddr| (!self.has_answered(*juror), self.points(*juror), *juror);
+        let mut jurors: Vec<_> = self.jurors.iter().map(worth).collect();
         jurors.sort_unstable();
-        jurors.into_iter().map(|(_, juror)| juror).collect()
+        jurors.into_iter().map(|(.., juror)| juror).collect()
     }
 
     /// For how many blocks a juror says something else than two or more others.
@@ -137,6 +152,20 @@ mod tests {
         assert_eq!(jury.next_for(juror(2), 0), Some(place));
         jury.dismiss(juror(2));
         assert!(jury.is_done());
+    }
+
+    #[test]
+    fn who_is_silent_is_not_waited_for_and_believed_last() {
+        let jurors = vec![juror(1), juror(2), juror(3)];
+        let mut jury = Jury::draw(8_192, 4_096, jurors, &mut StdRng::from_seed([5; 32]));
+        let place = jury.next_for(juror(2), 0).unwrap();
+        jury.hear(juror(2), place, [2; 32]);
+        jury.wait_no_more(juror(1));
+        jury.wait_no_more(juror(9));
+        assert!(!jury.is_done(), "the third has not answered");
+        jury.hear(juror(3), place, [3; 32]);
+        assert!(jury.is_done());
+        assert_eq!(jury.verdict(), [juror(2), juror(3), juror(1)]);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// How often a source is asked whether it has the content. With a tenth of all datagrams lost each way, four questions
-/// go unanswered by one live source in 800.
-const KNOCKS_MAX: u8 = 4;
+/// How often a source is asked whether it has the content. With a fifth of all datagrams lost each way, six questions go
+/// unanswered by one live source in 460.
+const KNOCKS_MAX: u8 = 6;
 
-/// How long the first question is given; doubled each time.
+/// How long the first question is given; doubled twice, so that several are asked within the patience of a user.
 const KNOCK_PAUSE: Duration = Duration::from_millis(700);
 
 /// How often a partial source is asked what it has by now.
@@ -22,6 +22,9 @@ const HOLDINGS_PAUSE: Duration = Duration::from_millis(500);
 /// Blocks that turned out wrong before a source is left behind. One may be the fault of a bit that flipped on the way,
 /// for UDP's checksum misses one error in 65,536.
 const BAD_MAX: u8 = 2;
+
+/// How often in a row a source may fall silent and show that it is still there, without delivering anything between.
+const SILENCES_MAX: u8 = 3;
 
 /// Some bytes of the content or of its tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(super) struct Asked {
     pub(super) length: u32,
     /// When it was asked for.
     pub(super) asked: Time,
+    /// Whether it was asked for in our words, and has to come in them: the number of the run is known to nobody else.
+    pub(super) is_run: bool,
 }
 
 /// What a source speaks.
@@ -67,6 +72,8 @@ pub(super) struct Source {
     pub(super) tongue: Tongue,
     /// The size of the content, as it says.
     pub(super) claim: Option<u64>,
+    /// Whether that was proven to be its own word.
+    pub(super) is_vouched: bool,
     /// Which pieces of the content, and of the tree, it has.
     pub(super) has: [Has; 2],
     /// What it was given to deliver and has not delivered.
@@ -94,6 +101,7 @@ pub(super) struct Source {
     /// Whether only small answers get through from it.
     pub(super) needs_small: bool,
     bad: u8,
+    silences: u8,
 }
 
 impl Source {
@@ -102,6 +110,7 @@ impl Source {
             standing: Standing::Knocking { tries: 0, due: now },
             tongue: Tongue::default(),
             claim: None,
+            is_vouched: false,
             has: Default::default(),
             assigned: Default::default(),
             queue: VecDeque::new(),
@@ -116,6 +125,7 @@ impl Source {
             lost_in_a_row: 0,
             needs_small: false,
             bad: 0,
+            silences: 0,
         }
     }
 
@@ -145,7 +155,7 @@ impl Source {
                 false
             }
             Standing::Knocking { tries, .. } => {
-                self.standing = Standing::Knocking { tries: tries + 1, due: now + KNOCK_PAUSE * (1 << tries) };
+                self.standing = Standing::Knocking { tries: tries + 1, due: now + KNOCK_PAUSE * (1 << tries.min(2)) };
                 true
             }
             Standing::Active | Standing::Left => false,
@@ -180,6 +190,20 @@ impl Source {
     pub(super) fn delivered_wrong(&mut self) -> bool {
         self.bad = self.bad.saturating_add(1);
         self.bad >= BAD_MAX
+    }
+
+    /// It has answered nothing for long. It is asked once more whether it has the content, if that has not been in vain
+    /// too often.
+    pub(super) fn fell_silent(&mut self, now: Time) {
+        self.silences = self.silences.saturating_add(1);
+        let is_over = self.silences >= SILENCES_MAX;
+        self.standing = if is_over { Standing::Left } else { Standing::Knocking { tries: 0, due: now + KNOCK_PAUSE } };
+    }
+
+    /// It delivered so many bytes that were kept.
+    pub(super) fn has_delivered(&mut self, bytes: u64) {
+        self.delivered += bytes;
+        self.silences = 0;
     }
 
     /// Takes back everything it was to deliver.

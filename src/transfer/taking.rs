@@ -21,7 +21,7 @@ const COMMON_LOST_MAX: u32 = 4;
 /// Timeouts in a row after which others deliver what was expected from a source. One may be a burst of losses.
 const TIMEOUTS_PATIENT: u32 = 2;
 
-/// Timeouts in a row after which a source is left: with doubling some ten seconds of silence.
+/// Timeouts in a row after which a source is asked for nothing more, unless it shows that it is still there.
 const TIMEOUTS_MAX: u32 = 5;
 
 /// Why something that arrived was not kept.
@@ -57,7 +57,7 @@ impl Transfers {
             download.take_claim(now, from, size);
             self.settle_if_complete(id);
         }
-        self.take(now, from, (id, part, offset), base64.as_bytes(), store)
+        self.take(now, from, (id, part, offset), (base64.as_bytes(), false), store)
     }
 
     /// A source answered in our words.
@@ -79,7 +79,7 @@ impl Transfers {
         let download = self.downloads.values().find(is_meant).ok_or(NotKept::Unasked)?;
         let is_tree = download.sources.get(&from).is_some_and(|source| run != u64::from(source.run));
         let part = if is_tree { Part::Tree } else { Part::Content };
-        self.take(now, from, (download.id, part, offset), base64.as_ref(), store)
+        self.take(now, from, (download.id, part, offset), (base64.as_ref(), true), store)
     }
 
     /// A source said how long a content is and which pieces of a part it has.
@@ -112,13 +112,14 @@ impl Transfers {
         now: Time,
         from: SocketAddr,
         (id, part, offset): Key,
-        base64: &[u8],
+        (base64, is_run): (&[u8], bool),
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
         let download = self.downloads.get_mut(&id).ok_or(NotKept::Unasked)?;
         let source = download.sources.get_mut(&from).ok_or(NotKept::Unasked)?;
         self.agenda.stir(from);
-        let length = source.asks.get(&(part, offset)).ok_or(NotKept::Unasked)?.length;
+        let asked = source.asks.get(&(part, offset)).filter(|asked| asked.is_run == is_run);
+        let length = asked.ok_or(NotKept::Unasked)?.length;
         self.scratch.clear();
         base64_simd::STANDARD.decode_append(base64, &mut self.scratch).map_err(|_| NotKept::Malformed)?;
         if self.scratch.len() != length as usize {
@@ -141,6 +142,21 @@ impl Transfers {
         kept
     }
 
+    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's, and
+    /// is no contradiction.
+    pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
+        let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
+        if let Some(source) = source.filter(|source| !source.is_vouched) {
+            (source.is_vouched, source.claim) = (true, None);
+        }
+    }
+
+    /// Whether a source has said how long a content is.
+    pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
+        let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
+        source.is_some_and(|source| source.claim.is_some())
+    }
+
     /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.
     pub(super) fn take_losses(&mut self, now: Time) {
         let mut lost = Vec::new();
@@ -158,6 +174,9 @@ impl Transfers {
             }
             if timeouts > before {
                 self.downloads.values_mut().for_each(|download| download.fall_silent(now, *address, timeouts));
+                if timeouts >= TIMEOUTS_MAX {
+                    self.paths.remove(address);
+                }
             }
         }
         self.drop_idle_paths();
@@ -298,27 +317,44 @@ impl Download {
             return;
         }
         if timeouts >= TIMEOUTS_MAX {
-            if let Stage::Jury(jury) = &mut self.trial.stage {
-                jury.dismiss(address);
-            }
-            self.leave(now, address);
-            self.end_jury();
-            self.next_alone_if(now, address);
+            self.exclude(now, address);
+            // Perhaps it was cut off, or nothing but bad luck: it is asked whether it is still there.
+            self.sources.get_mut(&address).into_iter().for_each(|source| source.fell_silent(now));
         } else if timeouts >= TIMEOUTS_PATIENT {
             self.sources.get_mut(&address).into_iter().for_each(Source::doubt_fragments);
             self.unburden(address);
+            if let Stage::Jury(jury) = &mut self.trial.stage {
+                jury.wait_no_more(address);
+            }
+            self.end_jury();
+            self.pass_over(address);
         }
+    }
+
+    /// A source is left behind, and its word counts no more, whatever it was needed for.
+    pub(super) fn exclude(&mut self, now: Time, address: SocketAddr) {
+        if let Stage::Jury(jury) = &mut self.trial.stage {
+            jury.dismiss(address);
+        }
+        self.leave(now, address);
+        self.end_jury();
+        self.next_alone_if(now, address);
     }
 
     /// What the whole failure of a download comes down to.
     pub(super) fn failure(&self) -> Failure {
         let has_any = self.sources.values().any(|source| source.claim.is_some());
-        if has_any { Failure::Stalled } else { Failure::NotFound }
+        match has_any {
+            true if self.was_wrong => Failure::Wrong,
+            true => Failure::Stalled,
+            false => Failure::NotFound,
+        }
     }
 
     /// The content is wrong as a whole. Says whether somebody is left who may have the right one.
     pub(super) fn try_others(&mut self, now: Time, rng: &mut impl Rng) -> bool {
         self.is_settling = false;
+        self.was_wrong = true;
         self.progressed = now;
         let Some(size) = self.size() else { return false };
         let contributors: Vec<SocketAddr> = self
@@ -334,15 +370,20 @@ impl Download {
             }
             _ if contributors.len() == 1 => {
                 self.begin_anew(now, contributors[0]);
-                self.sources.values().any(|source| source.is_active())
+                // Perhaps the right one has not even answered yet.
+                self.sources.values().any(|source| !source.is_left())
             }
             _ => {
                 let jurors = self.sources.iter().filter(|(_, source)| source.is_active() && source.claim == Some(size));
                 let jurors: Vec<SocketAddr> = jurors.map(|(address, _)| *address).collect();
-                let is_any = !jurors.is_empty();
+                if jurors.is_empty() {
+                    // All who had said that it is so long have left or say otherwise by now.
+                    self.reconsider_size(now);
+                    return self.sources.values().any(Source::is_active);
+                }
                 self.restart();
                 self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_COMMON_UNFRAGMENTED), jurors, rng));
-                is_any
+                true
             }
         }
     }
@@ -361,7 +402,7 @@ impl Download {
         }
     }
 
-    /// When all jurors have been heard, the most credible source delivers alone.
+    /// When all jurors that are waited for have been heard, the most credible source delivers alone.
     fn end_jury(&mut self) {
         let Stage::Jury(jury) = &self.trial.stage else { return };
         if jury.is_done() {
@@ -378,16 +419,44 @@ impl Download {
         }
     }
 
+    /// The source that is to deliver alone is silent: others first, those who were met since the jury among them.
+    fn pass_over(&mut self, silent: SocketAddr) {
+        let size = self.size();
+        let Stage::Alone(order) = &mut self.trial.stage else { return };
+        if order.front() != Some(&silent) {
+            return;
+        }
+        let has_it = |source: &Source| source.is_active() && source.claim == size;
+        let others = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
+        let late: Vec<SocketAddr> = others.filter(|other| !order.contains(other)).collect();
+        order.extend(late);
+        order.rotate_left(1);
+        if order.len() > 1 {
+            self.fetch_alone();
+        }
+    }
+
     /// The source that delivered alone was wrong: the next one. Says whether there is one.
     fn next_alone(&mut self, now: Time, liar: SocketAddr) -> bool {
         self.leave(now, liar);
-        let Stage::Alone(order) = &mut self.trial.stage else { return self.size().is_some() };
+        let size = self.size();
+        let Stage::Alone(order) = &mut self.trial.stage else { return size.is_some() };
         order.retain(|other| *other != liar);
         if order.is_empty() {
-            return false;
+            // Those who were met, or met again, since the jury.
+            let has_it = |source: &Source| source.is_active() && source.claim == size;
+            let late = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
+            order.extend(late);
         }
-        self.fetch_alone();
-        true
+        if !order.is_empty() {
+            self.fetch_alone();
+            return true;
+        }
+        self.held = Default::default();
+        self.revision = self.revision.wrapping_add(1);
+        self.restart();
+        size.into_iter().for_each(|size| self.adopt(now, size));
+        self.sources.values().any(|source| !source.is_left())
     }
 
     /// Keeps what the first in the order delivered, and fetches the rest from it.

@@ -13,6 +13,9 @@ use cjp2p_node::wire::PORT;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// How many seeds each of the two tests plays.
+pub const SEEDS: u64 = 200;
+
 /// How many others a node must know when all is well; fewer if there are fewer. Strangers that return its tokens are
 /// others to it, too.
 pub const OTHERS_WANTED: usize = 8;

@@ -1,14 +1,15 @@
-//! The seeds: 200 that never change, 200 that change with every commit, and any one to be played again.
+//! The seeds: some that never change, as many that change with every commit, and any one to be played again.
 //!
 //! The fresh ones derive from `SIM_SEED_BASE`, which the test script sets from the commit, so that running the tests of
-//! a commit again plays the same seeds again.
+//! a commit again plays the same seeds again. What a seed means is the business of `scenario`, of which there are two:
+//! `tests/sim` and `tests/fetching` both play by these rules.
 
 use crate::rng::mix;
-use crate::scenario::play;
+use crate::scenario::{SEEDS, play};
 
 /// How many seeds each of the two tests plays; a handful where nothing is optimised, to compare the traces.
 fn count() -> u64 {
-    let default = if cfg!(debug_assertions) { 10 } else { 200 };
+    let default = if cfg!(debug_assertions) { SEEDS / 20 } else { SEEDS };
     number("SIM_SEEDS").unwrap_or(default)
 }
 

@@ -1,11 +1,12 @@
 //! Several contents at once under a limit: what is asked for, counted by somebody else than who keeps the limit.
 
+use crate::content::Content;
 use crate::net::{Net, address};
 use crate::rng::Rng;
-use crate::source::{Answer, Content, Source};
+use crate::source::{Answer, Source};
 use cjp2p_node::Time;
 use cjp2p_node::content::{ContentId, MemoryStore, Part};
-use cjp2p_node::transfer::{Ask, Has, Held, Outcome, Transfers};
+use cjp2p_node::transfer::{Ask, Held, Outcome, Transfers};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -143,8 +144,8 @@ impl World {
                 let place = (u64::from(run), offset);
                 self.transfers.take_block(now, from, place, &encode(&bytes), &mut self.store)
             }
-            Answer::Holdings { part, eof } => {
-                self.transfers.take_holdings(now, from, &id, part, Some(eof), Has::All);
+            Answer::Holdings { part, eof, has } => {
+                self.transfers.take_holdings(now, from, &id, part, Some(eof), has);
                 Ok(())
             }
         };

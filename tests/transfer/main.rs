@@ -6,6 +6,8 @@
 #[allow(dead_code)]
 mod rng;
 
+mod content;
+mod disorder;
 mod limit;
 mod net;
 mod plays;

@@ -4,13 +4,14 @@ use crate::rng::Rng;
 use crate::source::{Answer, Source};
 use cjp2p_node::Time;
 use cjp2p_node::content::{ContentId, MemoryStore, Part};
-use cjp2p_node::transfer::{Ask, Has, Held, Outcome, Transfers};
+use cjp2p_node::transfer::{Ask, Held, Outcome, Transfers};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+#[derive(Clone)]
 enum Arrival {
     Question(usize, Ask),
     Answer(SocketAddr, Answer),
@@ -24,6 +25,11 @@ pub struct Net {
     pub sources: Vec<Source>,
     /// Of a thousand datagrams, how many are lost, each way.
     pub lost: u32,
+    /// Of a thousand datagrams, how many are overtaken by others, each way; and by how much they come later at most.
+    pub overtaken: u32,
+    pub overtaken_by: Duration,
+    /// Of a thousand datagrams, how many come twice, each way; the second copy as late as one that is overtaken.
+    pub doubled: u32,
     pub latency: Duration,
     /// The answers that are lost, by where they begin in the content, each once.
     pub swallowed: Vec<u64>,
@@ -57,6 +63,9 @@ impl Net {
             store: MemoryStore::default(),
             sources,
             lost: 0,
+            overtaken: 0,
+            overtaken_by: Duration::from_millis(40),
+            doubled: 0,
             latency: Duration::from_millis(20),
             swallowed: Vec::new(),
             sent: 0,
@@ -134,15 +143,31 @@ impl Net {
         for question in questions {
             self.asked += 1;
             let number = (0..self.sources.len()).find(|number| address(*number) == question.to).expect("a source");
-            if !self.rng.chance(self.lost) {
-                self.post(Arrival::Question(number, question.ask));
-            }
+            self.post(self.now, Arrival::Question(number, question.ask));
         }
     }
 
-    fn post(&mut self, arrival: Arrival) {
+    /// Sends a datagram at `time`, or a part of one: it may be lost, overtaken, or come twice.
+    fn post(&mut self, time: Time, arrival: Arrival) {
+        if self.rng.chance(self.lost) {
+            return;
+        }
+        if self.doubled > 0 && self.rng.chance(self.doubled) {
+            let late = self.late();
+            self.put(time + late, arrival.clone());
+        }
+        let is_overtaken = self.overtaken > 0 && self.rng.chance(self.overtaken);
+        let late = if is_overtaken { self.late() } else { Duration::ZERO };
+        self.put(time + late, arrival);
+    }
+
+    fn late(&mut self) -> Duration {
+        Duration::from_micros(self.rng.between(1, self.overtaken_by.as_micros() as u64))
+    }
+
+    fn put(&mut self, time: Time, arrival: Arrival) {
         self.number += 1;
-        self.queue.insert((self.now + self.latency, self.number), arrival);
+        self.queue.insert((time + self.latency, self.number), arrival);
     }
 
     fn arrive(&mut self) {
@@ -156,10 +181,9 @@ impl Net {
                     self.free_at[number] = self.free_at[number].max(self.now) + span;
                     let swallowed = self.swallowed.iter().position(|start| answer.begins_at(*start));
                     swallowed.map(|place| self.swallowed.remove(place));
-                    if swallowed.is_none() && !self.rng.chance(self.lost) {
-                        self.number += 1;
-                        let arrival = Arrival::Answer(address(number), answer);
-                        self.queue.insert((self.free_at[number] + self.latency, self.number), arrival);
+                    if swallowed.is_none() {
+                        let time = self.free_at[number] + self.sources[number].hesitates();
+                        self.post(time, Arrival::Answer(address(number), answer));
                     }
                 }
             }
@@ -181,8 +205,8 @@ impl Net {
                 let place = (u64::from(run), offset);
                 self.transfers.take_block(now, from, place, &encode(&bytes), &mut self.store)
             }
-            Answer::Holdings { part, eof } => {
-                self.transfers.take_holdings(now, from, &id, part, Some(eof), Has::All);
+            Answer::Holdings { part, eof, has } => {
+                self.transfers.take_holdings(now, from, &id, part, Some(eof), has);
                 Ok(())
             }
         };
@@ -191,9 +215,9 @@ impl Net {
     /// Says that the content is right as a whole, or not, until nothing more is to be said.
     pub fn fetch_checked(&mut self, is_right: impl Fn(&[u8]) -> bool) -> Outcome {
         let mut outcome = self.fetch(Held::default());
-        while outcome == (Outcome::Settle { id: self.id, size: self.kept().len() as u64 }) {
-            let is_right = is_right(self.kept());
-            let id = self.id;
+        while let Outcome::Settle { id, size } = outcome {
+            // More is there if somebody claimed more at first.
+            let is_right = is_right(&self.kept()[..size as usize]);
             self.transfers.settled(self.now, &id, is_right, &mut self.node_rng);
             if is_right {
                 break;

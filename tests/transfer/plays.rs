@@ -1,33 +1,34 @@
 //! The plays.
 
+use crate::content::Content;
 use crate::net::Net;
-use crate::source::{Content, Source};
+use crate::source::Source;
 use cjp2p_node::content::{ContentId, Part, Ranges, WriteError};
 use cjp2p_node::transfer::{Failure, Held, Outcome};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 
-fn blake3(content: &Rc<Content>, sources: Vec<Source>) -> Net {
+pub fn blake3(content: &Rc<Content>, sources: Vec<Source>) -> Net {
     Net::new(ContentId::Blake3(content.blake3), sources)
 }
 
-fn sha256(content: &Rc<Content>, sources: Vec<Source>) -> Net {
+pub fn sha256(content: &Rc<Content>, sources: Vec<Source>) -> Net {
     Net::new(ContentId::Sha256(content.sha256), sources)
 }
 
-fn settle(net: &Net, content: &Rc<Content>) -> Outcome {
+pub fn settle(net: &Net, content: &Rc<Content>) -> Outcome {
     Outcome::Settle { id: net.id, size: content.bytes.len() as u64 }
 }
 
-fn is_right(content: &Rc<Content>) -> impl Fn(&[u8]) -> bool + use<> {
+pub fn is_right(content: &Rc<Content>) -> impl Fn(&[u8]) -> bool + use<> {
     let sha256 = content.sha256;
     move |bytes| Sha256::digest(bytes).as_slice() == sha256
 }
 
 /// What the sources sent beside the size of the content.
-fn cost(net: &Net, content: &Rc<Content>) -> f64 {
+pub fn cost(net: &Net, content: &Rc<Content>) -> f64 {
     net.sent as f64 / (content.bytes.len() as f64)
 }
 
@@ -178,7 +179,7 @@ fn a_source_that_vanishes_or_swallows_answers_holds_nobody_up() {
 #[test]
 fn a_wrong_word_on_the_size_is_outlived() {
     let content = Content::new(300_001);
-    for exaggerates in [1, -1, 4_096, -4_096, 1 << 40, -300_000] {
+    for exaggerates in [1, -1, 4_096, -4_096, 1 << 40, -300_000, -300_001] {
         for first in [true, false] {
             let liar = Source { exaggerates, ..Source::honest(&content) };
             let honest = Source::honest(&content);

@@ -1,51 +1,18 @@
 //! A source as a model: it answers questions as a node would, honestly or not.
 
+use crate::content::Content;
 use crate::rng::Rng;
-use cjp2p_node::content::{Builder, Part};
-use cjp2p_node::transfer::Ask;
+use cjp2p_node::content::Part;
+use cjp2p_node::transfer::{Ask, Has};
 use std::rc::Rc;
-
-/// A content with its ids and its tree.
-pub struct Content {
-    pub bytes: Vec<u8>,
-    pub tree: Vec<u8>,
-    pub sha256: [u8; 32],
-    pub blake3: [u8; 32],
-}
-
-impl Content {
-    /// `size` bytes that no two blocks of are alike.
-    pub fn new(size: usize) -> Rc<Content> {
-        let mut rng = Rng::new(size as u64 + 1);
-        let mut bytes = Vec::with_capacity(size + 8);
-        while bytes.len() < size {
-            bytes.extend_from_slice(&rng.below(u64::MAX).to_le_bytes());
-        }
-        bytes.truncate(size);
-        let mut tree: Vec<u8> = Vec::new();
-        let mut write = |at: u64, nodes: &[u8]| {
-            let at = at as usize;
-            tree.resize(tree.len().max(at + nodes.len()), 0);
-            tree[at..at + nodes.len()].copy_from_slice(nodes);
-            Ok::<(), ()>(())
-        };
-        let mut builder = Builder::new(size as u64).unwrap();
-        builder.update(&bytes, &mut write).unwrap();
-        let ids = builder.finish(&mut write).unwrap().unwrap();
-        Rc::new(Content { bytes, tree, sha256: ids.sha256, blake3: ids.blake3 })
-    }
-
-    fn part(&self, part: Part) -> &[u8] {
-        if part == Part::Tree { &self.tree } else { &self.bytes }
-    }
-}
+use std::time::Duration;
 
 /// What a source says.
 #[derive(Clone, Debug)]
 pub enum Answer {
     Content { part: Part, offset: u64, bytes: Vec<u8>, eof: u64 },
     Block { run: u32, offset: u64, bytes: Vec<u8> },
-    Holdings { part: Part, eof: u64 },
+    Holdings { part: Part, eof: u64, has: Has },
 }
 
 impl Answer {
@@ -94,6 +61,14 @@ pub struct Source {
     pub swallows: u32,
     /// Whether only what needs no fragments gets through from it.
     pub is_without_fragments: bool,
+    /// From the first answer on after so many, each comes later than the one before, by this much.
+    pub tires: Option<(u64, Duration)>,
+    /// Whether it says now what is true of the size, and now what `exaggerates` says.
+    pub wavers: bool,
+    /// Whether it says each time that it has other pieces than it said before, and each time a lie.
+    pub is_fickle: bool,
+    /// How many answers it has given.
+    pub answers: u64,
 }
 
 impl Source {
@@ -106,6 +81,10 @@ impl Source {
             exaggerates: 0,
             swallows: 0,
             is_without_fragments: false,
+            tires: None,
+            wavers: false,
+            is_fickle: false,
+            answers: 0,
         }
     }
 
@@ -113,17 +92,35 @@ impl Source {
         Source { damaged, ..Source::honest(content) }
     }
 
-    fn eof(&self) -> u64 {
-        self.content.bytes.len().saturating_add_signed(self.exaggerates as isize) as u64
+    /// How long the content is, as it says this time.
+    fn eof(&self, rng: &mut Rng) -> u64 {
+        let is_true = self.wavers && rng.chance(500);
+        self.content.bytes.len().saturating_add_signed(if is_true { 0 } else { self.exaggerates as isize }) as u64
+    }
+
+    /// Which pieces it has, as it says this time.
+    fn has(&self, rng: &mut Rng) -> Has {
+        match rng.below(3) {
+            0 if self.is_fickle => Has::Some(rng.bytes(2)),
+            1 if self.is_fickle => Has::Some(vec![0; 2]),
+            _ => Has::All,
+        }
+    }
+
+    /// How long it takes to say what it is about to say.
+    pub fn hesitates(&mut self) -> Duration {
+        self.answers += 1;
+        let (after, span) = self.tires.unwrap_or_default();
+        span * self.answers.saturating_sub(after) as u32
     }
 
     pub fn answer(&mut self, ask: Ask, rng: &mut Rng) -> Vec<Answer> {
         let mut answers = match ask {
-            Ask::Knock => self.introduce(),
-            Ask::Holdings(part) => vec![Answer::Holdings { part, eof: self.eof() }],
+            Ask::Knock => self.introduce(rng),
+            Ask::Holdings(part) => vec![Answer::Holdings { part, eof: self.eof(rng), has: self.has(rng) }],
             Ask::Block { part, offset, length } => {
                 let bytes = self.read(part, offset, u64::from(length), rng);
-                vec![Answer::Content { part, offset, bytes, eof: self.eof() }]
+                vec![Answer::Content { part, offset, bytes, eof: self.eof(rng) }]
             }
             Ask::Run { part, offset, length, block, run } => (offset..offset + length)
                 .step_by(block as usize)
@@ -141,11 +138,11 @@ impl Source {
         answers
     }
 
-    fn introduce(&self) -> Vec<Answer> {
+    fn introduce(&self, rng: &mut Rng) -> Vec<Answer> {
         let first = self.content.bytes.first().map(|byte| vec![*byte]).unwrap_or_default();
-        let mut answers = vec![Answer::Content { part: Part::Content, offset: 0, bytes: first, eof: self.eof() }];
+        let mut answers = vec![Answer::Content { part: Part::Content, offset: 0, bytes: first, eof: self.eof(rng) }];
         if self.is_ours {
-            answers.push(Answer::Holdings { part: Part::Content, eof: self.eof() });
+            answers.push(Answer::Holdings { part: Part::Content, eof: self.eof(rng), has: self.has(rng) });
         }
         answers
     }
