@@ -5,8 +5,7 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
-//! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note
-//! |
+//! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
 //! | `node.json` | process id and UDP address of the running node |

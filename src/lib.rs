@@ -13,8 +13,7 @@
 //! | --- | --- |
 //! | [`Node::handle_datagram`] | [`Node::poll_transmit`]: datagrams to be sent, until `None` |
 //! | [`Node::handle_timeout`] | [`Node::poll_event`]: what local applications may want to know, until `None` |
-//! | [`Node::handle_command`] | [`Node::poll_timeout`]: when [`Node::handle_timeout`] is due, if nothing happens before
-//! |
+//! | [`Node::handle_command`] | [`Node::poll_timeout`]: when [`Node::handle_timeout`] is due, if nothing happens before |
 //!
 //! In return:
 //!

@@ -6,22 +6,15 @@
 //!
 //! | kind | how it is provoked | what the recipient gets | one recipient | all together |
 //! | --- | --- | --- | --- | --- |
-//! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an
-//! hour; its host 16, then 1 in 60 s; its /24 or /48 64, then 1 in 5 s | 16, then 10 in 1 s |
+//! | [`Kind::Contact`] | it was named, or its address forged | a first contact, tried again | 5 in a minute, 12 in an hour; its host 16, then 1 in 60 s; its /24 or /48 64, then 1 in 5 s | 16, then 10 in 1 s |
 //! | [`Kind::Wish`] | the user named it | the same | 5 in a minute, 12 in an hour | shared with `Contact` |
-//! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s; and as `Token`, shared with it
-//! | 16, then 4 in 1 s |
-//! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s
-//! |
+//! | [`Kind::Knock`] | a stranger gave us its token | a `Contact` | 3, then 1 in 520 s; and as `Token`, shared with it | 16, then 4 in 1 s |
+//! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s |
 //! | [`Kind::Trial`] | a peer was named | up to 3 probes | 2, then 1 in 60 s | 8, then 1 in 1 s |
-//! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s
-//! |
-//! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1
-//! in 5 s | 16, then 4 in 1 s |
-//! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s
-//! |
-//! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s
-//! for the newcomers of one network |
+//! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s |
+//! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s | 16, then 4 in 1 s |
+//! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
+//! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
 //!
 //! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
 //! own timers do at their own pace, whatever arrives: probing neighbours, calling into the local network, and trying
