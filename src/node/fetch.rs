@@ -248,8 +248,8 @@ impl<S: Store> Node<S> {
     /// A part of a content, in the common words.
     pub(super) fn take_content(&mut self, now: Time, sender: &Sender, content: &Content<'_>) {
         let Some((id, part)) = parse_part(&content.id) else { return };
-        // Anybody can write in the name of a source. Some never return our token, so their first word on the size has to
-        // do; it is not changed by what may be somebody else's.
+        // Anybody can write in the name of a source. Some never return our token, so their first word on the size has
+        // to do; it is not changed by what may be somebody else's.
         if sender.is_verified() && part == Part::Content && content.eof.is_some() {
             self.transfers.vouch(&id, sender.address);
         }

@@ -153,7 +153,7 @@ impl Download {
         let is_first = self.size().is_none();
         let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
         if !is_possible {
-            self.leave(now, address);
+            self.exclude(now, address);
             return;
         }
         self.is_disputed = true;

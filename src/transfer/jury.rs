@@ -65,7 +65,8 @@ impl Jury {
         self.jurors.retain(|other| *other != juror);
     }
 
-    /// A juror answers nothing at present. Who says that he has the content and then nothing must not hold up the others.
+    /// A juror answers nothing at present. Who says that he has the content and then nothing must not hold up the
+    /// others.
     pub(super) fn wait_no_more(&mut self, juror: SocketAddr) {
         if self.jurors.contains(&juror) && !self.silent.contains(&juror) {
             self.silent.push(juror);

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// How often a source is asked whether it has the content. With a fifth of all datagrams lost each way, six questions go
-/// unanswered by one live source in 460.
+/// How often a source is asked whether it has the content. With a fifth of all datagrams lost each way, six questions
+/// go unanswered by one live source in 460.
 const KNOCKS_MAX: u8 = 6;
 
 /// How long the first question is given; doubled twice, so that several are asked within the patience of a user.

@@ -142,8 +142,8 @@ impl Transfers {
         kept
     }
 
-    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's, and
-    /// is no contradiction.
+    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's,
+    /// and is no contradiction.
     pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
         let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
         if let Some(source) = source.filter(|source| !source.is_vouched) {

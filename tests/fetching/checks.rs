@@ -1,10 +1,10 @@
 //! What must be true of everything that a node sends, whoever provokes it: it keeps books of its own and never looks
 //! into the node.
 //!
-//! - No content, and nothing about content, is sent to anybody who did not ask for it: each question is good for what it
-//!   asks for, once.
-//! - Who never spoke is answered with at most one datagram for each that somebody sent in its name, two and a half times
-//!   as long at most, and is written to unasked as seldom as [`ADDRESS`] says.
+//! - No content, and nothing about content, is sent to anybody who did not ask for it: each question is good for what
+//!   it asks for, once.
+//! - Who never spoke is answered with at most one datagram for each that somebody sent in its name, two and a half
+//!   times as long at most, and is written to unasked as seldom as [`ADDRESS`] says.
 
 use crate::contacts::{ADDRESS, Contacts};
 use cjp2p_node::Time;
@@ -27,8 +27,8 @@ pub struct Checks {
     /// By node and asker.
     wishes: BTreeMap<(usize, SocketAddr), BTreeMap<Wish, u32>>,
     contacts: BTreeMap<(usize, SocketAddr), Contacts>,
-    /// Answers about content that came, those that came as they were sent and those that were damaged on the way but can
-    /// still be read; by receiver and sender.
+    /// Answers about content that came, those that came as they were sent and those that were damaged on the way but
+    /// can still be read; by receiver and sender.
     answers: BTreeMap<(usize, SocketAddr), (u32, u32)>,
     /// Datagrams to those who never spoke.
     pub to_silent: u64,

@@ -16,9 +16,13 @@ const SLACK: Duration = Duration::from_millis(1);
 /// checked as a whole, one is too many.
 const DAMAGED_MAX: u32 = 1;
 
-/// Where so many of a thousand datagrams are lost, all answers of a source may be among them: one source in 3,000 at a
-/// twentieth, one in 460 at a fifth.
+/// Where so many of a thousand datagrams are lost, all answers of a source may be among them: of six questions to
+/// one source in a million at a twentieth, and in 20,000 at a tenth.
 const LOSS_EXCUSES: u32 = 50;
+
+/// Where more of a thousand datagrams are lost, each way, one in three questions goes unanswered, and a source that is
+/// there may be silent for so long that it is rightly taken to be gone.
+const LOSS_BORNE: u32 = 100;
 
 /// What is known of it by looking: the revision and the size, whether it settles, how often something was written.
 type Look = (u32, Option<u64>, bool, u64);
@@ -108,6 +112,9 @@ impl Fetch {
     /// Whether it must succeed: somebody honest was there from beginning to end, all that he sent was what he sent, and
     /// where much is lost at least one answer of his arrived.
     pub fn is_promised(&self, wire: &Wire) -> bool {
+        if wire.faults.loss > LOSS_BORNE {
+            return false;
+        }
         let most = if matches!(self.id, ContentId::Blake3(_)) { DAMAGED_MAX } else { 0 };
         let least = u32::from(wire.faults.loss >= LOSS_EXCUSES);
         self.helpers.iter().any(|(helper, (came_before, damaged_before))| {
