@@ -78,7 +78,11 @@ pub(crate) fn create_new(folder: &Path) -> io::Result<(PathBuf, File)> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     for number in 0..NEW_MAX {
         let path = folder.join(format!("{number}{NEW_SUFFIX}"));
-        let file = open_regular(&path, &mut options)?;
+        let file = match open_regular(&path, &mut options) {
+            // Somebody else's file, a link or a folder: the next number.
+            Err(_) if fs::symlink_metadata(&path).is_ok() => continue,
+            opened => opened?,
+        };
         if is_left_behind(&path, &file)? {
             file.set_len(0)?;
             return Ok((path, file));
@@ -187,6 +191,15 @@ mod tests {
         drop(file);
         assert!(!remove_left_behind(&whole).unwrap() && whole.exists());
         assert!(remove_left_behind(&first).unwrap() && !first.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_over_costs_its_number_and_a_folder_that_cannot_be_written_is_an_error() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir(scratch.path().join("0.tmp")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", scratch.path().join("1.tmp")).unwrap();
+        assert_eq!(create_new(scratch.path()).unwrap().0, scratch.path().join("2.tmp"));
+        assert_eq!(create_new(&scratch.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
