@@ -423,7 +423,9 @@ impl Download {
     fn pass_over(&mut self, silent: SocketAddr) {
         let size = self.size();
         let Stage::Alone(order) = &mut self.trial.stage else { return };
-        if order.front() != Some(&silent) {
+        // What was asked of it before it was its turn says nothing.
+        let has_failed = self.sources.get(&silent).is_some_and(|source| source.lost_in_a_row > 0);
+        if order.front() != Some(&silent) || !has_failed {
             return;
         }
         let has_it = |source: &Source| source.is_active() && source.claim == size;
@@ -469,6 +471,7 @@ impl Download {
         self.revision = self.revision.wrapping_add(1);
         self.pieces = Some(super::pieces::Pieces::new(size, &kept, true));
         self.held[Part::Content as usize] = kept;
+        self.sources.values_mut().for_each(|source| source.lost_in_a_row = 0);
     }
 }
 
