@@ -24,6 +24,10 @@ const TIMEOUTS_PATIENT: u32 = 2;
 /// Timeouts in a row after which a source is asked for nothing more, unless it shows that it is still there.
 const TIMEOUTS_MAX: u32 = 5;
 
+/// How often a source that is to deliver alone is passed over because it is silent. Each time what others delivered is
+/// thrown away, so on a bad path it must not go on for ever.
+const PASSES_MAX: u8 = 8;
+
 /// Why something that arrived was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotKept {
@@ -422,9 +426,10 @@ impl Download {
         let Stage::Alone(order) = &mut self.trial.stage else { return };
         // What was asked of it before it was its turn says nothing.
         let has_failed = self.sources.get(&silent).is_some_and(|source| source.lost_in_a_row > 0);
-        if order.front() != Some(&silent) || !has_failed {
+        if order.front() != Some(&silent) || !has_failed || self.trial.passes >= PASSES_MAX {
             return;
         }
+        self.trial.passes += 1;
         let has_it = |source: &Source| source.is_active() && source.claim == size;
         let others = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
         let late: Vec<SocketAddr> = others.filter(|other| !order.contains(other)).collect();
