@@ -145,21 +145,6 @@ impl Transfers {
         kept
     }
 
-    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's,
-    /// and is no contradiction.
-    pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
-        let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
-        if let Some(source) = source.filter(|source| !source.is_vouched) {
-            (source.is_vouched, source.claim) = (true, None);
-        }
-    }
-
-    /// Whether a source has said how long a content is.
-    pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
-        let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
-        source.is_some_and(|source| source.claim.is_some())
-    }
-
     /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.
     pub(super) fn take_losses(&mut self, now: Time) {
         let mut lost = Vec::new();
