@@ -222,6 +222,21 @@ impl Transfers {
         self.downloads.get(id).is_some_and(|download| download.sources.contains_key(&address))
     }
 
+    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's,
+    /// and is no contradiction.
+    pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
+        let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
+        if let Some(source) = source.filter(|source| !source.is_vouched) {
+            (source.is_vouched, source.claim) = (true, None);
+        }
+    }
+
+    /// Whether a source has said how long a content is.
+    pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
+        let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
+        source.is_some_and(|source| source.claim.is_some())
+    }
+
     /// The next download that ended or needs something done.
     pub fn poll_outcome(&mut self) -> Option<Outcome> {
         self.outcomes.pop_front()

@@ -10,7 +10,7 @@ use super::path::ASKS_MAX;
 use super::pieces::{Has, Pieces, piece_bytes};
 use super::source::{Asked, Source, Span, Standing};
 use super::trial::{Stage, Trial};
-use crate::content::tree::Tree;
+use crate::content::tree::{TREE_BLOCK_BYTES, Tree};
 use crate::content::{ContentId, FRAGMENTS_MAX, Part, Ranges};
 use crate::sizes::Size;
 use crate::time::Time;
@@ -162,6 +162,7 @@ impl Download {
             source.standing = Standing::Active;
         }
         if is_first {
+            self.doubt_last_block(size);
             self.adopt(now, size);
         } else if contradicts && (source.delivered_wrong() || !matches!(self.trial.stage, Stage::Everybody)) {
             // While one source after the other is believed, there is no time for those who do not know what to say.
@@ -220,6 +221,16 @@ impl Download {
         }
     }
 
+    /// A checked block says nothing about where the content ends: the last one has to be checked anew, as such.
+    fn doubt_last_block(&mut self, size: u64) {
+        let last = size.saturating_sub(1) / TREE_BLOCK_BYTES * TREE_BLOCK_BYTES;
+        if self.is_checkable() && self.held[Part::Content as usize].overlaps(last..u64::MAX) {
+            self.revision = self.revision.wrapping_add(1);
+            // Taking away the end makes no further fragments.
+            let _ = self.held[Part::Content as usize].remove(last..u64::MAX);
+        }
+    }
+
     /// Plans for the smallest size from `least` on that somebody claims, or for the smallest of all. Blocks that were
     /// checked stay: their place is part of their hash.
     fn try_size_after(&mut self, now: Time, least: u64) {
@@ -230,6 +241,7 @@ impl Download {
         if !self.is_checkable() {
             self.held[Part::Content as usize] = Ranges::default();
         }
+        self.doubt_last_block(self.size().map_or(other, |size| size.min(other)));
         self.restart();
         self.adopt(now, other);
     }
@@ -366,7 +378,7 @@ impl Download {
                 shape.piece(range.start).map_or(range.start, |first| first.start)..last
             }
             Part::Content => {
-                let block = crate::content::tree::TREE_BLOCK_BYTES;
+                let block = TREE_BLOCK_BYTES;
                 let end = range.end.div_ceil(block).saturating_mul(block).min(shape.size());
                 range.start / block * block..end
             }

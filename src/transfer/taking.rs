@@ -24,6 +24,10 @@ const TIMEOUTS_PATIENT: u32 = 2;
 /// Timeouts in a row after which a source is asked for nothing more, unless it shows that it is still there.
 const TIMEOUTS_MAX: u32 = 5;
 
+/// How often a source that is to deliver alone is passed over because it is silent. Each time what others delivered is
+/// thrown away, so on a bad path it must not go on for ever.
+const PASSES_MAX: u8 = 8;
+
 /// Why something that arrived was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotKept {
@@ -140,21 +144,6 @@ impl Transfers {
         }
         self.settle_if_complete(id);
         kept
-    }
-
-    /// What a source is about to say is its own word. What was said in its name before may have been somebody else's,
-    /// and is no contradiction.
-    pub fn vouch(&mut self, id: &ContentId, address: SocketAddr) {
-        let source = self.downloads.get_mut(id).and_then(|download| download.sources.get_mut(&address));
-        if let Some(source) = source.filter(|source| !source.is_vouched) {
-            (source.is_vouched, source.claim) = (true, None);
-        }
-    }
-
-    /// Whether a source has said how long a content is.
-    pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
-        let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
-        source.is_some_and(|source| source.claim.is_some())
     }
 
     /// What is lost is asked for again, of the same source or, if that has fallen silent, of others.
@@ -425,9 +414,10 @@ impl Download {
         let Stage::Alone(order) = &mut self.trial.stage else { return };
         // What was asked of it before it was its turn says nothing.
         let has_failed = self.sources.get(&silent).is_some_and(|source| source.lost_in_a_row > 0);
-        if order.front() != Some(&silent) || !has_failed {
+        if order.front() != Some(&silent) || !has_failed || self.trial.passes >= PASSES_MAX {
             return;
         }
+        self.trial.passes += 1;
         let has_it = |source: &Source| source.is_active() && source.claim == size;
         let others = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
         let late: Vec<SocketAddr> = others.filter(|other| !order.contains(other)).collect();

@@ -26,6 +26,8 @@ pub(super) enum Stage {
 #[derive(Debug, Default)]
 pub(super) struct Trial {
     pub(super) stage: Stage,
+    /// How often a source that was to deliver alone has been passed over.
+    pub(super) passes: u8,
     piece: u64,
     size: u64,
     /// Who delivered something of each piece: a bit for each source.
@@ -37,7 +39,7 @@ impl Trial {
     pub(super) fn begin(&mut self, size: u64) {
         let piece = piece_bytes(size);
         let contributors = vec![0; usize::try_from(size.div_ceil(piece)).unwrap_or(0)];
-        *self = Trial { stage: Stage::Everybody, piece, size, contributors };
+        *self = Trial { stage: Stage::Everybody, passes: 0, piece, size, contributors };
     }
 
     /// Whether what is there is known to be wrong, and it is being found out where.

@@ -7,6 +7,7 @@ use crate::content::Content;
 use crate::net::Net;
 use crate::plays::{MIB, blake3, cost, is_right, settle, sha256};
 use crate::source::Source;
+use cjp2p_node::transfer::Held;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -90,4 +91,20 @@ fn sources_that_contradict_themselves_on_what_they_have_keep_nobody_from_the_con
     let content = Content::new(MIB);
     let fickle = || Source { is_fickle: true, swallows: 500, ..Source::honest(&content) };
     outlive(&content, || vec![fickle(), fickle()], Duration::from_secs(60));
+}
+
+#[test]
+fn what_is_there_of_a_content_proves_no_wrong_word_on_its_size() {
+    for (size, exaggerates) in [(300_001, -1), (300_001, -295_905), (8_192, -4_096), (8_192, -1), (4_096, -1)] {
+        let content = Content::new(size);
+        let mut net = blake3(&content, vec![Source::honest(&content)]);
+        net.fetch(Held::default());
+        let store = std::mem::take(&mut net.store);
+        let liar = Source { exaggerates, ..Source::honest(&content) };
+        let mut net = blake3(&content, vec![liar, Source::honest(&content)]);
+        net.store = store;
+        let mut held = Held::default();
+        held.content.insert(0..size as u64).unwrap();
+        assert_eq!(net.fetch(held), settle(&net, &content), "{size} {exaggerates}");
+    }
 }
