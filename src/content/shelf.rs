@@ -81,7 +81,7 @@ impl Shelf {
     }
 
     /// Ids and sizes of at most `most` files: those that follow the last page of this reader, and round again from the
-    /// first. There are [`READERS_MAX`]; those with the same remainder turn the pages together.
+    /// first. There are 64; those with the same remainder turn the pages together.
     pub fn page(&mut self, reader: u64, most: usize) -> Vec<(String, u64)> {
         let turned_at = self.turned_at.entry(reader % READERS_MAX as u64).or_default();
         let after = (Bound::Excluded(turned_at.as_str()), Bound::Unbounded);
