@@ -136,13 +136,11 @@ impl Fetch {
     /// It was given up.
     pub fn fail(&mut self, wire: &Wire, why: Failure) {
         self.end = Some(End::Failed);
-        assert!(
-            !self.is_promised(wire),
-            "node {} gives up {}: {why:?}, helped by {:?}",
-            self.host,
-            self.id,
-            self.helpers
-        );
+        if self.is_promised(wire) {
+            let what = format!("node {} gives up {}: {why:?}, helped by {:?}", self.host, self.id, self.helpers);
+            assert!(!wire.is_strict, "{what}");
+            println!("{what}\n{}", wire.label);
+        }
         let idle = wire.now.since(self.written);
         let is_patient = idle + SLACK >= self.patience || why == Failure::Wrong;
         assert!(is_patient, "node {} gives up {} after {idle:?}: {why:?}", self.host, self.id);
