@@ -16,7 +16,6 @@ use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile,
 use cjp2p_node::terminal::printable;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +58,8 @@ enum HelperNode {
     /// That of another process.
     Other {
         pid: u32,
-        /// Whether it is that of another `get`, as what it fetches shows: it ends as soon as that has what it wants.
-        is_passing: Cell<bool>,
+        /// Whether it is that of another `get`, and ends as soon as that has what it wants.
+        is_passing: bool,
     },
 }
 
@@ -119,7 +118,7 @@ impl Helper<'_> {
                 }
                 return Ok(Helper {
                     arguments,
-                    node: HelperNode::Other { pid: status.pid, is_passing: Cell::new(false) },
+                    node: HelperNode::Other { pid: status.pid, is_passing: status.is_passing },
                 });
             }
             match start_alone(arguments)? {
@@ -138,15 +137,6 @@ impl Helper<'_> {
         matches!(self.node, HelperNode::Own(_))
     }
 
-    /// Looks at what a node fetches that is not our own.
-    fn learn(&self, lines: &[FetchLine]) {
-        if let HelperNode::Other { is_passing, .. } = &self.node
-            && lines.iter().any(|line| line.is_taken)
-        {
-            is_passing.set(true);
-        }
-    }
-
     /// Whether it was the node of another process, and is not there any more.
     fn has_ended(&self) -> bool {
         let HelperNode::Other { pid, is_passing } = &self.node else { return false };
@@ -154,7 +144,7 @@ impl Helper<'_> {
             Ok(Some(Answer::Status(status))) => status.pid != *pid,
             Ok(found) => found.is_none(),
             // It is stopping, if it was to stop.
-            Err(_) => is_passing.get(),
+            Err(_) => *is_passing,
         }
     }
 
@@ -163,11 +153,13 @@ impl Helper<'_> {
     /// be started again.
     fn obtain(&self, target: Target, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
         let kept = match self.fetch(id, is_interrupted) {
+            Ok(None) => return Ok(None),
             Err(_) if !is_interrupted.load(Ordering::Relaxed) && self.has_ended() => {
-                let is_passing = matches!(&self.node, HelperNode::Other { is_passing, .. } if is_passing.get());
+                let is_passing = matches!(self.node, HelperNode::Other { is_passing: true, .. });
                 return if is_passing { Ok(None) } else { Err(node_stopped()) };
             }
-            kept => kept?,
+            Ok(Some(kept)) => kept,
+            Err(failure) => return Err(failure),
         };
         match self.fill(target, id, &kept) {
             Err(_) if !self.is_own() && kept.is_loose && !is_unchanged(&kept) => Ok(None),
@@ -175,8 +167,8 @@ impl Helper<'_> {
         }
     }
 
-    /// Lets the content be fetched, and waits for it.
-    fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
+    /// Lets the content be fetched, and waits for it. `None` if somebody else wanted it too and has taken it away.
+    fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
         // A node of our own is gone before anybody could ask it for the content: there is no use in keeping a copy.
         let manner = if self.is_own() { "take" } else { "" };
@@ -194,17 +186,15 @@ impl Helper<'_> {
                 return Err(interrupted());
             }
             let line = match converse(self.arguments, "/fetching") {
-                Ok((Answer::Fetching(lines), _)) => {
-                    self.learn(&lines);
-                    lines.into_iter().find(|line| line.id == id.to_string())
-                }
+                Ok((Answer::Fetching(lines), _)) => lines.into_iter().find(|line| line.id == id.to_string()),
                 Ok(_) => None,
                 // A signal may have stopped the node too.
                 Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
                 Err(failure) => return Err(failure),
             };
             match line {
-                Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(kept),
+                Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(Some(kept)),
+                Some(FetchLine { state: FetchState::Taken, .. }) => return Ok(None),
                 Some(FetchLine { state: FetchState::Failed(why), .. }) => return Err(Failure::Impossible(why)),
                 Some(line) => bar.draw(|| describe(&line)),
                 None => return Err(Failure::Impossible(format!("somebody stopped the node from fetching {id}"))),

@@ -50,6 +50,8 @@ enum Stage {
     Done,
     /// It lies where it came, for whoever wanted it.
     Left(KeptFile),
+    /// It came, and was taken away.
+    Taken,
     /// It will not come; a sentence.
     Failed(String),
 }
@@ -93,7 +95,7 @@ impl EventLoop {
                     return Answer::Refused(error.to_string());
                 }
             }
-            Stage::Done | Stage::Left(_) | Stage::Failed(_) => {
+            Stage::Done | Stage::Left(_) | Stage::Taken | Stage::Failed(_) => {
                 return Answer::Refused(format!("{id} is not being fetched"));
             }
         }
@@ -108,7 +110,13 @@ impl EventLoop {
         if known.is_some_and(|place| matches!(self.fetches[place].stage, Stage::Preparing | Stage::Fetching)) {
             return Answer::Refused(format!("{id} is being fetched; /unget it first"));
         }
-        known.map(|place| self.fetches.remove(place));
+        match known {
+            // Somebody else may be waiting for it too, and has to learn what became of it.
+            Some(place) if matches!(self.fetches[place].stage, Stage::Left(_)) => {
+                self.fetches[place].stage = Stage::Taken;
+            }
+            known => drop(known.map(|place| self.fetches.remove(place))),
+        }
         self.worker.discard(id);
         Answer::Done(format!("what was there of {id} is forgotten; whatever is shared stays"))
     }
@@ -254,11 +262,12 @@ impl EventLoop {
                 None => FetchState::Failed("it was here, and is not any more".to_owned()),
             },
             Stage::Left(file) => FetchState::Done(file.clone()),
+            Stage::Taken => FetchState::Taken,
             Stage::Failed(why) => FetchState::Failed(why.clone()),
         };
         let (size, held) = progress.map_or((fetch.noted.0, fetch.noted.1), |progress| (progress.size, progress.held));
         let (rate, sources) = progress.map_or((0, 0), |progress| (progress.rate, progress.sources));
-        FetchLine { id, state, size, held, rate, sources, is_taken: fetch.is_taken }
+        FetchLine { id, state, size, held, rate, sources }
     }
 
     fn kept(&self, file: &SharedFile) -> KeptFile {

@@ -190,6 +190,7 @@ impl EventLoop {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            is_passing: !self.is_console,
             udp: self.address,
             data_dir: self.data_dir.path().to_string_lossy().into_owned(),
             uptime_s: self.clock.uptime().as_secs(),

@@ -45,6 +45,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// Whether it ends with the `get` whose node it is.
+    pub is_passing: bool,
     /// Where it listens.
     pub udp: SocketAddr,
     /// Where its data is.
@@ -104,8 +106,6 @@ pub struct FetchLine {
     pub rate: u64,
     /// How many sources are delivering.
     pub sources: usize,
-    /// Whether it is left to whoever wanted it, who takes it away.
-    pub is_taken: bool,
 }
 
 /// How far a content is that the user wants.
@@ -120,6 +120,8 @@ pub enum FetchState {
     Checking,
     /// It is here.
     Done(KeptFile),
+    /// It came, and whoever wanted it has taken it away.
+    Taken,
     /// It did not come; a sentence.
     Failed(String),
 }
@@ -222,6 +224,7 @@ impl fmt::Display for FetchLine {
             }
             FetchState::Checking => f.write_str("checking all of it"),
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
+            FetchState::Taken => f.write_str("came, and was taken away"),
             FetchState::Failed(why) => f.write_str(why),
         }
     }

@@ -153,8 +153,7 @@ fn a_running_node_survives_a_full_disk_serves_on_and_saves_and_fetches_when_ther
     node.wait_for_peer(seed.address);
     node.terminate();
     let peers = || fs::read_to_string(data.join("peers.json")).unwrap();
-    let saved = peers();
-    assert!(saved.contains(&seed.address.to_string()));
+    assert!(peers().contains(&seed.address.to_string()));
     let node = Node::start(&data, &[]);
     node.wait_for_peer(seed.address);
     for id in ids(&content) {
@@ -164,6 +163,7 @@ fn a_running_node_survives_a_full_disk_serves_on_and_saves_and_fetches_when_ther
         assert!(!out.exists());
         // There is room for nothing at all now.
         disk.fill(0);
+        let saved = peers();
         let other = Node::start(&scratch.path().join(format!("other-{}", id.len())), &[node.address]);
         node.wait_for_peer(other.address);
         let copy = scratch.path().join("copy");
@@ -177,6 +177,7 @@ fn a_running_node_survives_a_full_disk_serves_on_and_saves_and_fetches_when_ther
         node.ask(["share", "--remove", &id]).success();
     }
     disk.fill(0);
+    let saved = peers();
     let said = node.terminate();
     assert!(said.stderr.contains("cannot save the peers"), "{said:?}");
     assert_eq!((peers(), stored(&data)), (saved, vec![ids(&finished)[0].clone()]));
