@@ -153,7 +153,10 @@ impl Download {
         let is_first = self.size().is_none();
         let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
         if !is_possible {
-            self.exclude(now, address);
+            // Unless the source itself has said so, it may be somebody else's word.
+            if source.is_vouched {
+                self.exclude(now, address);
+            }
             return;
         }
         self.is_disputed = true;

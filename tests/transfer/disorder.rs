@@ -4,9 +4,10 @@
 //! room for what is asked again too early besides.
 
 use crate::content::Content;
-use crate::net::Net;
+use crate::net::{Net, address};
 use crate::plays::{MIB, blake3, cost, is_right, settle, sha256};
 use crate::source::Source;
+use cjp2p_node::content::Part;
 use cjp2p_node::transfer::Held;
 use std::rc::Rc;
 use std::time::Duration;
@@ -106,5 +107,24 @@ fn what_is_there_of_a_content_proves_no_wrong_word_on_its_size() {
         let mut held = Held::default();
         held.content.insert(0..size as u64).unwrap();
         assert_eq!(net.fetch(held), settle(&net, &content), "{size} {exaggerates}");
+    }
+}
+
+#[test]
+fn an_impossible_size_that_is_said_in_the_name_of_a_source_takes_it_away_from_nobody() {
+    let content = Content::new(MIB);
+    for build in [blake3, sha256] {
+        for size in [0, u64::MAX] {
+            let mut net: Net = build(&content, vec![Source::honest(&content)]);
+            net.begin(Held::default());
+            let _ = net.transfers.take_content(
+                net.now,
+                address(0),
+                (net.id, Part::Content, 0),
+                ("", Some(size)),
+                &mut net.store,
+            );
+            assert_eq!(net.go_on(), settle(&net, &content), "{size}");
+        }
     }
 }

@@ -86,11 +86,16 @@ impl Net {
 
     /// Fetches the content from all sources, and returns how that ended, as soon as it did.
     pub fn fetch(&mut self, held: Held) -> Outcome {
+        self.begin(held);
+        self.go_on()
+    }
+
+    /// Begins to fetch the content from all sources.
+    pub fn begin(&mut self, held: Held) {
         assert!(self.transfers.start(self.now, self.id, held, Duration::from_secs(20)));
         for number in 0..self.sources.len() {
             self.transfers.offer_source(self.now, &self.id, address(number), &mut self.node_rng);
         }
-        self.go_on()
     }
 
     /// Goes on until something ends.
