@@ -3,8 +3,9 @@
 //! The files lie in a folder of their own for each input; `TMPDIR=/dev/shm` makes that quick.
 
 use super::files::Input;
+use super::truth::Truth;
 use cjp2p_node::Time;
-use cjp2p_node::content::{Builder, ContentId, DirectoryStore, Part, SharedFile, Stamp, Store, part_path};
+use cjp2p_node::content::{ContentId, DirectoryStore, Part, SharedFile, Stamp, Store, part_path};
 use cjp2p_node::transfer::{Held, Transfers};
 use cjp2p_node::worker::find_held;
 use rand::SeedableRng;
@@ -19,31 +20,6 @@ const CONTENT_BYTES: u64 = 70_000;
 
 /// How often a file is damaged at most.
 const DAMAGES_MAX: usize = 16;
-
-/// A content and its tree.
-struct Truth {
-    sha256: [u8; 32],
-    blake3: [u8; 32],
-    content: Vec<u8>,
-    tree: Vec<u8>,
-}
-
-impl Truth {
-    fn new(size: u64) -> Truth {
-        let content: Vec<u8> = (0..size).map(|n| (n * 31 + (n >> 8) * 7 + 3) as u8).collect();
-        let mut tree = Vec::new();
-        let mut write = |at: u64, nodes: &[u8]| {
-            let range = at as usize..at as usize + nodes.len();
-            tree.resize(tree.len().max(range.end), 0);
-            tree[range].copy_from_slice(nodes);
-            Ok::<(), ()>(())
-        };
-        let mut builder = Builder::new(size).unwrap();
-        builder.update(&content, &mut write).unwrap();
-        let ids = builder.finish(&mut write).unwrap().unwrap();
-        Truth { sha256: ids.sha256, blake3: ids.blake3, content, tree }
-    }
-}
 
 /// Damages a file as the input has it, and writes it; or leaves it out.
 fn write_damaged(path: &Path, mut bytes: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {

@@ -11,3 +11,4 @@ pub mod files;
 pub mod node;
 pub mod transfer;
 pub mod tree;
+pub mod truth;

@@ -3,8 +3,9 @@
 //! What is checked: nothing panics or outgrows its table, no deadline stands still, of a BLAKE3 content nothing is held
 //! but the truth, and of any content what has come at the front stays as it is until it is thrown away.
 
+use super::truth::Truth;
 use cjp2p_node::Time;
-use cjp2p_node::content::{Builder, ContentId, MemoryStore, Part};
+use cjp2p_node::content::{ContentId, MemoryStore, Part};
 use cjp2p_node::transfer::{Ask, Has, Held, Outcome, Question, Transfers};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -62,18 +63,8 @@ pub fn run(bytes: &[u8]) {
 
 impl Play {
     fn new(size: u64, is_blake3: bool) -> Play {
-        let content: Vec<u8> = (0..size).map(|n| (n * 31 + (n >> 8) * 7 + 3) as u8).collect();
-        let mut tree = Vec::new();
-        let mut write = |at: u64, nodes: &[u8]| {
-            let range = at as usize..at as usize + nodes.len();
-            tree.resize(tree.len().max(range.end), 0);
-            tree[range].copy_from_slice(nodes);
-            Ok::<(), ()>(())
-        };
-        let mut builder = Builder::new(size).unwrap();
-        builder.update(&content, &mut write).unwrap();
-        let ids = builder.finish(&mut write).unwrap().unwrap();
-        let id = if is_blake3 { ContentId::Blake3(ids.blake3) } else { ContentId::Sha256(ids.sha256) };
+        let Truth { sha256, blake3, content, tree } = Truth::new(size);
+        let id = if is_blake3 { ContentId::Blake3(blake3) } else { ContentId::Sha256(sha256) };
         let mut play = Play {
             now: Time::from_micros(1_000_000),
             id,

@@ -4,8 +4,9 @@
 //! its tree, and a sender that mixes them with lies; the lies must not be believed, and nobody may be convinced of a
 //! wrong size.
 
+use super::truth::Truth;
+use cjp2p_node::content::Ranges;
 use cjp2p_node::content::tree::{CONTENT_MAX_BYTES, Tree};
-use cjp2p_node::content::{Builder, Ranges};
 use std::ops::Range;
 
 /// The longest content of the second part: its tree has six levels.
@@ -91,18 +92,8 @@ struct Fetch {
 
 impl Fetch {
     fn new(size: u64, claim: u64) -> Fetch {
-        let content: Vec<u8> = (0..size).map(|n| (n * 31 + (n >> 8) * 7 + 3) as u8).collect();
-        let mut truth = Vec::new();
-        let mut write = |at: u64, nodes: &[u8]| {
-            let range = at as usize..at as usize + nodes.len();
-            truth.resize(truth.len().max(range.end), 0);
-            truth[range].copy_from_slice(nodes);
-            Ok::<(), ()>(())
-        };
-        let mut builder = Builder::new(size).unwrap();
-        builder.update(&content, &mut write).unwrap();
-        let ids = builder.finish(&mut write).unwrap().unwrap();
-        let tree = Tree::new(ids.blake3, claim).unwrap();
+        let Truth { content, tree: truth, blake3, .. } = Truth::new(size);
+        let tree = Tree::new(blake3, claim).unwrap();
         let bytes = vec![0; tree.shape().tree_bytes() as usize];
         Fetch { content, truth, tree, have: Ranges::default(), bytes }
     }
