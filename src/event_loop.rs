@@ -44,6 +44,7 @@ use socket::{Patience, Socket};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
+use std::thread::Thread;
 use std::time::Duration;
 
 const UDP: Token = Token(0);
@@ -130,6 +131,8 @@ pub struct EventLoop {
     awaited: Awaited,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
+    /// Who is woken up when one of them has ended.
+    waiter: Option<Thread>,
     /// Whether somebody may type at the standard input.
     is_console: bool,
     /// Whether the user knows that we are not alone.
@@ -141,6 +144,11 @@ impl EventLoop {
     /// Where the socket is bound to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Wakes this thread up whenever a fetch has ended, so that it need not look all the time.
+    pub fn wake_when_fetched(&mut self, waiter: Thread) {
+        self.waiter = Some(waiter);
     }
 
     /// Whether commands like `stop` reach it.

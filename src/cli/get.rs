@@ -22,9 +22,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The pause between two looks at how it goes; no person sees the difference, and a look takes a tenth of a
-/// millisecond.
+/// The first pause between two looks at how it goes; no person sees the difference. A look costs the node a tenth of a
+/// millisecond or two.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// The pause is at most this: as long as a person who has pressed Ctrl-C may have to wait.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// The pause is this part of the time that has passed: whoever has waited for long does not notice that much more.
+const PAUSE_PART: u32 = 32;
 
 /// How long a node that has the data directory may take to be there for us: it is starting, or stopping.
 const START_PATIENCE: Duration = Duration::from_secs(6);
@@ -122,7 +128,8 @@ impl Helper<'_> {
                 });
             }
             match start_alone(arguments)? {
-                Ok(event_loop) => {
+                Ok(mut event_loop) => {
+                    event_loop.wake_when_fetched(thread::current());
                     let run = move || drop(event_loop.run());
                     let own = thread::Builder::new().name("node".to_owned()).spawn(run).map_err(Failure::impossible)?;
                     return Ok(Helper { arguments, node: HelperNode::Own(own) });
@@ -176,6 +183,7 @@ impl Helper<'_> {
             return Err(Failure::Impossible(why));
         }
         let mut bar = Bar::new();
+        let start = now();
         loop {
             if is_interrupted.load(Ordering::Relaxed) {
                 bar.clear();
@@ -199,7 +207,10 @@ impl Helper<'_> {
                 Some(line) => bar.draw(|| describe(&line)),
                 None => return Err(Failure::Impossible(format!("somebody stopped the node from fetching {id}"))),
             }
-            pause();
+            let passed = now().saturating_duration_since(start);
+            // A node of our own wakes us up when it is done; another one has to be asked.
+            let least = if self.is_own() { PAUSE_MAX } else { PAUSE };
+            thread::park_timeout((passed / PAUSE_PART).clamp(least, PAUSE_MAX));
         }
     }
 

@@ -126,6 +126,7 @@ impl EventLoop {
         let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
         if self.node.find_shared(&id.to_string()).is_some() {
             self.fetches[place].stage = Stage::Done;
+            self.wake_waiter();
             return;
         }
         let now = self.clock.now();
@@ -133,7 +134,10 @@ impl EventLoop {
         let begun = self.node.handle_command(now, Command::Fetch { id, held, patience });
         self.fetches[place].stage = match begun {
             Ok(()) => Stage::Fetching,
-            Err(_) => Stage::Failed("four others are being fetched; wait for one of them".to_owned()),
+            Err(_) => {
+                self.wake_waiter();
+                Stage::Failed("four others are being fetched; wait for one of them".to_owned())
+            }
         };
     }
 
@@ -204,9 +208,16 @@ impl EventLoop {
             None => Stage::Done,
             Some(why) => Stage::Failed(self.sentence(why, id, held > 0)),
         };
+        self.wake_waiter();
         let line = self.fetch_line(&self.fetches[place], &[]);
         if self.is_console {
             self.output.print(line.to_string());
+        }
+    }
+
+    fn wake_waiter(&self) {
+        if let Some(waiter) = &self.waiter {
+            waiter.unpark();
         }
     }
 

@@ -92,6 +92,7 @@ impl EventLoop {
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
             fetches: Vec::new(),
+            waiter: None,
             is_console,
             has_met_anybody: false,
             is_stopping: false,

@@ -34,6 +34,12 @@ pub const WINDOW_MIN_DATAGRAMS: u64 = 4;
 /// What may be in flight after a timeout, in bytes, if that is more than a datagram: two packets (RFC 9002, 7.2).
 pub const WINDOW_AFTER_TIMEOUT: u64 = 2_456;
 
+/// What may be in flight on a path whose round trip is shorter than a step of our timers, in bytes: most of it does not
+/// stand on the way but in the buffer of our own socket. Linux gives that twice the 212,992 bytes of
+/// `net.core.rmem_max` unless somebody has changed it, and deducts the memory that a datagram takes, about a tenth more
+/// than its bytes: nine of the largest fit.
+const WINDOW_NEAR: u64 = 8 * 43_820;
+
 /// The pace of one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -169,6 +175,7 @@ impl Pace {
     fn grow(&mut self, bytes: u64) {
         let target = self.model.pipe() * self.model.window_gain().max(100) / 100 + self.burst();
         let target = target.max(self.window_min());
+        let target = if self.is_near() { target.min(WINDOW_NEAR) } else { target };
         if self.model.is_full() {
             self.window = (self.window + bytes).min(target);
         } else if self.window < target || self.delivery.delivered() < WINDOW_FIRST {
@@ -190,6 +197,11 @@ impl Pace {
     fn is_queued(&self) -> bool {
         let limit = self.model.shortest().map(|shortest| shortest + shortest / 16);
         self.smoothed.zip(limit).is_some_and(|(smoothed, limit)| smoothed > limit)
+    }
+
+    /// Whether answers come back within a step of the timers.
+    fn is_near(&self) -> bool {
+        self.model.shortest().is_some_and(|shortest| shortest < credit::BURST)
     }
 
     fn window_min(&self) -> u64 {
@@ -217,5 +229,63 @@ impl Pace {
             credit::RATE_MAX
         };
         self.credit.set_rate(now, rate, self.datagram);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::credit::BURST;
+    use super::*;
+    use std::collections::VecDeque;
+
+    const DATAGRAM: u64 = 43_820;
+
+    /// The most that is ever in flight, and the rate reached, over a pipe of `rate` bytes a second with this round trip
+    /// and room for every queue.
+    fn fill(rate: u64, round_trip: Duration) -> (u64, u64) {
+        let takes = Duration::from_nanos(DATAGRAM * 1_000_000_000 / rate);
+        let mut now = Time::from_micros(1);
+        let mut pace = Pace::new(now);
+        let mut on_the_way: VecDeque<(Time, Stamp)> = VecDeque::new();
+        let mut is_free = now;
+        let mut most = 0;
+        let started = now;
+        while now.since(started) < Duration::from_secs(1) {
+            while pace.may_ask(now) > 0 {
+                let stamp = pace.asked(now, DATAGRAM);
+                is_free = is_free.max(now + round_trip) + takes;
+                on_the_way.push_back((is_free, stamp));
+            }
+            most = most.max(pace.in_flight());
+            let next = on_the_way.front().map(|(at, _)| *at);
+            match (next, pace.next_ask().filter(|at| *at > now)) {
+                (Some(at), ask) if ask.is_none_or(|ask| at <= ask) => {
+                    let (_, stamp) = on_the_way.pop_front().unwrap();
+                    now = now.max(at);
+                    pace.withdraw(DATAGRAM);
+                    let elapsed = now.since(stamp.asked);
+                    pace.set_smoothed(Some(elapsed));
+                    pace.arrived(now, &stamp, DATAGRAM, Some(elapsed), false);
+                }
+                (_, Some(ask)) => now = ask,
+                (at, None) => now = at.unwrap_or(now + BURST),
+            }
+        }
+        (most, pace.delivery.delivered() * 1_000_000 / now.since(started).as_micros() as u64)
+    }
+
+    #[test]
+    fn what_is_in_flight_nearby_fits_the_buffer_of_the_socket_and_still_fills_the_path() {
+        for rate in [100_000_000, 400_000_000, 1_000_000_000] {
+            let (most, reached) = fill(rate, Duration::from_micros(100));
+            assert!(most <= WINDOW_NEAR + DATAGRAM, "{rate}: {most} in flight");
+            assert!(reached >= rate / 10 * 9, "{rate}: only {reached}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_flight_far_away_is_as_much_as_the_path_needs() {
+        let (most, reached) = fill(200_000_000, Duration::from_millis(20));
+        assert!(most >= 4_000_000 && reached >= 160_000_000, "{most} in flight, {reached}");
     }
 }

@@ -72,6 +72,11 @@ pub fn bitmap(size: u64, held: &Ranges) -> Vec<u8> {
 /// 92 of 100 cases, and that is as good.
 const SAMPLES: usize = 24;
 
+/// How many pieces in a row a source is given at once if they are fetched in order because it is fast: twice what one
+/// question asks for at most. With one piece at a time, two of the largest blocks, fetching within one machine took a
+/// tenth more processor time, most of it for waking up the source once for each question.
+const PIECES_TOGETHER_MAX: usize = 5;
+
 /// What nobody is fetching yet.
 #[derive(Debug)]
 pub struct Pieces {
@@ -115,7 +120,8 @@ impl Pieces {
         let _ = self.free.insert(range);
     }
 
-    /// Takes the next range for a source that has `has`, within one piece, if it `is_ready` to be fetched.
+    /// Takes the next range for a source that has `has`, within one piece or, if the source `is_fast`, a few in a row, if
+    /// it `is_ready` to be fetched.
     pub fn take(
         &mut self,
         has: &Has,
@@ -129,9 +135,18 @@ impl Pieces {
             true => None,
             false => self.rare(&is_fit, rng),
         };
-        let range = range.or_else(|| self.pieces_from(0).find(is_fit))?;
+        let mut range = range.or_else(|| self.pieces_from(0).find(is_fit))?;
+        if is_in_order && is_fast {
+            range.end = self.end_of_row(range.clone(), is_fit);
+        }
         self.free.remove(range.clone()).ok()?;
         Some(range)
+    }
+
+    /// Where the free pieces end that follow one another from the first one on, as many as are handed out together.
+    fn end_of_row(&self, first: Range<u64>, is_fit: impl Fn(&Range<u64>) -> bool) -> u64 {
+        let following = self.pieces_from(first.end).take(PIECES_TOGETHER_MAX - 1).take_while(is_fit);
+        following.fold(first.end, |end, next| if next.start == end { next.end } else { end })
     }
 
     /// Whether nobody is known who has only a part.
@@ -239,14 +254,34 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_fast_comes_in_order_until_somebody_has_only_a_part() {
+    fn what_comes_fast_comes_in_order_and_in_rows_until_somebody_has_only_a_part() {
         let mut pieces = Pieces::new(SIZE, &Ranges::default(), false);
         let mut rng = StdRng::from_seed([4; 32]);
-        let mut take = |pieces: &mut Pieces| pieces.take(&Has::All, |_| true, true, &mut rng).unwrap().start;
-        let starts: Vec<u64> = (0..5).map(|_| take(&mut pieces) / PIECE_MIN_BYTES).collect();
-        assert_eq!(starts, [0, 1, 2, 3, 4]);
+        let mut take = |pieces: &mut Pieces| pieces.take(&Has::All, |_| true, true, &mut rng).unwrap();
+        let row = PIECES_TOGETHER_MAX as u64 * PIECE_MIN_BYTES;
+        assert!((0..5).all(|number| take(&mut pieces) == (number * row..(number + 1) * row)));
         pieces.recount(&Has::Unknown, &Has::Some(vec![0xff; 4]));
-        assert!(take(&mut pieces) >= 32 * PIECE_MIN_BYTES, "nobody else has the last nine");
+        let rare = take(&mut pieces);
+        assert!(rare.start >= 32 * PIECE_MIN_BYTES, "nobody else has the last nine");
+        assert!(rare.end - rare.start <= PIECE_MIN_BYTES);
+    }
+
+    #[test]
+    fn a_row_ends_where_something_is_held_or_cannot_be_fetched_and_with_the_content() {
+        let mut rng = StdRng::from_seed([6; 32]);
+        let piece = PIECE_MIN_BYTES;
+        let mut held = Ranges::default();
+        held.insert(2 * piece + 10..2 * piece + 20).unwrap();
+        let mut pieces = Pieces::new(6 * piece + 7, &held, true);
+        let has = Has::Some(vec![0b1111_1011]);
+        let is_ready = |range: &Range<u64>| range.start != 3 * piece;
+        let mut take = |has: &Has| pieces.take(has, is_ready, true, &mut rng);
+        assert_eq!(take(&has), Some(0..2 * piece + 10), "up to what is there");
+        assert_eq!(take(&has), Some(2 * piece + 20..3 * piece), "up to what is not ready");
+        assert_eq!(take(&has), Some(4 * piece..5 * piece), "up to what it does not have");
+        assert_eq!(take(&has), Some(6 * piece..6 * piece + 7), "up to the end");
+        assert_eq!(take(&has), None);
+        assert_eq!(take(&Has::All), Some(5 * piece..6 * piece));
     }
 
     #[test]
