@@ -5,6 +5,7 @@
 //! of them has something to say or something is due, and never otherwise. Nothing here may block, and nothing that the
 //! network or a user does is an error that ends it.
 
+mod arrivals;
 mod awaited;
 mod batch;
 mod clock;
@@ -109,7 +110,6 @@ pub struct EventLoop {
     is_socket_readable: bool,
     /// Where the socket is bound to.
     address: SocketAddr,
-    buffer: Vec<u8>,
     /// What is to be sent together.
     batch: Batch,
     signals: Signals,
@@ -238,32 +238,30 @@ impl EventLoop {
 
     /// Takes datagrams until there are none, or enough for one turn.
     fn receive(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
         let mut patience = Patience::default();
         let mut unnoted = 0;
         for _ in 0..BATCH_MAX {
-            let received = self.socket.receive(&mut buffer);
+            let received = self.socket.receive();
             if !patience.goes_on(&received) {
                 self.is_socket_readable = false;
                 break;
             }
-            if let Ok((length, from)) = received {
+            if let Ok((datagram, from)) = received {
                 // Each has its own time: an answer may come while others are being handled.
                 let before = drops::are_logged().then(|| *self.node.counters());
-                self.node.handle_datagram(self.clock.now(), from, &buffer[..length]);
+                self.node.handle_datagram(self.clock.now(), from, datagram);
                 if let Some(before) = before {
-                    drops::log(from, &buffer[..length], &before, self.node.counters());
+                    drops::log(from, datagram, &before, self.node.counters());
                 }
-                self.drain();
                 // A turn may bring megabytes, which a kill would cost.
-                unnoted += length as u64;
+                unnoted += datagram.len() as u64;
+                self.drain();
                 if unnoted >= fetches::UNNOTED_MAX_BYTES {
                     self.note_progress(false);
                     unnoted = 0;
                 }
             }
         }
-        self.buffer = buffer;
     }
 
     /// Carries out everything the node wants done.

@@ -4,7 +4,7 @@
 //! system writes IPv4 addresses as `::ffff:192.0.2.1`; nobody outside of this file ever sees that form. What cannot be
 //! sent is dropped and counted, as the network would drop it.
 
-use crate::peers::address::plain;
+use super::arrivals::Arrivals;
 use quinn_udp::{Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 use std::fmt;
@@ -126,12 +126,26 @@ fn offload(family: Family) -> io::Result<UdpSocketState> {
     UdpSocketState::new((&other).into())
 }
 
+/// Asks the system not to take apart what goes together. It is what makes one datagram of those that one question of
+/// ours is answered with: 34,000 calls of the system instead of 267,000 for 256 MiB over a link of 1,500 bytes.
+#[cfg(target_os = "linux")]
+fn keep_together(socket: &std::net::UdpSocket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt::UdpGroSegment};
+    Ok(setsockopt(socket, UdpGroSegment, &true)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_together(_: &std::net::UdpSocket) -> io::Result<()> {
+    Ok(())
+}
+
 /// The socket, as the event loop uses it.
 #[derive(Debug)]
 pub(super) struct Socket {
     udp: mio::net::UdpSocket,
-    /// How datagrams are sent together, where the system can.
+    /// How datagrams are sent and received together, where the system can.
     offload: Option<UdpSocketState>,
+    arrivals: Arrivals,
     family: Family,
     /// Datagrams that the system did not take.
     send_errors: u64,
@@ -142,7 +156,13 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(socket: std::net::UdpSocket, family: Family) -> Socket {
         let offload = offload(family).ok();
-        Socket { udp: mio::net::UdpSocket::from_std(socket), offload, family, send_errors: 0, receive_errors: 0 }
+        if offload.is_some()
+            && let Err(error) = keep_together(&socket)
+        {
+            log::debug!("datagrams are received one by one: {error}");
+        }
+        let (udp, arrivals) = (mio::net::UdpSocket::from_std(socket), Arrivals::default());
+        Socket { udp, offload, arrivals, family, send_errors: 0, receive_errors: 0 }
     }
 
     pub(super) fn family(&self) -> Family {
@@ -158,16 +178,18 @@ impl Socket {
         &mut self.udp
     }
 
-    /// The next datagram that is there, with its length and sender.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let received = self.udp.recv_from(buffer);
-        if let Err(error) = &received
-            && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+    /// The next datagram that is there, and its sender.
+    pub(super) fn receive(&mut self) -> io::Result<(&[u8], SocketAddr)> {
+        if self.arrivals.is_empty()
+            && let Err(error) = self.arrivals.fill(&self.udp, self.offload.as_ref())
         {
-            self.receive_errors += 1;
-            log::debug!("cannot receive: {error}");
+            if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+                self.receive_errors += 1;
+                log::debug!("cannot receive: {error}");
+            }
+            return Err(error);
         }
-        received.map(|(length, from)| (length, plain(from)))
+        self.arrivals.take().ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     /// How many datagrams the system takes at once.
@@ -292,14 +314,83 @@ mod tests {
         }
     }
 
+    /// The datagrams that a socket hands out, `count` or until none comes for two seconds: what each begins with, how
+    /// long it is, and whether it is of `from`; and how many the first call of the system brought.
+    fn received(socket: &mut Socket, from: SocketAddr, count: usize) -> (Vec<(u8, usize, bool)>, usize) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let (mut all, mut at_once) = (Vec::new(), 0);
+        while all.len() < count {
+            let patience = Timespec { tv_sec: 2, tv_nsec: 0 };
+            if poll(&mut [PollFd::new(&socket.udp, PollFlags::IN)], Some(&patience)).unwrap() == 0 {
+                break;
+            }
+            while let Ok((datagram, sender)) = socket.receive() {
+                assert!(datagram.iter().all(|byte| *byte == datagram[0]), "pieces are not mixed up");
+                all.push((datagram[0], datagram.len(), sender == from));
+                if at_once == 0 && socket.arrivals.is_empty() {
+                    at_once = all.len();
+                }
+            }
+        }
+        assert_eq!(socket.receive_errors, 0);
+        (all, at_once)
+    }
+
+    #[test]
+    fn what_arrives_together_is_received_one_by_one_on_every_kind_of_socket() {
+        let lengths = [&[1_200; 40][..], &[700]].concat();
+        let payloads: Vec<u8> = lengths.iter().enumerate().flat_map(|(n, length)| vec![n as u8; *length]).collect();
+        for (ip, at) in [("127.0.0.1", "127.0.0.1"), ("::", "127.0.0.1"), ("::", "::1"), ("::1", "::1")] {
+            let (sender, family) = bind(Some(at.parse().unwrap()), 0).unwrap();
+            let from = sender.local_addr().unwrap();
+            let mut sender = Socket::new(sender, family);
+            let (receiver, family) = bind(Some(ip.parse().unwrap()), 0).unwrap();
+            let to = SocketAddr::new(at.parse().unwrap(), receiver.local_addr().unwrap().port());
+            let can_keep = keep_together(&receiver).is_ok() && cfg!(target_os = "linux");
+            let mut receiver = Socket::new(receiver, family);
+            if sender.batch_max() == 1 {
+                continue;
+            }
+            assert!(sender.send_together(to, lengths[0], &payloads) && sender.send(to, &[99; 5]));
+            let expected = lengths.iter().enumerate().map(|(n, length)| (n as u8, *length, true));
+            let expected: Vec<_> = expected.chain([(99, 5, true)]).collect();
+            let (all, at_once) = received(&mut receiver, from, expected.len());
+            assert_eq!(all, expected, "{ip} {at}");
+            // One by one, a call brings a buffer full each.
+            assert!(!can_keep || at_once >= lengths.len(), "{ip} {at}: {at_once} kept together");
+        }
+    }
+
+    #[test]
+    fn the_longest_datagram_there_is_is_not_cut_off() {
+        // The length of IPv6 does not count its own header: 20 bytes more than IPv4 allows, and than we accept.
+        let longest = usize::from(u16::MAX) - 8;
+        let sender = std::net::UdpSocket::bind("[::1]:0").unwrap();
+        let (receiver, family) = bind(Some("::1".parse().unwrap()), 0).unwrap();
+        let to = receiver.local_addr().unwrap();
+        let mut receiver = Socket::new(receiver, family);
+        sender.send_to(&vec![1; longest], to).unwrap();
+        sender.send_to(&[2; 3], to).unwrap();
+        let (all, _) = received(&mut receiver, sender.local_addr().unwrap(), 2);
+        assert_eq!(all, [(1, longest, true), (2, 3, true)]);
+        assert!(longest > crate::wire::DATAGRAM_MAX_BYTES, "so that it is counted as too long");
+    }
+
     #[test]
     fn fragments_are_still_allowed() {
-        use rustix::net::sockopt::{Ipv4PathMtuDiscovery, ip_mtu_discover};
+        use nix::sys::socket::{getsockopt, sockopt::Ipv6DontFrag};
+        use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, ip_mtu_discover, ipv6_mtu_discover};
         let (socket, family) = bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
         let before = ip_mtu_discover(&socket).unwrap();
         let socket = Socket::new(socket, family);
         assert_eq!(ip_mtu_discover(&socket.udp).unwrap(), before);
         assert!(before != Ipv4PathMtuDiscovery::PROBE && before != Ipv4PathMtuDiscovery::DO);
+        let (socket, family) = bind(Some(Ipv6Addr::UNSPECIFIED.into()), 0).unwrap();
+        let before = ipv6_mtu_discover(&socket).unwrap();
+        let socket = Socket::new(socket, family);
+        assert_eq!(ipv6_mtu_discover(&socket.udp).unwrap(), before);
+        assert!(before != Ipv6PathMtuDiscovery::PROBE && before != Ipv6PathMtuDiscovery::DO);
+        assert!(!getsockopt(&socket.udp, Ipv6DontFrag).unwrap());
     }
 
     #[test]

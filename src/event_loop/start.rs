@@ -18,7 +18,6 @@ use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
 use crate::node::{Config, Node};
 use crate::peers::address::plain;
-use crate::wire::DATAGRAM_MAX_BYTES;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
 use std::io;
@@ -74,7 +73,6 @@ impl EventLoop {
             socket,
             is_socket_readable: true,
             address,
-            buffer: vec![0; DATAGRAM_MAX_BYTES + 1],
             batch: Default::default(),
             signals,
             inbox,

@@ -1,6 +1,6 @@
 //! Poking a node from a shell, and the commands `send` and `ping`.
 
-use crate::harness::{Node, binary, finish, poke, run, scratch};
+use crate::harness::{Node, binary, eventually, finish, poke, run, scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::net::UdpSocket;
@@ -19,6 +19,36 @@ fn a_poke_earns_an_address_and_a_token_in_102_bytes() {
     let find = |name: &str| answer.as_array().unwrap().iter().find_map(|message| message.get(name)).unwrap();
     assert_eq!(find("Peers")["peers"], serde_json::json!([known.address.to_string()]));
     assert_eq!(find("PleaseAlwaysReturnThisMessage")["cookie"].as_str().unwrap().len(), 8);
+}
+
+/// Segmentation offload makes many datagrams of one call, and receive offload hands them over as one.
+#[cfg(target_os = "linux")]
+#[test]
+fn of_datagrams_that_arrive_together_each_is_heard_once_however_many_they_are() {
+    use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // More than one turn takes; the last piece of each call is shorter, and another kind of message.
+    let (whole, last) = (r#"[{"PleaseSendPeers":{}}]"#, r#"[{"Unheard":{}}]"#);
+    let (calls, pieces) = (5, 40);
+    let together = [whole.repeat(pieces - 1).as_str(), last].concat();
+    if setsockopt(&socket, UdpGsoSegment, &(whole.len() as i32)).is_err() {
+        return;
+    }
+    for _ in 0..calls {
+        assert_eq!(socket.send_to(together.as_bytes(), node.address).unwrap(), together.len());
+    }
+    let count = |counters: &Value, name: &str| counters[name].as_u64().unwrap() as usize;
+    let counters = eventually("all of them", || {
+        let counters = node.ask(["status", "--json"]).json().remove(0)["counters"].take();
+        (count(&counters, "datagrams_received") >= calls * pieces).then_some(counters)
+    });
+    assert_eq!(count(&counters, "datagrams_received"), calls * pieces);
+    assert_eq!(count(&counters, "bytes_received"), calls * together.len());
+    assert_eq!(count(&counters, "messages_unknown"), calls);
+    let broken = ["datagrams_refused", "elements_malformed"].map(|name| count(&counters, name));
+    assert_eq!((broken, count(&counters, "receive_errors")), ([0, 0], 0));
 }
 
 #[test]
