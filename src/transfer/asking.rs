@@ -33,8 +33,8 @@ pub(super) const BLOCK_LOCAL: u32 = 32_768;
 pub const RUN_MAX: u32 = 64;
 
 /// How many blocks make a question worth its bytes: asking for each alone would cost a tenth of the content. So a run
-/// is begun when there is room for one block and goes on, in debt to the path, as far as this and half of what is
-/// on its way.
+/// is begun when there is room for one block and goes on, in debt to the path, as far as this, or as what comes between
+/// two timers of the event loop if that is more, and at most as half of what is on its way.
 const RUN_WORTH: usize = 8;
 
 /// How much one question asks for at most: five of the largest blocks.
@@ -247,7 +247,7 @@ fn ask_run(
         Tongue::Ours => RUN_MAX.min((RUN_BYTES_MAX / u64::from(step)) as u32),
         Tongue::Common => 1,
     };
-    let worth = (RUN_WORTH * wire_bytes(step)).min(path.in_flight() / 2);
+    let worth = (RUN_WORTH * wire_bytes(step)).max(path.burst()).min(path.in_flight() / 2);
     let (mut offset, mut count, mut bytes) = (start, 0, 0);
     while offset < span.range.end && count < most && (count == 0 || room > 0 || bytes < worth) && bytes < budget {
         let length = u64::from(step).min(span.range.end - offset) as u32;

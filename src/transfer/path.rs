@@ -9,9 +9,9 @@
 //!
 //! It refuses to judge answers, and to wait for more than [`ASKS_MAX`] of them.
 
-use super::pace::Pace;
 use super::pace::delivery::Stamp;
 use super::pace::model::Phase;
+use super::pace::{Pace, credit};
 use super::rtt::RoundTrip;
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
@@ -219,6 +219,11 @@ impl<K: Ord + Copy> Path<K> {
     /// Bytes a second that answers can bring, headers included; 0 while unknown.
     pub fn rate(&self) -> u64 {
         self.pace.rate()
+    }
+
+    /// Bytes of answers that may come between two timers of the event loop; 0 while unknown.
+    pub fn burst(&self) -> usize {
+        usize::try_from(credit::burst(self.rate(), 0)).unwrap_or(usize::MAX)
     }
 
     /// The smoothed round trip, once there is one.

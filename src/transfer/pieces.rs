@@ -120,8 +120,8 @@ impl Pieces {
         let _ = self.free.insert(range);
     }
 
-    /// Takes the next range for a source that has `has`, within one piece or, if the source `is_fast`, a few in a row, if
-    /// it `is_ready` to be fetched.
+    /// Takes the next range for a source that has `has`, within one piece or, if the source `is_fast`, a few in a row,
+    /// if it `is_ready` to be fetched.
     pub fn take(
         &mut self,
         has: &Has,
