@@ -45,6 +45,9 @@ impl Failure {
     }
 }
 
+/// What to know when a content was not fetched as far as to its file.
+const KEPT: &str = "what came is kept, and the same command goes on from there";
+
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
     let (code, sentence) = match Arguments::from_command_line().and_then(|arguments| dispatch(&arguments)) {
@@ -54,7 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Err(Failure::Impossible(sentence)) => (ExitCode::FAILURE, sentence),
     };
     // If not even this can be written, the exit code says it.
-    let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
+    tell(&sentence);
     code
 }
 
@@ -84,6 +87,11 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
     }
+}
+
+/// Says something beside the results. That nobody reads it is no reason to stop.
+fn tell(sentence: &str) {
+    let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
 }
 
 /// Prints a line. That nobody reads it any more ends the command without a word, as in any pipe.

@@ -8,7 +8,7 @@ use super::bar::{self, Bar};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
-use super::{Failure, say};
+use super::{Failure, say, tell};
 use cjp2p_node::content::tree::TREE_BLOCK_BYTES;
 use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, stamp,
@@ -303,11 +303,6 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
         _ => error.to_string(),
     }
-}
-
-/// Says something beside the results. That nobody reads it is no reason to stop.
-fn tell(sentence: &str) {
-    let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
 }
 
 fn shown(path: &Path) -> String {

@@ -1,18 +1,27 @@
 //! The file that a fetched content becomes: nothing has its name until all of it is there.
 
-use super::Failure;
+use super::{Failure, KEPT};
 use cjp2p_node::content::stamp;
 use cjp2p_node::request::KeptFile;
 use cjp2p_node::terminal::printable;
-use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, ioctl_ficlone, linkat, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, OFlags, RenameFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, ioctl_ficlone, linkat,
+    renameat_with,
+};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Where open files have names of their own, which a file without a name needs to get one.
 const OPEN_FILES: &str = "/proc/self/fd";
+
+/// What the system calls the list of those who may use a file besides its owner and its group.
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
+/// The longest of these: no attribute of a file is longer (`XATTR_SIZE_MAX` in `linux/limits.h`).
+const ACCESS_LIST_MAX_BYTES: usize = 65_536;
 
 /// A file in the making. Where the system can do that it has no name at all before it is whole, so that not even a kill
 /// leaves something behind; otherwise it has another one, and is gone in the end unless it is kept.
@@ -75,20 +84,34 @@ impl Target {
     pub(super) fn take(self, kept: &KeptFile) -> Result<(), Failure> {
         let source = open_unchanged(kept)?;
         let flags = if self.may_replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        // What the system gives a new file here, whoever may read it.
-        let permissions = self.file.metadata().map(|metadata| metadata.permissions());
-        let moved = permissions
-            .and_then(|permissions| source.set_permissions(permissions))
-            .and_then(|()| Ok(renameat_with(CWD, &kept.path, CWD, &self.path, flags)?));
-        match moved {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
+        let own = source.metadata().map_err(Failure::impossible)?.permissions();
+        let moved = self.dress(&source).and_then(|()| Ok(renameat_with(CWD, &kept.path, CWD, &self.path, flags)?));
+        let Err(error) = moved else { return Ok(()) };
+        // It stays where nobody else may read it.
+        source.set_permissions(own).map_err(Failure::impossible)?;
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Err(exists(&self.path)),
             // Another file system, most likely.
-            Err(_) => {
+            _ => {
                 let now = source.metadata().map(|metadata| stamp(&metadata)).map_err(Failure::impossible)?;
                 self.fill(&KeptFile { changed_ns: now.changed_ns, ..kept.clone() })
             }
         }
+    }
+
+    /// Makes a file that is to be moved here like a new one: its owner, its group, and who may read it.
+    fn dress(&self, source: &File) -> io::Result<()> {
+        let (new, old) = (self.file.metadata()?, source.metadata()?);
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(source, Some(new.uid()), Some(new.gid()))?;
+        }
+        let mut list = vec![0; ACCESS_LIST_MAX_BYTES];
+        match fgetxattr(&self.file, ACCESS_LIST, &mut list) {
+            Ok(length) => fsetxattr(source, ACCESS_LIST, &list[..length], XattrFlags::empty())?,
+            // It has none, and a file of the data directory need not have one either.
+            Err(_) => drop(fremovexattr(source, ACCESS_LIST)),
+        }
+        source.set_permissions(new.permissions())
     }
 
     /// Gives the file its name, in one step.
@@ -160,7 +183,8 @@ fn exists(path: &Path) -> Failure {
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::Impossible(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("the disk is full: there is no room for {}", shown(path))
+            let path = shown(path);
+            format!("the disk is full: there is no room for {path}; {KEPT}")
         }
         _ => format!("cannot write {}: {error}", shown(path)),
     })
@@ -173,7 +197,7 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn kept(path: &Path) -> KeptFile {
         let found = stamp(&fs::metadata(path).unwrap());
@@ -268,6 +292,53 @@ mod tests {
         let other = elsewhere.path().join("other");
         assert!(Target::prepare(&other, false).unwrap().take(&kept(&path)).is_ok());
         assert_eq!((fs::read_to_string(&other).unwrap(), names(elsewhere.path()).len()), ("new".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_is_moved_is_like_a_file_that_was_made_there() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, folder) = (scratch.path().join("source"), scratch.path().join("folder"));
+        fs::create_dir(&folder).unwrap();
+        // Its files belong to the folder's group, if there is another than ours that we may give them.
+        let _ = std::os::unix::fs::chown(&folder, None, Some(12_345));
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o2770)).unwrap();
+        // And may be read by user 12345, if the file system has such lists: version 2, then a tag, what is allowed, who.
+        let entries: [(u16, u16, u32); 5] =
+            [(1, 7, u32::MAX), (2, 5, 12_345), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 0, u32::MAX)];
+        let list = entries.iter().flat_map(|(tag, allowed, who)| {
+            [&tag.to_le_bytes()[..], &allowed.to_le_bytes(), &who.to_le_bytes()].concat()
+        });
+        let list: Vec<u8> = 2_u32.to_le_bytes().into_iter().chain(list).collect();
+        let has_list = rustix::fs::setxattr(&folder, "system.posix_acl_default", &list, XattrFlags::empty()).is_ok();
+        let like = |path: &Path| {
+            let found = fs::metadata(path).unwrap();
+            let mut list = [0; 1_024];
+            let length = rustix::fs::getxattr(path, ACCESS_LIST, &mut list).unwrap_or(0);
+            (found.mode(), found.uid(), found.gid(), list[..length].to_vec())
+        };
+        fs::write(folder.join("any"), "").unwrap();
+        let any = like(&folder.join("any"));
+        assert_eq!(!any.3.is_empty(), has_list);
+        for round in 0..2 {
+            fs::write(&source, "new").unwrap();
+            fs::set_permissions(&source, fs::Permissions::from_mode(0o600)).unwrap();
+            let inode = fs::metadata(&source).unwrap().ino();
+            let out = folder.join(round.to_string());
+            Target::prepare(&out, false).unwrap().take(&kept(&source)).unwrap();
+            assert_eq!((like(&out), fs::metadata(&out).unwrap().ino()), (any.clone(), inode));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_moved_is_for_its_owner_alone_as_before() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (source, path) = (scratch.path().join("source"), scratch.path().join("out"));
+        fs::write(&source, "new").unwrap();
+        fs::set_permissions(&source, fs::Permissions::from_mode(0o600)).unwrap();
+        let target = Target::prepare(&path, false).unwrap();
+        fs::write(&path, "old").unwrap();
+        target.take(&kept(&source)).unwrap_err();
+        assert_eq!(fs::metadata(&source).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::harness::{Node, eventually, run, scratch};
 use crate::lan::skip;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -111,7 +112,11 @@ fn a_file_for_which_there_is_no_room_gets_no_name_and_needs_no_second_fetch() {
     disk.fill(4 * MIB);
     let said = get();
     assert!(said.complaint().contains("the disk is full: there is no room for"), "{said:?}");
+    assert!(said.complaint().ends_with("what came is kept, and the same command goes on from there"), "{said:?}");
     assert_eq!(names(&disk.path), ["ballast"]);
+    let parts = data.join("parts");
+    let mode = |name: &String| fs::metadata(parts.join(name)).unwrap().permissions().mode() & 0o777;
+    assert!(!names(&parts).is_empty() && names(&parts).iter().all(|name| mode(name) == 0o600));
     disk.free();
     let before = counter(&seed, "bytes_sent");
     get().success();
