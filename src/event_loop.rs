@@ -20,6 +20,7 @@ mod signals;
 mod socket;
 mod start;
 mod stop;
+mod wishes;
 
 pub use lookup::{HostName, look_up};
 pub use socket::{BindError, COUNTERS, Family, bind, native};

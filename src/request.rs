@@ -1,6 +1,10 @@
 //! What a user asks of the running node: one parser and one table for the console and the control socket.
 //!
 //! Every limit on what may be asked is here; carrying it out is the event loop's part. This module touches no node.
+//!
+//! A process that waits for a content, as `get` does, puts its number at the end: `/get ID SECONDS PID` when it begins,
+//! `/unget ID PID` when it gives up, and `/drop ID PID` when it has it. So one of several never stops the others, and
+//! the last one leaves nothing behind.
 
 mod answer;
 
@@ -45,13 +49,23 @@ pub enum Request {
         id: ContentId,
         /// It is given up when nothing arrives for so long.
         patience: Duration,
-        /// Whether it is left to whoever asks, who takes it away, instead of being kept and shared.
-        is_taken: bool,
+        /// The process that waits for it, if it is not for the user of the node.
+        waiter: Option<u32>,
     },
     /// Stop fetching it.
-    Unget(ContentId),
+    Unget {
+        /// Which.
+        id: ContentId,
+        /// The process that waits no longer: others may. `None` to stop it for all.
+        waiter: Option<u32>,
+    },
     /// Forget what is there of a content that is not being fetched.
-    Drop(ContentId),
+    Drop {
+        /// Which.
+        id: ContentId,
+        /// The process that has waited for it and has it: others may wait still.
+        waiter: Option<u32>,
+    },
     /// How that is going.
     Fetching,
     /// Look for new files at once.
@@ -130,13 +144,13 @@ const SPECS: &[Spec] = &[
         name: "/unget",
         arguments: "ID",
         help: "stop fetching it; what is there is kept",
-        parse: |rest| content_id(rest).map(Request::Unget),
+        parse: |rest| id_and_waiter(rest).map(|(id, waiter)| Request::Unget { id, waiter }),
     },
     Spec {
         name: "/drop",
         arguments: "ID",
         help: "throw away what is there of it, if it is not being fetched",
-        parse: |rest| content_id(rest).map(Request::Drop),
+        parse: |rest| id_and_waiter(rest).map(|(id, waiter)| Request::Drop { id, waiter }),
     },
     Spec {
         name: "/fetching",
@@ -196,7 +210,7 @@ fn mistake(text: &str) -> String {
     printable(text, MISTAKE_SHOWN_CHARS)
 }
 
-/// An id, and perhaps after how many seconds to give up, and whether the content is taken away.
+/// An id, and perhaps after how many seconds to give up, and the process that waits.
 fn get(rest: &str) -> Result<Request, String> {
     let mut words = rest.split_whitespace();
     let id = content_id(words.next().unwrap_or_default())?;
@@ -208,10 +222,22 @@ fn get(rest: &str) -> Result<Request, String> {
             Duration::from_secs(seconds)
         }
     };
-    match (words.next(), words.next()) {
-        (None, _) => Ok(Request::Get { id, patience, is_taken: false }),
-        (Some("take"), None) => Ok(Request::Get { id, patience, is_taken: true }),
-        (Some(word), _) => Err(format!("what is '{}'?", mistake(word))),
+    Ok(Request::Get { id, patience, waiter: waiter(words)? })
+}
+
+/// An id, and perhaps the process that waits.
+fn id_and_waiter(rest: &str) -> Result<(ContentId, Option<u32>), String> {
+    let mut words = rest.split_whitespace();
+    let id = content_id(words.next().unwrap_or_default())?;
+    Ok((id, waiter(words)?))
+}
+
+/// The number of a process, and nothing behind it.
+fn waiter<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<u32>, String> {
+    let waiter = words.next().map(|word| word.parse().map_err(|_| word)).transpose();
+    match (waiter, words.next()) {
+        (Ok(waiter), None) => Ok(waiter),
+        (Err(word), _) | (Ok(_), Some(word)) => Err(format!("what is '{}'?", mistake(word))),
     }
 }
 
@@ -299,11 +325,15 @@ mod tests {
             ("/status", Request::Status),
             ("/fetching", Request::Fetching),
             ("/look", Request::Look),
-            (&format!("/get {}", "AB".repeat(32)), Request::Get { id, patience: GET_PATIENCE, is_taken: false }),
-            (&format!("/get {}  7 ", "ab".repeat(32)), Request::Get { id, patience, is_taken: false }),
-            (&format!("/get {} 7 take", "ab".repeat(32)), Request::Get { id, patience, is_taken: true }),
-            (&format!("/drop {}", "ab".repeat(32)), Request::Drop(id)),
-            (&format!("/unget blake3/{}", "ab".repeat(32)), Request::Unget(ContentId::Blake3([0xab; 32]))),
+            (&format!("/get {}", "AB".repeat(32)), Request::Get { id, patience: GET_PATIENCE, waiter: None }),
+            (&format!("/get {}  7 ", "ab".repeat(32)), Request::Get { id, patience, waiter: None }),
+            (&format!("/get {} 7 99", "ab".repeat(32)), Request::Get { id, patience, waiter: Some(99) }),
+            (&format!("/drop {}", "ab".repeat(32)), Request::Drop { id, waiter: None }),
+            (&format!("/drop {} 99", "ab".repeat(32)), Request::Drop { id, waiter: Some(99) }),
+            (
+                &format!("/unget blake3/{}", "ab".repeat(32)),
+                Request::Unget { id: ContentId::Blake3([0xab; 32]), waiter: None },
+            ),
             ("/quit", Request::Quit),
             ("/add 192.0.2.1:7000", Request::Add(peer)),
             ("/ping\t192.0.2.1:7000", Request::Ping(peer)),
@@ -338,6 +368,8 @@ mod tests {
             ("/get notes.txt", "'notes.txt'"),
             (&format!("/get {} 0", "ab".repeat(32)), "1 to 604800"),
             (&format!("/get {} 7 away", "ab".repeat(32)), "'away'"),
+            (&format!("/get {} 7 99 away", "ab".repeat(32)), "'away'"),
+            (&format!("/drop {} away", "ab".repeat(32)), "'away'"),
             ("/ignore everybody", "'everybody'"),
             ("/", "/help"),
         ] {

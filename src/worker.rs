@@ -21,7 +21,8 @@ mod trees;
 mod work;
 
 pub use journal::{Journal, OpenJournal};
-pub use resume::find_held;
+pub(crate) use resume::is_there;
+pub use resume::{discard, find_held};
 
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;

@@ -3,17 +3,19 @@
 //! A running node fetches it: the one on the data directory, or, if there is none, one of our own for as long as it
 //! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
 
+use super::address::resolve;
 use super::ask::{converse, try_converse};
 use super::bar::{self, Bar};
 use super::options::Arguments;
 use super::probe::now;
-use super::run::start_alone;
+use super::run::{data_path, start_alone};
 use super::target::{Target, is_unchanged};
-use super::{Failure, say};
+use super::{Failure, KEPT, say, tell};
 use cjp2p_node::content::ContentId;
-use cjp2p_node::data_dir::DataDirError;
+use cjp2p_node::data_dir::{DataDir, DataDirError};
 use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile, content_id};
 use cjp2p_node::terminal::printable;
+use cjp2p_node::worker::discard;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::{Path, PathBuf};
@@ -79,8 +81,12 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
     }
     let start = now();
+    let mut is_told = false;
     let kept = loop {
         let helper = Helper::find(arguments)?;
+        if !helper.is_own() && !std::mem::replace(&mut is_told, true) {
+            helper.pass_on_options();
+        }
         let obtained = helper.obtain(target, id, &is_interrupted);
         helper.dismiss();
         match obtained? {
@@ -144,6 +150,46 @@ impl Helper<'_> {
         matches!(self.node, HelperNode::Own(_))
     }
 
+    /// Whether it ends with a `get` of another process.
+    fn is_passing(&self) -> bool {
+        matches!(self.node, HelperNode::Other { is_passing: true, .. })
+    }
+
+    /// Lets a node that runs already make contact with those whom the user names, and says which options are of no use
+    /// to it.
+    fn pass_on_options(&self) {
+        for peer in &self.arguments.peers {
+            let added = resolve(peer)
+                .and_then(|addresses| addresses.iter().try_for_each(|address| self.order(&format!("/add {address}"))));
+            if let Err(Failure::Mistake(why) | Failure::Impossible(why)) = added {
+                tell(&format!("--peer {peer}: {why}"));
+            }
+        }
+        let Arguments { port, bind, no_bootstrap, no_lan, .. } = self.arguments;
+        let options = [
+            ("--port", port.is_some()),
+            ("--bind", bind.is_some()),
+            ("--no-bootstrap", *no_bootstrap),
+            ("--no-lan", *no_lan),
+        ];
+        let ignored: Vec<&str> = options.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).collect();
+        if let [others @ .., last] = &ignored[..] {
+            let names = if others.is_empty() { "" } else { &format!("{} and ", others.join(", ")) };
+            let are = if others.is_empty() { "is" } else { "are" };
+            tell(&format!(
+                "a node runs on this data directory and does it with its own options; {names}{last} {are} ignored"
+            ));
+        }
+    }
+
+    /// Has something done by the node.
+    fn order(&self, order: &str) -> Result<(), Failure> {
+        match converse(self.arguments, order)?.0 {
+            Answer::Refused(why) => Err(Failure::Impossible(why)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it was the node of another process, and is not there any more.
     fn has_ended(&self) -> bool {
         let HelperNode::Other { pid, is_passing } = &self.node else { return false };
@@ -160,37 +206,38 @@ impl Helper<'_> {
     /// be started again.
     fn obtain(&self, target: Target, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
         let kept = match self.fetch(id, is_interrupted) {
-            Ok(None) => return Ok(None),
             Err(_) if !is_interrupted.load(Ordering::Relaxed) && self.has_ended() => {
-                let is_passing = matches!(self.node, HelperNode::Other { is_passing: true, .. });
-                return if is_passing { Ok(None) } else { Err(node_stopped()) };
+                return if self.is_passing() { Ok(None) } else { Err(node_stopped()) };
             }
-            Ok(Some(kept)) => kept,
-            Err(failure) => return Err(failure),
+            Ok(kept) => kept,
+            Err(failure) => return Err(self.resign(id, failure)),
         };
         match self.fill(target, id, &kept) {
-            Err(_) if !self.is_own() && kept.is_loose && !is_unchanged(&kept) => Ok(None),
-            filled => filled.map(|()| Some(kept)),
+            // Somebody else who waited for it has moved it away.
+            Err(_) if self.is_passing() && !is_unchanged(&kept) => Ok(None),
+            Err(failure) => Err(self.resign(id, failure)),
+            Ok(()) => Ok(Some(kept)),
         }
     }
 
-    /// Lets the content be fetched, and waits for it. `None` if somebody else wanted it too and has taken it away.
-    fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
-        let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
-        // A node of our own is gone before anybody could ask it for the content: there is no use in keeping a copy.
-        let manner = if self.is_own() { "take" } else { "" };
-        if let Answer::Refused(why) = converse(self.arguments, &format!("/get {id} {patience} {manner}"))?.0 {
-            return Err(Failure::Impossible(why));
+    /// Lets the node stop fetching, unless others wait for it too.
+    fn resign(&self, id: ContentId, failure: Failure) -> Failure {
+        if !self.is_own() {
+            // If the node has ended, or gave it up itself, there is nothing to stop.
+            let _ = self.order(&format!("/unget {id} {}", std::process::id()));
         }
+        failure
+    }
+
+    /// Lets the content be fetched, and waits for it.
+    fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
+        let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
+        self.order(&format!("/get {id} {patience} {}", std::process::id()))?;
         let mut bar = Bar::new();
         let start = now();
         loop {
             if is_interrupted.load(Ordering::Relaxed) {
                 bar.clear();
-                if !self.is_own() {
-                    // If the node has ended there is nothing to stop.
-                    let _ = converse(self.arguments, &format!("/unget {id}"));
-                }
                 return Err(interrupted());
             }
             let line = match converse(self.arguments, "/fetching") {
@@ -201,8 +248,7 @@ impl Helper<'_> {
                 Err(failure) => return Err(failure),
             };
             match line {
-                Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(Some(kept)),
-                Some(FetchLine { state: FetchState::Taken, .. }) => return Ok(None),
+                Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(kept),
                 Some(FetchLine { state: FetchState::Failed(why), .. }) => return Err(Failure::Impossible(why)),
                 Some(line) => bar.draw(|| describe(&line)),
                 None => return Err(Failure::Impossible(format!("somebody stopped the node from fetching {id}"))),
@@ -216,13 +262,28 @@ impl Helper<'_> {
 
     /// Makes the user's file of what was fetched.
     fn fill(&self, target: Target, id: ContentId, kept: &KeptFile) -> Result<(), Failure> {
-        if !self.is_own() || !kept.is_loose {
-            return target.fill(kept);
+        if kept.is_loose { target.take(kept) } else { target.fill(kept) }?;
+        if self.order(&format!("/drop {id} {}", std::process::id())).is_err() && self.is_passing() {
+            self.tidy(id);
         }
-        target.take(kept)?;
-        // What is left of it, if anything is, is removed by a later sweep at worst.
-        let _ = converse(self.arguments, &format!("/drop {id}"));
         Ok(())
+    }
+
+    /// Throws away what a node that has ended meanwhile has left of a content that is here now. What cannot be thrown
+    /// away is removed by a later sweep.
+    fn tidy(&self, id: ContentId) {
+        let Ok(path) = data_path(self.arguments) else { return };
+        let deadline = now() + START_PATIENCE;
+        while now() < deadline {
+            match DataDir::open(&path) {
+                Ok(data_dir) => return drop(discard(&data_dir.parts(), &id)),
+                // It is still saving, or another `get` has begun.
+                Err(DataDirError::InUse(_)) if self.order(&format!("/drop {id} {}", std::process::id())).is_err() => {
+                    pause();
+                }
+                Err(_) => return,
+            }
+        }
     }
 
     /// Lets a node of our own save and stop.
@@ -236,14 +297,11 @@ impl Helper<'_> {
 }
 
 fn interrupted() -> Failure {
-    Failure::Impossible("interrupted; what has come is kept, and the same command goes on from there".to_owned())
+    Failure::Impossible(format!("interrupted; {KEPT}"))
 }
 
 fn node_stopped() -> Failure {
-    Failure::Impossible(
-        "the node that fetched it has stopped; what has come is kept, and the same command goes on from there"
-            .to_owned(),
-    )
+    Failure::Impossible(format!("the node that fetched it has stopped; {KEPT}"))
 }
 
 /// How far it is.

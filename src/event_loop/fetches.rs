@@ -3,13 +3,14 @@
 //! The node fetches, the worker knows what is there already and makes it last; here they are told of one another. What
 //! ended is remembered for a while, so that whoever asks now and then learns how.
 
+use super::wishes::Wishes;
 use super::{Duration, EventLoop};
 use crate::content::{ContentId, Part, Ranges, SharedFile, Stamp, part_path, stamp, stored_hash};
 use crate::node::Command;
 use crate::request::{Answer, FetchLine, FetchState, KeptFile};
 use crate::time::Time;
 use crate::transfer::{Failure, Held, Progress};
-use crate::worker::{Front, OpenJournal};
+use crate::worker::{Front, OpenJournal, is_there};
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -31,8 +32,7 @@ const UNREAD_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) struct Fetch {
     id: ContentId,
     stage: Stage,
-    /// Whether it is left to whoever wanted it, instead of being kept and shared.
-    is_taken: bool,
+    wishes: Wishes,
     /// What was written down last: the size and how much is there, and when.
     noted: (Option<u64>, u64, Time),
     /// Where it is written down; `None` if there is nothing yet that could be added to.
@@ -50,43 +50,77 @@ enum Stage {
     Done,
     /// It lies where it came, for whoever wanted it.
     Left(KeptFile),
-    /// It came, and was taken away.
-    Taken,
     /// It will not come; a sentence.
     Failed(String),
 }
 
+impl Fetch {
+    fn is_busy(&self) -> bool {
+        matches!(self.stage, Stage::Preparing | Stage::Fetching)
+    }
+
+    /// Whether it has come and lies where it came.
+    fn is_left(&self) -> bool {
+        let Stage::Left(file) = &self.stage else { return false };
+        fs::symlink_metadata(&file.path).is_ok_and(|found| {
+            let found = stamp(&found);
+            (found.size, found.modified_ns, found.changed_ns, found.inode)
+                == (file.size, file.modified_ns, file.changed_ns, file.inode)
+        })
+    }
+}
+
 impl EventLoop {
+    /// Whether what is fetched is left to those who wait for it, instead of being kept and shared: a node that ends with
+    /// the `get` whose it is serves nobody.
+    fn leaves_contents(&self) -> bool {
+        !self.is_console
+    }
+
     /// Begins to fetch a content, unless it is being fetched. What is shared already is done as soon as the worker
     /// knows.
-    pub(super) fn get(&mut self, id: ContentId, patience: Duration, is_taken: bool) -> Answer {
-        let is_busy = |fetch: &Fetch| matches!(fetch.stage, Stage::Preparing | Stage::Fetching);
+    pub(super) fn get(&mut self, id: ContentId, patience: Duration, waiter: Option<u32>) -> Answer {
         let known = self.fetches.iter().position(|fetch| fetch.id == id);
+        let mut wishes = Wishes::default();
         if let Some(place) = known {
-            if is_busy(&self.fetches[place]) {
-                // Another `get` may have been faster than the one whose node this is.
-                self.fetches[place].is_taken |= is_taken;
+            let fetch = &mut self.fetches[place];
+            if !fetch.wishes.add(waiter) {
+                return Answer::Refused(format!("too many wait for {id}"));
+            }
+            if fetch.is_busy() || fetch.is_left() {
                 return Answer::Done(format!("fetching {id} already"));
             }
-            self.fetches.remove(place);
+            let known = self.fetches.remove(place);
+            if matches!(known.stage, Stage::Left(_)) {
+                // It has just been moved away, and what is left of it is about that.
+                self.worker.discard(id);
+            }
+            wishes = known.wishes;
         }
+        wishes.add(waiter);
         if self.fetches.len() >= FETCHES_MAX {
-            match self.fetches.iter().position(|fetch| !is_busy(fetch)) {
+            match self.fetches.iter().position(|fetch| !fetch.is_busy()) {
                 Some(oldest) => drop(self.fetches.remove(oldest)),
                 None => return Answer::Refused("too much is being fetched; wait for some of it".to_owned()),
             }
         }
         let noted = (None, 0, self.clock.now());
-        self.fetches.push(Fetch { id, stage: Stage::Preparing, is_taken, noted, journal: None, followed: None });
+        self.fetches.push(Fetch { id, stage: Stage::Preparing, wishes, noted, journal: None, followed: None });
         self.worker.prepare(id, patience);
         Answer::Done(format!("fetching {id}"))
     }
 
-    /// Stops fetching a content.
-    pub(super) fn unget(&mut self, id: ContentId) -> Answer {
+    /// Stops fetching a content: for all, or for one `waiter`, which stops nobody else.
+    pub(super) fn unget(&mut self, id: ContentId, waiter: Option<u32>) -> Answer {
         let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else {
             return Answer::Refused(format!("{id} is not being fetched"));
         };
+        if let Some(waiter) = waiter {
+            self.fetches[place].wishes.remove(waiter);
+            if !self.fetches[place].wishes.is_empty() {
+                return Answer::Done(format!("others wait for {id}; it goes on"));
+            }
+        }
         match self.fetches[place].stage {
             Stage::Preparing => {}
             Stage::Fetching => {
@@ -95,7 +129,7 @@ impl EventLoop {
                     return Answer::Refused(error.to_string());
                 }
             }
-            Stage::Done | Stage::Left(_) | Stage::Taken | Stage::Failed(_) => {
+            Stage::Done | Stage::Left(_) | Stage::Failed(_) => {
                 return Answer::Refused(format!("{id} is not being fetched"));
             }
         }
@@ -104,18 +138,24 @@ impl EventLoop {
         Answer::Done(format!("stopped; what is there of {id} is kept for the next time"))
     }
 
-    /// Throws away what is there of a content.
-    pub(super) fn drop_fetched(&mut self, id: ContentId) -> Answer {
-        let known = self.fetches.iter().position(|fetch| fetch.id == id);
-        if known.is_some_and(|place| matches!(self.fetches[place].stage, Stage::Preparing | Stage::Fetching)) {
-            return Answer::Refused(format!("{id} is being fetched; /unget it first"));
-        }
-        match known {
-            // Somebody else may be waiting for it too, and has to learn what became of it.
-            Some(place) if matches!(self.fetches[place].stage, Stage::Left(_)) => {
-                self.fetches[place].stage = Stage::Taken;
+    /// Throws away what is there of a content. Once a `waiter` has it, that is what nobody else waits for.
+    pub(super) fn drop_fetched(&mut self, id: ContentId, waiter: Option<u32>) -> Answer {
+        if let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) {
+            let fetch = &mut self.fetches[place];
+            if let Some(waiter) = waiter {
+                fetch.wishes.remove(waiter);
+                if !matches!(fetch.stage, Stage::Left(_)) || !fetch.wishes.is_empty() {
+                    return Answer::Done(format!("{id} stays"));
+                }
             }
-            known => drop(known.map(|place| self.fetches.remove(place))),
+            if fetch.is_busy() {
+                return Answer::Refused(format!("{id} is being fetched; /unget it first"));
+            }
+            self.fetches.remove(place);
+        }
+        if waiter.is_none() && !is_there(&self.data_dir.parts(), &id) {
+            let but = self.node.find_shared(&id.to_string()).map_or("", |_| " but what is shared");
+            return Answer::Refused(format!("nothing is there of {id}{but}"));
         }
         self.worker.discard(id);
         Answer::Done(format!("what was there of {id} is forgotten; whatever is shared stays"))
@@ -149,18 +189,17 @@ impl EventLoop {
             let _ = content.insert(0..size);
             self.write_journal(id, Some(size), content);
         }
-        let is_taken = self.fetches.iter().any(|fetch| fetch.id == id && fetch.is_taken);
         let revision = self.node.fetching().find(|progress| progress.id == id).map_or(0, |progress| progress.revision);
-        self.worker.settle(id, Front { size, bytes: size, revision }, is_taken);
+        self.worker.settle(id, Front { size, bytes: size, revision }, self.leaves_contents());
     }
 
     /// Lets the worker read what has come at the front.
     fn follow(&mut self, id: ContentId, front: Front) {
-        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { return };
-        if fetch.is_taken && matches!(id, ContentId::Blake3(_)) {
+        if self.leaves_contents() && matches!(id, ContentId::Blake3(_)) {
             // Nobody needs another hash of it, and every block was checked when it came.
             return;
         }
+        let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.id == id) else { return };
         let is_same = |told: &Front| (told.size, told.revision) == (front.size, front.revision);
         let told = fetch.followed.filter(is_same).map_or(0, |told| told.bytes);
         if front.bytes >= told + UNREAD_BYTES {
@@ -201,7 +240,7 @@ impl EventLoop {
         self.worker.follow(id, None);
         self.fetches[place].journal = None;
         self.fetches[place].stage = match why {
-            None if self.fetches[place].is_taken => match self.left(id) {
+            None if self.leaves_contents() => match self.left(id) {
                 Ok(file) => Stage::Left(file),
                 Err(error) => Stage::Failed(format!("cannot look at what was fetched: {error}")),
             },
@@ -264,6 +303,7 @@ impl EventLoop {
         let id = fetch.id.to_string();
         let progress = progress.iter().find(|progress| progress.id == fetch.id);
         let shared = || self.node.find_shared(&id);
+        let waiting = fetch.wishes.waiting();
         let state = match &fetch.stage {
             Stage::Preparing => FetchState::Preparing,
             Stage::Fetching if progress.is_some_and(|progress| progress.is_settling) => FetchState::Checking,
@@ -272,13 +312,12 @@ impl EventLoop {
                 Some(file) => FetchState::Done(self.kept(file)),
                 None => FetchState::Failed("it was here, and is not any more".to_owned()),
             },
-            Stage::Left(file) => FetchState::Done(file.clone()),
-            Stage::Taken => FetchState::Taken,
+            Stage::Left(file) => FetchState::Done(KeptFile { is_loose: waiting <= 1, ..file.clone() }),
             Stage::Failed(why) => FetchState::Failed(why.clone()),
         };
         let (size, held) = progress.map_or((fetch.noted.0, fetch.noted.1), |progress| (progress.size, progress.held));
         let (rate, sources) = progress.map_or((0, 0), |progress| (progress.rate, progress.sources));
-        FetchLine { id, state, size, held, rate, sources }
+        FetchLine { id, state, size, held, rate, sources, waiting }
     }
 
     fn kept(&self, file: &SharedFile) -> KeptFile {
@@ -286,13 +325,13 @@ impl EventLoop {
         let is_stored = stored_hash(&file.name).is_some();
         let path: PathBuf = if is_stored { self.data_dir.path().join(&file.name) } else { public.join(&file.name) };
         let blake3 = ContentId::Blake3(file.blake3).to_string();
-        KeptFile { sha256: Some(file.id()), blake3: Some(blake3), ..kept_file(path, false, file.stamp) }
+        KeptFile { sha256: Some(file.id()), blake3: Some(blake3), ..kept_file(path, file.stamp) }
     }
 
     /// A content that nobody shares, where it came.
     fn left(&self, id: ContentId) -> io::Result<KeptFile> {
         let path = part_path(&self.data_dir.parts(), &id, Part::Content);
-        let kept = kept_file(path.clone(), true, stamp(&fs::symlink_metadata(path)?));
+        let kept = kept_file(path.clone(), stamp(&fs::symlink_metadata(path)?));
         Ok(match id {
             ContentId::Sha256(_) => KeptFile { sha256: Some(id.to_string()), ..kept },
             ContentId::Blake3(_) => KeptFile { blake3: Some(id.to_string()), ..kept },
@@ -301,19 +340,20 @@ impl EventLoop {
 
     /// Why a content did not come.
     fn sentence(&self, why: Failure, id: ContentId, is_some_there: bool) -> String {
+        let path = self.data_dir.path().display();
         let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
         match why {
             Failure::NotFound => format!("nobody in reach has {id}"),
             Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
             Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),
-            Failure::Full => format!("the disk is full: there is no room for {id} in the data directory{kept}"),
-            Failure::Disk => format!("cannot write to the data directory {}{kept}", self.data_dir.path().display()),
+            Failure::Full => format!("the disk is full: there is no room for {id} in the data directory {path}{kept}"),
+            Failure::Disk => format!("cannot write to the data directory {path}{kept}"),
         }
     }
 }
 
 /// A file whose ids nobody knows.
-fn kept_file(path: PathBuf, is_loose: bool, stamp: Stamp) -> KeptFile {
+fn kept_file(path: PathBuf, stamp: Stamp) -> KeptFile {
     let Stamp { size, modified_ns, changed_ns, inode } = stamp;
-    KeptFile { path, is_loose, sha256: None, blake3: None, size, modified_ns, changed_ns, inode }
+    KeptFile { path, is_loose: false, sha256: None, blake3: None, size, modified_ns, changed_ns, inode }
 }

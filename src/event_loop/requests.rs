@@ -39,9 +39,9 @@ impl EventLoop {
                 let _ = self.node.handle_command(self.clock.now(), Command::AskForLists);
                 Answer::Listed(self.listed_lines())
             }
-            Request::Get { id, patience, is_taken } => self.get(id, patience, is_taken),
-            Request::Unget(id) => self.unget(id),
-            Request::Drop(id) => self.drop_fetched(id),
+            Request::Get { id, patience, waiter } => self.get(id, patience, waiter),
+            Request::Unget { id, waiter } => self.unget(id, waiter),
+            Request::Drop { id, waiter } => self.drop_fetched(id, waiter),
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
             Request::Look => {
                 self.worker.look();

@@ -106,6 +106,8 @@ pub struct FetchLine {
     pub rate: u64,
     /// How many sources are delivering.
     pub sources: usize,
+    /// How many processes wait for it.
+    pub waiting: usize,
 }
 
 /// How far a content is that the user wants.
@@ -120,8 +122,6 @@ pub enum FetchState {
     Checking,
     /// It is here.
     Done(KeptFile),
-    /// It came, and whoever wanted it has taken it away.
-    Taken,
     /// It did not come; a sentence.
     Failed(String),
 }
@@ -131,7 +131,7 @@ pub enum FetchState {
 pub struct KeptFile {
     /// The file.
     pub path: PathBuf,
-    /// Whether it is of no use to the node: whoever wanted it may move it away.
+    /// Whether nobody else needs it: whoever wanted it may move it away.
     pub is_loose: bool,
     /// The SHA-256 of its content, in hex; `None` if nobody needed it.
     pub sha256: Option<String>,
@@ -224,7 +224,6 @@ impl fmt::Display for FetchLine {
             }
             FetchState::Checking => f.write_str("checking all of it"),
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
-            FetchState::Taken => f.write_str("came, and was taken away"),
             FetchState::Failed(why) => f.write_str(why),
         }
     }

@@ -11,7 +11,7 @@ use crate::transfer::Held;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Bytes read between two looks at the orders: less than a millisecond of hashing.
@@ -156,17 +156,25 @@ fn check_block(rest: &Rest, block: u64, held: &mut Held) {
     }
 }
 
-/// Removes everything that is there of a content.
+/// Removes everything that is there of a content in the folder `parts`.
 ///
 /// # Errors
 /// Whatever the system says.
-pub(super) fn discard(parts: &Path, id: &ContentId) -> io::Result<()> {
-    let files =
-        [part_path(parts, id, Part::Content), part_path(parts, id, Part::Tree), super::journal::path(parts, id)];
-    files.iter().try_for_each(|path| match fs::remove_file(path) {
+pub fn discard(parts: &Path, id: &ContentId) -> io::Result<()> {
+    files(parts, id).iter().try_for_each(|path| match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     })
+}
+
+/// Whether anything is there of a content in the folder `parts`.
+pub(crate) fn is_there(parts: &Path, id: &ContentId) -> bool {
+    files(parts, id).iter().any(|path| fs::symlink_metadata(path).is_ok())
+}
+
+/// The files of a content.
+fn files(parts: &Path, id: &ContentId) -> [PathBuf; 3] {
+    [part_path(parts, id, Part::Content), part_path(parts, id, Part::Tree), super::journal::path(parts, id)]
 }
 
 /// Removes the files of contents that nobody has gone on with for 14 days by `now`.

@@ -125,3 +125,20 @@ fn output_that_nobody_reads_makes_nobody_wait() {
     let ended = eventually("the end, with the output still unread", || node.child().try_wait().unwrap());
     assert!(ended.success());
 }
+
+#[test]
+fn what_is_not_there_is_not_thrown_away() {
+    let directory = scratch();
+    let mut node = start(directory.path(), &[]);
+    let [nothing, something] = ["ab", "cd"].map(|digits| digits.repeat(32));
+    std::fs::create_dir_all(directory.path().join("parts")).unwrap();
+    let part = directory.path().join(format!("parts/sha256-{something}.part"));
+    std::fs::write(&part, "x").unwrap();
+    for id in [&nothing, &something] {
+        type_line(&mut node, &format!("/drop {id}"));
+    }
+    type_line(&mut node, "/quit");
+    let said = node.finish();
+    assert!(said.success().contains(&format!("nothing is there of {nothing}")), "{said:?}");
+    assert!(said.stdout.contains(&format!("what was there of {something} is forgotten")) && !part.exists(), "{said:?}");
+}

@@ -16,7 +16,8 @@ fn connect(data_dir: &Path) -> UnixStream {
     stream
 }
 
-fn converse(data_dir: &Path, request: &[u8]) -> String {
+/// What a node says to these bytes.
+pub(crate) fn converse(data_dir: &Path, request: &[u8]) -> String {
     let mut stream = connect(data_dir);
     stream.write_all(request).unwrap();
     let mut line = String::new();
