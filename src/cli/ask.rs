@@ -157,6 +157,9 @@ fn no_answer(path: &Path, error: &io::Error) -> String {
                 path.display()
             )
         }
+        io::ErrorKind::InvalidInput => {
+            format!("the path of the data directory is too long for the socket in it: {}", path.display())
+        }
         _ => format!("cannot speak with the node on {}: {error}", path.display()),
     }
 }

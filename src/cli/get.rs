@@ -18,6 +18,7 @@ use cjp2p_node::terminal::printable;
 use cjp2p_node::worker::discard;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::raise;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -289,8 +290,10 @@ impl Helper<'_> {
     /// Lets a node of our own save and stop.
     fn dismiss(self) {
         if let HelperNode::Own(own) = self.node {
-            // If it does not answer, it is stopping already.
-            let _ = converse(self.arguments, "/quit");
+            if converse(self.arguments, "/quit").is_err() {
+                // It is stopping already, or its socket is gone with the data directory; both of us catch this signal.
+                let _ = raise(SIGTERM);
+            }
             let _ = own.join();
         }
     }

@@ -71,8 +71,8 @@ impl Fetch {
 }
 
 impl EventLoop {
-    /// Whether what is fetched is left to those who wait for it, instead of being kept and shared: a node that ends with
-    /// the `get` whose it is serves nobody.
+    /// Whether what is fetched is left to those who wait for it, instead of being kept and shared: a node that ends
+    /// with the `get` whose it is serves nobody.
     fn leaves_contents(&self) -> bool {
         !self.is_console
     }

@@ -237,6 +237,16 @@ fn an_interrupted_get_stops_the_running_node_from_fetching() {
 }
 
 #[test]
+fn a_get_whose_data_directory_is_taken_away_ends() {
+    let scratch = scratch();
+    let data = scratch.path().join("data");
+    let get = alone(&data, None, &[&"ab".repeat(32), "--timeout", "600"]).spawn().unwrap();
+    eventually("a node", || data.join("node.json").exists().then_some(()));
+    fs::remove_dir_all(&data).unwrap();
+    assert!(finish(get).complaint().contains("no node is running on"));
+}
+
+#[test]
 fn damage_in_the_store_is_noticed_and_fetched_again() {
     let (scratch, content) = (scratch(), bytes(100_000));
     let seed = seed(scratch.path(), &content);
