@@ -21,7 +21,7 @@ mod files;
 mod hashes_file;
 mod peers_file;
 
-pub use files::write_atomically;
+pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use peers_file::{parse_peers, render_peers};
@@ -30,10 +30,10 @@ use crate::content::SharedFile;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the folder that a data directory has by default, below the place where the platform keeps data.
@@ -120,7 +120,7 @@ impl DataDir {
     /// [`DataDirError`].
     pub fn open(path: &Path) -> Result<DataDir, DataDirError> {
         let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        create_folder(path).map_err(unusable)?;
         let path = std::path::absolute(path).map_err(unusable)?;
         let lock_file = path.join("lock");
         let mut options = OpenOptions::new();
@@ -136,7 +136,7 @@ impl DataDir {
         }
         let data_dir = DataDir { path, _lock: lock };
         let public = data_dir.public();
-        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&public) {
+        if let Err(error) = create_folder(&public) {
             return Err(DataDirError::NoPublic(public, error));
         }
         data_dir.remove_node_file();

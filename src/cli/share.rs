@@ -11,16 +11,17 @@ use super::run::data_path;
 use super::{Failure, say, tell};
 use cjp2p_node::content::tree::TREE_BLOCK_BYTES;
 use cjp2p_node::content::{
-    Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, stamp,
+    Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
+    stamp, write_error,
 };
-use cjp2p_node::data_dir::load_hashes;
+use cjp2p_node::data_dir::{DataDirError, create_folder, load_hashes};
 use cjp2p_node::request::content_id;
 use cjp2p_node::terminal::printable;
 use rustix::fs::{OFlags, ioctl_ficlone};
 use serde::Serialize;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes read at once.
@@ -70,14 +71,20 @@ struct Place {
     trees: TreeFolder,
 }
 
+/// Why a file is not shared.
+enum Trouble {
+    /// It cannot be read.
+    File(io::Error),
+    /// It was written to meanwhile.
+    Changed,
+    /// The data directory does not take it.
+    Data(io::Error),
+}
+
 impl Place {
     fn open(arguments: &Arguments) -> Result<Place, Failure> {
         let data = data_path(arguments)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&data)
-            .map_err(|error| Failure::Impossible(format!("cannot use the data directory {}: {error}", shown(&data))))?;
+        create_folder(&data).map_err(|error| Failure::impossible(DataDirError::Unusable(data.clone(), error)))?;
         let data = std::path::absolute(&data).map_err(Failure::impossible)?;
         let store = StoreFolder::beside(&data.join("public"));
         Ok(Place { store, trees: TreeFolder::new(data.join("trees")), data })
@@ -94,36 +101,59 @@ impl Place {
                     bar.clear();
                     say(&if arguments.json { line.to_json() } else { line.to_text() })?;
                 }
-                Err(error) => {
+                Err(trouble) => {
                     bar.clear();
-                    files.complain(&path, &reason(&error));
+                    files.complain(&path, &self.reason(&trouble)?);
                 }
             }
         }
         if files.has_failed { Err(Failure::Silent) } else { Ok(()) }
     }
 
+    /// What to say about a file that is not shared.
+    ///
+    /// # Errors
+    /// If no other can be shared either.
+    fn reason(&self, trouble: &Trouble) -> Result<String, Failure> {
+        let data = shown(&self.data);
+        match trouble {
+            Trouble::File(error) => Ok(error.to_string()),
+            Trouble::Changed => Ok("it was changed while it was read; share it again when it is finished".to_owned()),
+            // There may be room for a smaller one.
+            Trouble::Data(error) if write_error(error) == WriteError::Full => {
+                Ok(format!("the disk is full: there is no room in the data directory {data}"))
+            }
+            Trouble::Data(error) => {
+                Err(Failure::Impossible(format!("cannot write to the data directory {data}: {error}")))
+            }
+        }
+    }
+
     /// Shares one file.
-    fn add_file(&self, path: &Path, bar: &mut Bar) -> io::Result<Line> {
+    fn add_file(&self, path: &Path, bar: &mut Bar) -> Result<Line, Trouble> {
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-        let source = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let before = stamp(&source.metadata()?);
-        let new = self.store.create()?;
-        let tree = (before.size > TREE_BLOCK_BYTES).then(|| self.trees.create()).transpose()?;
+        let source = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Trouble::File)?;
+        let before = stamp(&source.metadata().map_err(Trouble::File)?);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let new = self.store.create().map_err(Trouble::Data)?;
+        let tree = (before.size > TREE_BLOCK_BYTES).then(|| self.trees.create()).transpose().map_err(Trouble::Data)?;
         let ids = copy(&source, &new, tree.as_ref(), before, bar)?;
-        let has_changed = || io::Error::other("it was changed while it was read; share it again when it is finished");
-        let ids =
-            ids.filter(|_| source.metadata().is_ok_and(|found| stamp(&found) == before)).ok_or_else(has_changed)?;
+        let is_same = source.metadata().is_ok_and(|found| stamp(&found) == before);
+        let ids = ids.filter(|_| is_same).ok_or(Trouble::Changed)?;
+        self.keep(new, tree, ids, name.clone()).map_err(Trouble::Data)?;
+        Ok(Line::new(name, before.size, ids, "shared"))
+    }
+
+    /// Gives a content its place in the store.
+    fn keep(&self, new: NewContent, tree: Option<NewTree>, ids: Ids, name: Option<String>) -> io::Result<()> {
         if let Some(tree) = tree {
             tree.keep(&ids.blake3)?;
         }
         let there = fs::symlink_metadata(self.store.path_of(&ids.sha256)).ok().map(|found| stamp(&found));
         match there.filter(|there| self.store.ids_of(&ids.sha256, *there).is_some()) {
-            Some(stamp) => self.store.write_note(&Note { name: name.clone(), stamp, ids })?,
-            None => drop(new.keep(&self.store, ids, name.clone())?),
+            Some(stamp) => self.store.write_note(&Note { name, stamp, ids }),
+            None => new.keep(&self.store, ids, name).map(drop),
         }
-        Ok(Line::new(name, before.size, ids, "shared"))
     }
 
     /// Prints what is shared.
@@ -172,21 +202,24 @@ fn copy(
     tree: Option<&NewTree>,
     before: Stamp,
     bar: &mut Bar,
-) -> io::Result<Option<Ids>> {
-    let mut builder = Builder::new(before.size).ok_or(io::ErrorKind::FileTooLarge)?;
+) -> Result<Option<Ids>, Trouble> {
+    let mut builder = Builder::new(before.size).ok_or_else(|| Trouble::File(io::ErrorKind::FileTooLarge.into()))?;
     let mut write = |offset: u64, bytes: &[u8]| tree.map_or(Ok(()), |tree| tree.write(offset, bytes));
     // A clone is a copy that nobody can change any more, so that is what is read.
     let is_cloned = ioctl_ficlone(&new.file, source).is_ok();
     let (mut buffer, mut done, start) = (vec![0; CHUNK_BYTES], 0, now());
     loop {
-        let read = if is_cloned { (&new.file).read(&mut buffer)? } else { source.read(&mut buffer)? };
+        let read = match is_cloned {
+            true => (&new.file).read(&mut buffer).map_err(Trouble::Data)?,
+            false => source.read(&mut buffer).map_err(Trouble::File)?,
+        };
         if read == 0 {
-            return builder.finish(&mut write);
+            return builder.finish(&mut write).map_err(Trouble::Data);
         }
         if !is_cloned {
-            (&new.file).write_all(&buffer[..read])?;
+            (&new.file).write_all(&buffer[..read]).map_err(Trouble::Data)?;
         }
-        builder.update(&buffer[..read], &mut write)?;
+        builder.update(&buffer[..read], &mut write).map_err(Trouble::Data)?;
         done += read as u64;
         if done > before.size {
             return Ok(None);
@@ -210,7 +243,8 @@ impl Files {
             Ok(found) if found.is_dir() => self.take_folder(path),
             Ok(found) if found.is_file() => self.push(path.to_owned()),
             Ok(_) => self.complain(path, "it is neither a file nor a folder"),
-            Err(error) => self.complain(path, &reason(&error)),
+            Err(_) if path.as_os_str().is_empty() => self.complain(Path::new("''"), "the name is empty"),
+            Err(error) => self.complain(path, &error.to_string()),
         }
     }
 
@@ -222,7 +256,7 @@ impl Files {
             let mut entries = match entries {
                 Ok(entries) => entries,
                 Err(error) => {
-                    self.complain(&folder, &reason(&error));
+                    self.complain(&folder, &error.to_string());
                     continue;
                 }
             };
@@ -236,7 +270,7 @@ impl Files {
                     Ok(kind) if kind.is_dir() => folders.push(path),
                     Ok(kind) if kind.is_file() => self.push(path),
                     Ok(_) => self.leave_out(&path, "it is no file"),
-                    Err(error) => self.complain(&path, &reason(&error)),
+                    Err(error) => self.complain(&path, &error.to_string()),
                 }
             }
         }
@@ -295,13 +329,6 @@ fn quoted(name: &str) -> String {
         format!("{place}{name}")
     } else {
         format!("'{place}{}'", name.replace('\'', r"'\''"))
-    }
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
-        _ => error.to_string(),
     }
 }
 

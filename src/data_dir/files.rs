@@ -5,9 +5,9 @@
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How many files are in the making in one folder at most, by all processes together; more than files are hashed at
@@ -38,6 +38,17 @@ fn set_aside(path: &Path, reason: &str) {
     match fs::rename(path, &aside) {
         Ok(()) => log::warn!("cannot read {}: {reason}; it is now {}", path.display(), aside.display()),
         Err(error) => log::warn!("cannot read {}: {reason}; cannot rename it either: {error}", path.display()),
+    }
+}
+
+/// Makes a folder for its owner alone, and those above it, unless it is there.
+///
+/// # Errors
+/// Whatever the system says, or that something else has its name.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
+        created => created,
     }
 }
 

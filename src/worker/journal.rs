@@ -10,11 +10,10 @@
 //! a power cut it may speak of bytes that are not there, and then the whole is found to be wrong and is fetched again.
 
 use crate::content::{ContentId, FRAGMENTS_MAX, Ranges};
-use crate::data_dir::{read_bounded, replace};
+use crate::data_dir::{create_folder, read_bounded, replace};
 use serde::{Deserialize, Serialize};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The longest line: [`FRAGMENTS_MAX`] ranges, each two numbers of 20 digits with brackets and commas.
@@ -73,7 +72,7 @@ impl Journal {
 
     /// Writes it down, and keeps the file open behind its only line. The length of that.
     fn begin(&self, parts: &Path, id: &ContentId) -> io::Result<(File, u64)> {
-        DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
+        create_folder(parts)?;
         let text = self.render();
         Ok((replace(&path(parts, id), text.as_bytes())?, text.len() as u64))
     }

@@ -11,10 +11,11 @@ use crate::content::{
     Builder, ContentId, NewTree, Part, SharedFile, StoreFolder, TreeFolder, WriteError, open_part, part_path,
     write_error,
 };
+use crate::data_dir::create_folder;
 use crate::transfer::Failure;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes read between two looks at the orders: less than a millisecond of hashing.
@@ -53,7 +54,7 @@ impl Settling {
     /// Whatever the system says.
     pub(super) fn begin(parts: &Path, id: ContentId, front: Front, trees: &TreeFolder) -> io::Result<Settling> {
         // Of the empty content nothing was ever written.
-        DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
+        create_folder(parts)?;
         let file = open_part(parts, &id, Part::Content)?;
         let builder = Builder::new(front.size).ok_or(io::ErrorKind::FileTooLarge)?;
         let tree = (front.size > TREE_BLOCK_BYTES).then(|| trees.create()).transpose()?;
@@ -131,7 +132,7 @@ impl Settling {
 /// Whatever the system says.
 pub(super) fn leave(parts: &Path, id: &ContentId, size: u64) -> io::Result<()> {
     // Of the empty content nothing was ever written.
-    DirBuilder::new().recursive(true).mode(0o700).create(parts)?;
+    create_folder(parts)?;
     let file = open_part(parts, id, Part::Content)?;
     // A source may have claimed more at first.
     file.set_len(size)?;

@@ -137,7 +137,8 @@ fn a_share_for_which_there_is_no_room_says_so_and_leaves_the_others() {
     let arguments = ["share", large.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
     for _ in 0..2 {
         let said = run(&arguments);
-        assert!(said.complaint().ends_with("large: the disk is full"), "{said:?}");
+        let why = format!("large: the disk is full: there is no room in the data directory {}", data.display());
+        assert!(said.complaint().ends_with(&why), "{said:?}");
         assert_eq!(stored(&data), [&*ids(&finished)[0]]);
         assert_eq!(names(&data.join("trees")).len(), 1);
     }

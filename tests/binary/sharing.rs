@@ -58,12 +58,31 @@ fn what_cannot_be_shared_is_named_and_the_rest_is_shared() {
     let file = scratch.path().join("file");
     fs::write(&file, "x").unwrap();
     let mut command = binary();
-    command.arg("share").arg(scratch.path().join("missing")).arg("/dev/null").arg(&file);
+    command.arg("share").arg(scratch.path().join("missing")).args(["", "/dev/null"]).arg(&file);
     let said = finish(command.arg("--data-dir").arg(scratch.path().join("data")).spawn().unwrap());
     assert_eq!(said.status.code(), Some(1));
     assert!(said.stdout.contains(&ids(b"x")[0]) && said.stderr.contains("missing: No such file"), "{said:?}");
     assert!(said.stderr.contains("/dev/null: it is neither a file nor a folder"));
+    assert!(said.stderr.contains("cannot share '': the name is empty"), "{said:?}");
     for wrong in [&["share"][..], &["share", "--list", "x"], &["share", "--list", "--remove", "x"]] {
         assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_named_once_and_not_each_file() {
+    let scratch = scratch();
+    let files = ["one", "other"].map(|name| scratch.path().join(name).to_str().unwrap().to_owned());
+    files.iter().for_each(|file| fs::write(file, "x").unwrap());
+    let data = scratch.path().join("data");
+    for (obstacle, part) in
+        [("data/store", "cannot write to the data directory"), ("data", "cannot use the data directory")]
+    {
+        let _ = fs::remove_dir_all(&data);
+        let obstacle = scratch.path().join(obstacle);
+        fs::create_dir_all(obstacle.parent().unwrap()).unwrap();
+        fs::write(obstacle, "no folder").unwrap();
+        let said = run(&["share", &files[0], &files[1], "--data-dir", data.to_str().unwrap()]);
+        assert!(said.complaint().contains(&format!("{part} {}: not a directory", data.display())), "{said:?}");
     }
 }

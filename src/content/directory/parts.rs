@@ -5,11 +5,12 @@
 
 use super::store::open_own;
 use crate::content::{ContentId, Part, ReadError, WriteError};
+use crate::data_dir::create_folder;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The folder of unfinished contents.
@@ -53,7 +54,7 @@ impl PartFolder {
         match self.open.entry((*id, part)) {
             std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+                create_folder(&self.path)?;
                 Ok(entry.insert(open_part(&self.path, id, part)?))
             }
         }

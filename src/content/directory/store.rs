@@ -8,12 +8,12 @@
 use super::stamp;
 use crate::content::tree::Hash;
 use crate::content::{Ids, SharedFile, Stamp, hash_from_hex, hex};
-use crate::data_dir::{create_new, read_bounded, remove_left_behind, replace, write_atomically};
+use crate::data_dir::{create_folder, create_new, read_bounded, remove_left_behind, replace, write_atomically};
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -112,7 +112,7 @@ impl StoreFolder {
     }
 
     fn create_folder(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)
+        create_folder(&self.path)
     }
 
     /// The contents that are there, by their names, with the states of their files; at most `most`.

@@ -7,13 +7,13 @@
 
 use crate::content::tree::{Hash, Refused, Tree};
 use crate::content::{ReadError, hash_from_hex, hex};
-use crate::data_dir::{create_new, remove_left_behind};
+use crate::data_dir::{create_folder, create_new, remove_left_behind};
 use rustix::fs::OFlags;
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where trees are kept.
@@ -42,7 +42,7 @@ impl TreeFolder {
     /// # Errors
     /// Whatever the system says, or `AlreadyExists` if 64 are being made.
     pub fn create(&self) -> io::Result<NewTree> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        create_folder(&self.path)?;
         let (new, file) = create_new(&self.path)?;
         Ok(NewTree { file, new, folder: self.path.clone(), is_kept: false })
     }
