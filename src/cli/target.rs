@@ -302,7 +302,8 @@ mod tests {
         // Its files belong to the folder's group, if there is another than ours that we may give them.
         let _ = std::os::unix::fs::chown(&folder, None, Some(12_345));
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o2770)).unwrap();
-        // And may be read by user 12345, if the file system has such lists: version 2, then a tag, what is allowed, who.
+        // And may be read by user 12345, if the file system has such lists: version 2, then a tag, what is allowed,
+        // who.
         let entries: [(u16, u16, u32); 5] =
             [(1, 7, u32::MAX), (2, 5, 12_345), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 0, u32::MAX)];
         let list = entries.iter().flat_map(|(tag, allowed, who)| {
