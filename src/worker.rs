@@ -223,7 +223,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{Ids, SharedFile, StoreFolder, stamp};
+    use crate::content::{Ids, Note, SharedFile, StoreFolder, stamp};
     use crate::data_dir::{render_hashes, render_peers};
     use sha2::{Digest, Sha256};
     use std::fs;
@@ -287,6 +287,61 @@ mod tests {
             let (worker, reports) = start(scratch.path());
             worker.prepare(id, Duration::ZERO);
             assert_eq!(shared(next(&reports)).blake3, blake3);
+            assert!(matches!(next(&reports), Command::Fetch { id: found, .. } if found == id));
+            worker.stop(None);
+        }
+    }
+
+    /// Puts a file of zeros into the store, which costs no room however long it is, and a note in which it is in another
+    /// state, as after it was moved here from another disk, with this BLAKE3.
+    fn store_zeros(scratch: &Path, name: [u8; 32], size: u64, noted: Option<[u8; 32]>) {
+        let store = StoreFolder::beside(&scratch.join("public"));
+        fs::create_dir_all(scratch.join("store")).unwrap();
+        fs::File::create(store.path_of(&name)).unwrap().set_len(size).unwrap();
+        if let Some(blake3) = noted {
+            let ids = Ids { sha256: name, blake3 };
+            store.write_note(&Note { name: None, stamp: Default::default(), ids }).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_content_is_not_held_up_by_files_of_the_store_that_are_others_or_too_long_to_be_read_first() {
+        let (other, sought) = ([1; 32], [2; 32]);
+        for (size, noted, id) in [
+            (256 << 20, Some(other), ContentId::Blake3(sought)),
+            (64 << 30, None, ContentId::Blake3(sought)),
+            (256 << 20, None, ContentId::Sha256(sought)),
+        ] {
+            let scratch = tempfile::tempdir().unwrap();
+            store_zeros(scratch.path(), other, size, noted);
+            let (worker, reports) = start(scratch.path());
+            worker.prepare(id, Duration::ZERO);
+            assert!(matches!(next(&reports), Command::Fetch { id: found, .. } if found == id));
+            worker.stop(None);
+        }
+    }
+
+    #[test]
+    fn a_content_that_may_be_in_the_store_is_read_before_the_others_and_holds_up_nothing_else() {
+        let zeros = vec![0; 9 << 20];
+        let (sha256, blake3) = (Sha256::digest(&zeros).into(), blake3::hash(&zeros).into());
+        // What nobody has written down about a file could be any BLAKE3.
+        for (noted, id, another) in [
+            (None, ContentId::Sha256(sha256), ContentId::Sha256([0xff; 32])),
+            (None, ContentId::Blake3(blake3), ContentId::Sha256([0xff; 32])),
+            (Some(blake3), ContentId::Blake3(blake3), ContentId::Blake3([0xff; 32])),
+        ] {
+            let scratch = tempfile::tempdir().unwrap();
+            // These are shorter, and would come first.
+            for length in [6 << 20, 7 << 20, 8 << 20] {
+                store_zeros(scratch.path(), Sha256::digest(&zeros[..length]).into(), length as u64, Some([7; 32]));
+            }
+            store_zeros(scratch.path(), sha256, zeros.len() as u64, noted);
+            let (worker, reports) = start(scratch.path());
+            worker.prepare(id, Duration::ZERO);
+            worker.prepare(another, Duration::ZERO);
+            assert!(matches!(next(&reports), Command::Fetch { id: found, .. } if found == another));
+            assert_eq!(shared(next(&reports)).sha256, sha256);
             assert!(matches!(next(&reports), Command::Fetch { id: found, .. } if found == id));
             worker.stop(None);
         }

@@ -1,11 +1,14 @@
 //! The files that want a hash, and whose turn it is.
 //!
 //! Small ones come first, so that nothing small waits for something large, whichever was there before: a file that is
-//! begun rests while one of less than half the size is hashed. What is no longer in the folder in the state that was to
+//! begun rests while one of less than half the size is hashed. Before all others comes what may be a content that
+//! somebody looks for: a process that was killed may have left it in the store without its note, or the store was moved
+//! here from another disk. What is no longer in the folder in the state that was to
 //! be hashed is dropped, begun or not. How many wait is limited by the folder, which holds each once.
 
 use super::hash::Hashing;
-use crate::content::Stamp;
+use crate::content::tree::Hash;
+use crate::content::{ContentId, Stamp, stored_hash};
 use log::Level;
 use std::collections::BTreeMap;
 
@@ -13,11 +16,17 @@ use std::collections::BTreeMap;
 /// half of what is left of the one before, so with a terabyte at first the last one has at most 32 MB: a moment.
 const BEGUN_MAX: usize = 16;
 
+/// Bytes that are read for a content that somebody looks for, if each of these files could be it: a second or three. What
+/// is longer would better be fetched. A kill leaves nothing of the kind: see `StoreFolder::adopt`.
+const SOUGHT_MAX_BYTES: u64 = 1 << 30;
+
 /// A file that wants a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) name: String,
     pub(super) stamp: Stamp,
+    /// Of a content of the store, its BLAKE3 by a note that may be about another state.
+    pub(super) blake3: Option<Hash>,
     /// How loudly it is said when it is shared.
     pub(super) level: Level,
 }
@@ -41,7 +50,7 @@ pub(super) enum Turn<'a> {
 /// The files, each once.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Whether the hash has to be taken, the size, and the name decide about the order.
+    /// Whether the hash has to be taken, the size or 0 for what is looked for, and the name decide about the order.
     waiting: BTreeMap<(bool, u64, String), Job>,
     /// The later, the smaller is what is left of it.
     begun: Vec<Begun>,
@@ -74,10 +83,27 @@ impl Queue {
         self.waiting.first_key_value().is_some_and(|((is_new, ..), _)| !is_new)
     }
 
-    /// Whether a file has to be read of whose name `is_meant` says that it is one of those.
-    pub(super) fn has_unknown(&self, is_meant: impl Fn(&str) -> bool) -> bool {
-        let waiting = self.waiting.values().map(|job| &job.name);
-        waiting.chain(self.begun.iter().map(|begun| &begun.job.name)).any(|name| is_meant(name))
+    /// Whether a content that somebody looks for may be one of the files of the store that have to be read. If so, these
+    /// come first.
+    pub(super) fn seek(&mut self, sought: &ContentId) -> bool {
+        let may_be = |job: &Job, is_unknown_meant: bool| match (stored_hash(&job.name), sought) {
+            (None, _) => false,
+            (Some(sha256), ContentId::Sha256(sought)) => sha256 == *sought,
+            (Some(_), ContentId::Blake3(sought)) => job.blake3.map_or(is_unknown_meant, |blake3| blake3 == *sought),
+        };
+        let jobs = || self.waiting.values().chain(self.begun.iter().map(|begun| &begun.job));
+        let is_unknown = |job: &&Job| may_be(job, true) && !may_be(job, false);
+        let unknown_bytes = jobs().filter(is_unknown).fold(0, |sum: u64, job| sum.saturating_add(job.stamp.size));
+        let is_meant = |job: &Job| may_be(job, unknown_bytes <= SOUGHT_MAX_BYTES);
+        let is_there = jobs().any(is_meant);
+        let is_late = |((_, size, _), job): &(&(bool, u64, String), &Job)| *size > 0 && is_meant(job);
+        let late: Vec<_> = self.waiting.iter().filter(is_late).map(|(key, _)| key.clone()).collect();
+        for key in late {
+            if let Some(job) = self.waiting.remove(&key) {
+                self.waiting.insert((key.0, 0, key.2), job);
+            }
+        }
+        is_there
     }
 
     /// Whose turn it is; `None` if there is nothing to do.
@@ -103,7 +129,7 @@ mod tests {
     fn add(folder: &Path, queue: &mut Queue, size: u64, is_remembered: bool) {
         let (name, file) = (size.to_string(), fs::File::create(folder.join(size.to_string())).unwrap());
         file.set_len(size).unwrap();
-        let job = Job { name, stamp: stamp(&file.metadata().unwrap()), level: Level::Info };
+        let job = Job { name, stamp: stamp(&file.metadata().unwrap()), blake3: None, level: Level::Info };
         queue.add(job, is_remembered);
     }
 

@@ -100,17 +100,22 @@ impl Tasks {
         }
     }
 
-    /// The content that is to be looked for next.
-    pub(super) fn sought(&self) -> Option<ContentId> {
-        match self.waiting.front() {
-            Some(Task::Prepare(id, _)) => Some(*id),
+    /// The contents that are to be looked for.
+    pub(super) fn sought(&self) -> impl Iterator<Item = ContentId> {
+        self.waiting.iter().filter_map(|task| match task {
+            Task::Prepare(id, _) => Some(*id),
             _ => None,
-        }
+        })
     }
 
-    /// Whether there is something to do.
-    pub(super) fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || self.followed.values().any(Settling::has_work)
+    /// The task that comes next, but for looking for those that are `held_up`.
+    fn next(&self, held_up: &[ContentId]) -> Option<usize> {
+        self.waiting.iter().position(|task| !matches!(task, Task::Prepare(id, _) if held_up.contains(id)))
+    }
+
+    /// Whether there is something to do, but for looking for those that are `held_up`.
+    pub(super) fn has_work(&self, held_up: &[ContentId]) -> bool {
+        self.next(held_up).is_some() || self.followed.values().any(Settling::has_work)
     }
 
     /// Reads a chunk of a content that is coming.
@@ -123,9 +128,9 @@ impl Tasks {
         }
     }
 
-    /// Goes one step further with one task.
-    pub(super) fn advance(&mut self, trees: &TreeFolder, store: &StoreFolder) -> Option<Done> {
-        let Some(task) = self.waiting.pop_front() else {
+    /// Goes one step further with one task, but for looking for those that are `held_up`.
+    pub(super) fn advance(&mut self, held_up: &[ContentId], trees: &TreeFolder, store: &StoreFolder) -> Option<Done> {
+        let Some(task) = self.next(held_up).and_then(|place| self.waiting.remove(place)) else {
             self.read_followed();
             return None;
         };

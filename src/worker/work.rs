@@ -151,7 +151,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         }
         for (name, stamp) in changes.settled {
             let is_remembered = self.remembered(&name, stamp).is_some();
-            self.queue.add(Job { name, stamp, level }, is_remembered);
+            let note = stored_hash(&name).and_then(|sha256| self.folder.store().note(&sha256));
+            let blake3 = note.map(|note| note.ids.blake3);
+            self.queue.add(Job { name, stamp, blake3, level }, is_remembered);
         }
         let files = u32::try_from(self.folder.len()).unwrap_or(u32::MAX);
         self.next_look = index::now() + PAUSE + PAUSE_PER_FILE * files;
@@ -164,11 +166,13 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     /// Goes one step further with a content that is being fetched, once those are shared that are known already: it may
     /// be one of them. False if there is nothing to do.
     fn advance_tasks(&mut self) -> ControlFlow<(), bool> {
-        if self.queue.has_remembered() || self.may_have_sought() {
+        if self.queue.has_remembered() {
             return ControlFlow::Continue(false);
         }
-        let Some(done) = self.tasks.advance(self.trees.folder(), self.folder.store()) else {
-            return ControlFlow::Continue(self.tasks.has_work());
+        // What may be in the store waits until that is known.
+        let held_up: Vec<ContentId> = self.tasks.sought().filter(|id| self.queue.seek(id)).collect();
+        let Some(done) = self.tasks.advance(&held_up, self.trees.folder(), self.folder.store()) else {
+            return ControlFlow::Continue(self.tasks.has_work(&held_up));
         };
         if let Some(file) = done.shared {
             log::info!("fetched {} ({} bytes)", file.id(), file.stamp.size);
@@ -179,18 +183,6 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         }
         (self.report)(done.command)?;
         ControlFlow::Continue(true)
-    }
-
-    /// Whether a content that somebody looks for may be one of the store that has to be read first: a process that was
-    /// killed may have left it without its note.
-    fn may_have_sought(&self) -> bool {
-        self.tasks.sought().is_some_and(|id| {
-            self.queue.has_unknown(|name| match (stored_hash(name), id) {
-                (Some(stored), ContentId::Sha256(sought)) => stored == sought,
-                (stored, ContentId::Blake3(_)) => stored.is_some(),
-                (None, _) => false,
-            })
-        })
     }
 
     /// Makes room in the store, if it holds more than it should.
@@ -290,7 +282,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     }
 
     fn share(&mut self, job: Job, ids: Ids) -> ControlFlow<()> {
-        let Job { name, stamp, level } = job;
+        let Job { name, stamp, level, .. } = job;
         log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
         self.folder.set_shared(&name, stamp);
         self.trees.need(&name, stamp, ids.blake3);

@@ -189,13 +189,20 @@ impl StoreFolder {
     pub fn adopt(&self, path: &Path, file: &File, ids: Ids, name: Option<String>) -> io::Result<SharedFile> {
         self.create_folder()?;
         file.sync_all()?;
-        let name = name.or_else(|| self.note(&ids.sha256)?.name);
+        let known = self.note(&ids.sha256);
+        let is_noted = known.is_some();
+        let note = Note { name: name.or_else(|| known?.name), stamp: Stamp::default(), ids };
+        if !is_noted {
+            // Of a content that a killed process leaves before the real note, the ids are known. Without them it is
+            // read once more, no worse.
+            let _ = replace(&self.note_path(&ids.sha256), note.render().as_bytes());
+        }
         fs::rename(path, self.path_of(&ids.sha256))?;
         // Not before: what is left where it was has to be written to again. From here on it is kept, whatever fails;
         // and the note comes at once, as without it a killed process leaves a content that has to be read once more.
         let protected = file.set_permissions(Permissions::from_mode(0o400));
         let stamp = stamp(&file.metadata()?);
-        let noted = replace(&self.note_path(&ids.sha256), Note { name, stamp, ids }.render().as_bytes());
+        let noted = replace(&self.note_path(&ids.sha256), Note { stamp, ..note }.render().as_bytes());
         if let Err(error) = protected.and(noted).and_then(|note| note.sync_all()) {
             log::warn!("cannot write down what is known about {}: {error}", hex(&ids.sha256));
         }
@@ -338,6 +345,18 @@ mod tests {
         new.file.write_all(bytes).unwrap();
         let ids = Ids { sha256: [7; 32], blake3: blake3::hash(bytes).into() };
         new.keep(store, ids, name.map(str::to_owned)).unwrap()
+    }
+
+    #[test]
+    fn both_ids_of_a_content_are_known_before_it_has_its_place() {
+        let scratch = tempfile::tempdir().unwrap();
+        let store = StoreFolder::beside(&scratch.path().join("public"));
+        let (new, ids) = (store.create().unwrap(), Ids { sha256: [7; 32], blake3: [8; 32] });
+        store.adopt(&scratch.path().join("missing"), &new.file, ids, Some("name".to_owned())).unwrap_err();
+        let note = Note { name: Some("name".to_owned()), stamp: Stamp::default(), ids };
+        assert_eq!(store.note(&[7; 32]), Some(note));
+        store.sweep(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(store.note(&[7; 32]), None);
     }
 
     #[test]
