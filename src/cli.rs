@@ -13,6 +13,7 @@ mod address;
 mod ask;
 mod bar;
 mod get;
+mod goal;
 mod options;
 mod ping;
 mod probe;

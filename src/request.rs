@@ -13,6 +13,7 @@ pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, 
 use crate::content::ContentId;
 use crate::terminal::printable;
 use crate::wire::PORT;
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub const GET_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest that a user may say, in seconds: a week.
 pub const GET_PATIENCE_MAX_SECONDS: u64 = 604_800;
+
+/// Hex digits of an id, whichever it is.
+const ID_DIGITS: usize = 64;
 
 /// How much of a mistake is shown, in characters.
 const MISTAKE_SHOWN_CHARS: usize = 60;
@@ -217,9 +221,13 @@ fn get(rest: &str) -> Result<Request, String> {
     let patience = match words.next() {
         None => GET_PATIENCE,
         Some(seconds) => {
-            let seconds = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
-            let seconds = seconds.ok_or_else(|| format!("give up after 1 to {GET_PATIENCE_MAX_SECONDS} seconds"))?;
-            Duration::from_secs(seconds)
+            let number = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
+            Duration::from_secs(number.ok_or_else(|| {
+                let seconds = mistake(seconds);
+                format!(
+                    "'{seconds}' is no number of seconds from 1 to {GET_PATIENCE_MAX_SECONDS} after which to give up"
+                )
+            })?)
         }
     };
     Ok(Request::Get { id, patience, waiter: waiter(words)? })
@@ -247,7 +255,16 @@ fn waiter<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<u32>, S
 /// One sentence for the user.
 pub fn content_id(text: &str) -> Result<ContentId, String> {
     ContentId::from_user(text).ok_or_else(|| {
-        format!("'{}' is not an id: 64 hex digits (SHA-256), or blake3/ and 64 hex digits", mistake(text))
+        let digits = text.rsplit('/').next().unwrap_or(text);
+        let count = digits.len();
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match (is_hex, count.cmp(&ID_DIGITS)) {
+            (true, Ordering::Greater) => format!("{count} hex digits are too many, {ID_DIGITS} make an id"),
+            (true, Ordering::Less) if count >= ID_DIGITS / 2 => {
+                format!("{count} hex digits are too few, {ID_DIGITS} make an id")
+            }
+            _ => format!("'{}' is not an id: 64 hex digits (SHA-256), or blake3/ and 64 hex digits", mistake(text)),
+        }
     })
 }
 
@@ -366,7 +383,11 @@ mod tests {
             ("/msg 192.0.2.1", "say what to whom"),
             ("/msg nobody hello", "'nobody'"),
             ("/get notes.txt", "'notes.txt'"),
-            (&format!("/get {} 0", "ab".repeat(32)), "1 to 604800"),
+            (&format!("/get {}c", "ab".repeat(32)), "65 hex digits are too many, 64 make an id"),
+            (&format!("/get {}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),
+            (&format!("/get blake3/{}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),
+            (&format!("/get {} 0", "ab".repeat(32)), "'0' is no number of seconds from 1 to 604800"),
+            (&format!("/get {} soon", "ab".repeat(32)), "'soon'"),
             (&format!("/get {} 7 away", "ab".repeat(32)), "'away'"),
             (&format!("/get {} 7 99 away", "ab".repeat(32)), "'away'"),
             (&format!("/drop {} away", "ab".repeat(32)), "'away'"),

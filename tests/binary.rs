@@ -34,6 +34,8 @@ mod limits;
 mod listing;
 #[path = "binary/lying.rs"]
 mod lying;
+#[path = "binary/printing.rs"]
+mod printing;
 #[path = "binary/sharing.rs"]
 mod sharing;
 #[path = "binary/swarm.rs"]

@@ -6,10 +6,11 @@
 use super::address::resolve;
 use super::ask::{converse, try_converse};
 use super::bar::{self, Bar};
+use super::goal::{Goal, is_output};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::{data_path, start_alone};
-use super::target::{Target, is_unchanged};
+use super::target::is_unchanged;
 use super::{Failure, KEPT, say, tell};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{DataDir, DataDirError};
@@ -74,9 +75,12 @@ enum HelperNode {
 
 /// Fetches the content with this id.
 pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
-    let id = content_id(text).map_err(Failure::Impossible)?;
+    let id = content_id(text).map_err(Failure::Mistake)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_path(id));
-    let mut target = Target::prepare(&path, arguments.force)?;
+    if arguments.json && is_output(&path) {
+        return Err(Failure::Mistake("-o - and --json both want the standard output; choose one".to_owned()));
+    }
+    let mut goal = Goal::prepare(&path, arguments.force)?;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
@@ -88,14 +92,17 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         if !helper.is_own() && !std::mem::replace(&mut is_told, true) {
             helper.pass_on_options();
         }
-        let obtained = helper.obtain(target, id, &is_interrupted);
+        let obtained = helper.obtain(goal, id, &is_interrupted);
         helper.dismiss();
         match obtained? {
             Some(kept) => break kept,
             // Each turn of this needs another node that has ended meanwhile.
-            None => target = Target::prepare(&path, arguments.force)?,
+            None => goal = Goal::prepare(&path, arguments.force)?,
         }
     };
+    if is_output(&path) {
+        return Ok(());
+    }
     let seconds = now().saturating_duration_since(start).as_secs_f64();
     if arguments.json {
         let KeptFile { sha256, blake3, size, .. } = &kept;
@@ -202,10 +209,10 @@ impl Helper<'_> {
         }
     }
 
-    /// Makes the user's file of the content. `None` if that has to be tried with another node: this one was that of
-    /// another `get`, which is done. After a node that was to stay nobody takes the data directory: it may be about to
-    /// be started again.
-    fn obtain(&self, target: Target, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
+    /// Brings the content where the user wants it. `None` if that has to be tried with another node: this one was that
+    /// of another `get`, which is done. After a node that was to stay nobody takes the data directory: it may be about
+    /// to be started again.
+    fn obtain(&self, goal: Goal, id: ContentId, is_interrupted: &AtomicBool) -> Result<Option<KeptFile>, Failure> {
         let kept = match self.fetch(id, is_interrupted) {
             Err(_) if !is_interrupted.load(Ordering::Relaxed) && self.has_ended() => {
                 return if self.is_passing() { Ok(None) } else { Err(node_stopped()) };
@@ -213,7 +220,9 @@ impl Helper<'_> {
             Ok(kept) => kept,
             Err(failure) => return Err(self.resign(id, failure)),
         };
-        match self.fill(target, id, &kept) {
+        match self.deliver(goal, id, &kept, is_interrupted) {
+            // Nobody reads it any more.
+            Err(Failure::Silent) => Err(Failure::Silent),
             // Somebody else who waited for it has moved it away.
             Err(_) if self.is_passing() && !is_unchanged(&kept) => Ok(None),
             Err(failure) => Err(self.resign(id, failure)),
@@ -261,13 +270,15 @@ impl Helper<'_> {
         }
     }
 
-    /// Makes the user's file of what was fetched.
-    fn fill(&self, target: Target, id: ContentId, kept: &KeptFile) -> Result<(), Failure> {
-        if kept.is_loose { target.take(kept) } else { target.fill(kept) }?;
-        if self.order(&format!("/drop {id} {}", std::process::id())).is_err() && self.is_passing() {
+    /// Brings what was fetched where the user wants it.
+    fn deliver(&self, goal: Goal, id: ContentId, kept: &KeptFile, is_interrupted: &AtomicBool) -> Result<(), Failure> {
+        let delivered = goal.reach(kept, is_interrupted);
+        // Who has read enough of it wants no more either.
+        let is_done = matches!(delivered, Ok(()) | Err(Failure::Silent));
+        if is_done && self.order(&format!("/drop {id} {}", std::process::id())).is_err() && self.is_passing() {
             self.tidy(id);
         }
-        Ok(())
+        delivered
     }
 
     /// Throws away what a node that has ended meanwhile has left of a content that is here now. What cannot be thrown

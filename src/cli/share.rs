@@ -94,6 +94,9 @@ impl Place {
     fn add(&self, arguments: &Arguments) -> Result<(), Failure> {
         let mut files = Files::default();
         arguments.words.iter().for_each(|word| files.take(Path::new(word)));
+        if files.found.is_empty() && !files.has_failed {
+            return Err(Failure::Impossible("there is nothing to share in what was named".to_owned()));
+        }
         let mut bar = Bar::new();
         for path in std::mem::take(&mut files.found) {
             match self.add_file(&path, &mut bar) {
@@ -179,7 +182,7 @@ impl Place {
 
     /// Shares a content no longer.
     fn remove(&self, text: &str) -> Result<(), Failure> {
-        let id = content_id(text).map_err(Failure::Impossible)?;
+        let id = content_id(text).map_err(Failure::Mistake)?;
         let stored = self.store.list(SHARED_FILES_MAX).map_err(Failure::impossible)?;
         let names = |sha256: &[u8; 32]| match id {
             ContentId::Sha256(wanted) => *sha256 == wanted,

@@ -41,7 +41,7 @@ impl Target {
         let sentence = |what: &str| Failure::Impossible(format!("{} {what}", shown(path)));
         // A link counts for what it leads to: somebody who names /dev/null or /dev/stdout does not want a file there.
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Err(sentence("is a folder; name a file with -o")),
+            Ok(found) if found.is_dir() => return Err(sentence("is a folder; name a file in it with -o")),
             Ok(found) if !found.is_file() => return Err(sentence("is no regular file; name another with -o")),
             _ => {}
         }
@@ -153,7 +153,7 @@ impl Drop for Target {
 }
 
 /// Opens a content, if it is in the state in which it was checked.
-fn open_unchanged(kept: &KeptFile) -> Result<File, Failure> {
+pub(super) fn open_unchanged(kept: &KeptFile) -> Result<File, Failure> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&kept.path);
     let file = opened.map_err(|error| Failure::Impossible(format!("cannot read {}: {error}", shown(&kept.path))))?;

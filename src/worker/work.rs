@@ -147,7 +147,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             (self.report)(Command::Unshare(name))?;
         }
         if level == Level::Debug && !changes.settled.is_empty() {
-            log::info!("files to share from {}: {}", self.folder.path().display(), changes.settled.len());
+            let is_stored = |(name, _): &&(String, Stamp)| stored_hash(name).is_some();
+            let stored = changes.settled.iter().filter(is_stored).count();
+            log::info!("files to share: {} in public/, {stored} in the store", changes.settled.len() - stored);
         }
         for (name, stamp) in changes.settled {
             let is_remembered = self.remembered(&name, stamp).is_some();

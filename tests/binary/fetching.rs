@@ -141,16 +141,17 @@ fn what_cannot_be_done_is_one_sentence_and_leaves_nothing() {
     fs::write(scratch.path().join("there"), "old").unwrap();
     let there = format!("{here}/there");
     let missing = format!("{here}/missing/out");
-    for (arguments, part) in [
-        (vec!["notes.txt"], "'notes.txt' is not an id"),
-        (vec![&*id, "-o", &there], "exists already; --force replaces it"),
-        (vec![&*id, "-o", here], "is a folder"),
-        (vec![&*id, "-o", &missing], "cannot write"),
-        (vec![&*id, "--timeout", "1"], "nobody in reach has"),
+    for (arguments, part, code) in [
+        (vec!["notes.txt"], "'notes.txt' is not an id", 2),
+        (vec![&id[1..]], "63 hex digits are too few", 2),
+        (vec![&*id, "-o", &there], "exists already; --force replaces it", 1),
+        (vec![&*id, "-o", here], "is a folder; name a file in it", 1),
+        (vec![&*id, "-o", &missing], "cannot write", 1),
+        (vec![&*id, "--timeout", "1"], "nobody in reach has", 1),
     ] {
         let said = ended(alone(&data, None, &arguments));
         assert!(said.complaint().contains(part), "{said:?}");
-        assert_eq!(said.status.code(), Some(1));
+        assert_eq!(said.status.code(), Some(code), "{said:?}");
         let mut names = names(scratch.path());
         names.retain(|name| name != "data");
         assert_eq!((names, fs::read_to_string(&there).unwrap()), (vec!["there".to_owned()], "old".to_owned()));

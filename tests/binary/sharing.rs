@@ -64,6 +64,12 @@ fn what_cannot_be_shared_is_named_and_the_rest_is_shared() {
     assert!(said.stdout.contains(&ids(b"x")[0]) && said.stderr.contains("missing: No such file"), "{said:?}");
     assert!(said.stderr.contains("/dev/null: it is neither a file nor a folder"));
     assert!(said.stderr.contains("cannot share '': the name is empty"), "{said:?}");
+    let empty = scratch.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let said = run(&["share", empty.to_str().unwrap(), "--data-dir", scratch.path().join("data").to_str().unwrap()]);
+    assert!(said.complaint().contains("there is nothing to share"), "{said:?}");
+    let said = run(&["share", "--remove", "x", "--data-dir", scratch.path().join("data").to_str().unwrap()]);
+    assert!(said.complaint().contains("'x' is not an id") && said.status.code() == Some(2), "{said:?}");
     for wrong in [&["share"][..], &["share", "--list", "x"], &["share", "--list", "--remove", "x"]] {
         assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
     }

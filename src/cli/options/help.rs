@@ -42,7 +42,11 @@ fn remarks(command: Command) -> String {
         );
     }
     if command == Command::Get {
-        text.push_str("An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n");
+        text.push_str(
+            "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n\
+            A node that runs on the data directory fetches it, keeps it and shares it. Without one nothing is kept\n\
+            but the file, or what came of it until the command was interrupted, which goes on from there.\n",
+        );
     }
     if command == Command::Send {
         text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");

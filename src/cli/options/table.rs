@@ -165,7 +165,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
         is_repeatable: false,
         commands: &[Get],
-        help: "the file to write (default: the digits of the id)",
+        help: "the file to write, - for standard output (default: the id's digits)",
     },
     OptionSpec {
         long: "--force",
