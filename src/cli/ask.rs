@@ -21,7 +21,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long the node may take for stopping; saving takes at most 5 s of it.
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long `add` waits for the outcome, unless the user says otherwise: three tries of the node.
 const ADD_WAIT: Duration = Duration::from_secs(5);

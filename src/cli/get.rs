@@ -4,7 +4,7 @@
 //! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
 
 use super::address::resolve;
-use super::ask::{converse, try_converse};
+use super::ask::{STOP_PATIENCE, converse, try_converse};
 use super::bar::{self, Bar};
 use super::goal::{Goal, is_output};
 use super::options::Arguments;
@@ -36,7 +36,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// The pause is this part of the time that has passed: whoever has waited for long does not notice that much more.
 const PAUSE_PART: u32 = 32;
 
-/// How long a node that has the data directory may take to be there for us: it is starting, or stopping.
+/// How long a node that has the data directory, and cannot be asked, may take to be there for us: it is starting, or it
+/// has stopped all but itself.
 const START_PATIENCE: Duration = Duration::from_secs(6);
 
 /// What is said to whom a running node cannot obey: its limits are for all that it does.
@@ -122,11 +123,11 @@ fn default_path(id: ContentId) -> PathBuf {
 impl Helper<'_> {
     /// The node that runs, or one of our own.
     fn find(arguments: &Arguments) -> Result<Helper<'_>, Failure> {
-        let deadline = now() + START_PATIENCE;
+        let (deadline, stopped) = (now() + START_PATIENCE, now() + STOP_PATIENCE);
         loop {
             let found = match try_converse(arguments, "/status") {
                 // It is stopping, most likely.
-                Err(_) if now() < deadline => {
+                Err(_) if now() < stopped => {
                     pause();
                     continue;
                 }
@@ -261,6 +262,8 @@ impl Helper<'_> {
                 Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(kept),
                 Some(FetchLine { state: FetchState::Failed(why), .. }) => return Err(Failure::Impossible(why)),
                 Some(line) => bar.draw(|| describe(&line)),
+                // Another `get` may have taken the place of our node.
+                None if is_interrupted.load(Ordering::Relaxed) => {}
                 None => return Err(Failure::Impossible(format!("somebody stopped the node from fetching {id}"))),
             }
             let passed = now().saturating_duration_since(start);
@@ -301,10 +304,9 @@ impl Helper<'_> {
     /// Lets a node of our own save and stop.
     fn dismiss(self) {
         if let HelperNode::Own(own) = self.node {
-            if converse(self.arguments, "/quit").is_err() {
-                // It is stopping already, or its socket is gone with the data directory; both of us catch this signal.
-                let _ = raise(SIGTERM);
-            }
+            // Not over the socket: that may be another's already, if ours has ended with the signal that ends us, or be
+            // gone with the data directory. The node and we catch this signal, so it ends nothing else.
+            let _ = raise(SIGTERM);
             let _ = own.join();
         }
     }
