@@ -2,7 +2,7 @@
 //!
 //! The files lie in a folder of their own for each input; `TMPDIR=/dev/shm` makes that quick.
 
-use super::files::Input;
+use super::input::Input;
 use super::truth::Truth;
 use cjp2p_node::Time;
 use cjp2p_node::content::{ContentId, DirectoryStore, Part, SharedFile, Stamp, Store, part_path};

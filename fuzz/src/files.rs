@@ -5,26 +5,10 @@
 //! of one that is shared.
 
 use super::damage::{check_parts, check_tree};
+use super::input::Input;
 use cjp2p_node::content::{FRAGMENTS_MAX, Note};
 use cjp2p_node::data_dir::{parse_hashes, parse_peers, render_hashes, render_peers};
 use cjp2p_node::worker::Journal;
-
-/// An input in small parts; past its end it is all zeroes.
-pub struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    /// The next number, of so many bytes.
-    pub fn take(&mut self, count: usize) -> u64 {
-        let (now, later) = self.0.split_at(count.min(self.0.len()));
-        self.0 = later;
-        now.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-    }
-
-    /// What is left.
-    pub fn rest(&self) -> &'a [u8] {
-        self.0
-    }
-}
 
 /// Reads `bytes` as a file. What is understood survives being written and read again.
 pub fn run(bytes: &[u8]) {
@@ -53,7 +37,7 @@ pub fn run(bytes: &[u8]) {
             let Some(peers) = parse_peers(text) else { return };
             assert_eq!(parse_peers(render_peers(&peers).as_bytes()), Some(peers));
         }
-        4 => check_parts(&mut Input(text)),
-        _ => check_tree(&mut Input(text)),
+        4 => check_parts(&mut Input::new(text)),
+        _ => check_tree(&mut Input::new(text)),
     }
 }

@@ -8,6 +8,7 @@ pub mod damage;
 pub mod decode;
 pub mod dictionary;
 pub mod files;
+pub mod input;
 pub mod node;
 pub mod transfer;
 pub mod tree;

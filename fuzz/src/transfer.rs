@@ -3,6 +3,7 @@
 //! What is checked: nothing panics or outgrows its table, no deadline stands still, of a BLAKE3 content nothing is held
 //! but the truth, and of any content what has come at the front stays as it is until it is thrown away.
 
+use super::input::Input;
 use super::truth::Truth;
 use cjp2p_node::Time;
 use cjp2p_node::content::{ContentId, MemoryStore, Part};
@@ -24,17 +25,6 @@ const QUESTIONS_MAX: usize = 64;
 /// Steps of one play: each may look at everything.
 const STEPS_MAX: usize = 400;
 
-/// An input in small parts; past its end it is all zeroes.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn take(&mut self, count: usize) -> u64 {
-        let (now, later) = self.0.split_at(count.min(self.0.len()));
-        self.0 = later;
-        now.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-    }
-}
-
 struct Play {
     now: Time,
     id: ContentId,
@@ -50,10 +40,10 @@ struct Play {
 
 /// Lets sources speak as `bytes` have it.
 pub fn run(bytes: &[u8]) {
-    let mut input = Input(bytes);
-    let mut play = Play::new(input.take(3) % (CONTENT_BYTES + 1), input.take(1) % 2 == 0);
+    let mut input = Input::new(bytes);
+    let mut play = Play::new(input.take(3) % (CONTENT_BYTES + 1), input.take(1).is_multiple_of(2));
     for _ in 0..STEPS_MAX {
-        if input.0.is_empty() {
+        if input.is_empty() {
             return;
         }
         play.step(&mut input);

@@ -4,6 +4,7 @@
 //! its tree, and a sender that mixes them with lies; the lies must not be believed, and nobody may be convinced of a
 //! wrong size.
 
+use super::input::Input;
 use super::truth::Truth;
 use cjp2p_node::content::Ranges;
 use cjp2p_node::content::tree::{CONTENT_MAX_BYTES, Tree};
@@ -12,24 +13,9 @@ use std::ops::Range;
 /// The longest content of the second part: its tree has six levels.
 const CONTENT_BYTES: u64 = 20 * 4_096;
 
-/// An input in small parts; past its end it is all zeroes.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn take(&mut self, count: usize) -> u64 {
-        let (now, later) = self.0.split_at(count.min(self.0.len()));
-        self.0 = later;
-        now.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 /// Reads `bytes` as claims, trees and blocks, and checks what passes.
 pub fn run(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = Input::new(bytes);
     match input.take(1) {
         kind if kind < 128 => check_arithmetic(&mut input),
         _ => check_truth(&mut input),

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
 
@@ -62,6 +63,31 @@ impl Drop for Disk {
     }
 }
 
+/// A small disk with a data directory in which a content is shared that has to survive, and a node that shares another,
+/// for half of which there will be room.
+struct Scene {
+    scratch: TempDir,
+    disk: Disk,
+    seed: Node,
+    content: Vec<u8>,
+    finished: Vec<u8>,
+    data: PathBuf,
+    out: PathBuf,
+}
+
+impl Scene {
+    /// `None` if the system does not allow disks.
+    fn set() -> Option<Scene> {
+        let (scratch, content, finished) = (scratch(), bytes(8 * MIB), bytes(100_001));
+        let disk = Disk::mount(&scratch.path().join("disk"))?;
+        let seed = seed(scratch.path(), &content);
+        let (data, out, file) = (disk.path.join("data"), scratch.path().join("out"), scratch.path().join("finished"));
+        fs::write(&file, &finished).unwrap();
+        share(&data, &file);
+        Some(Scene { scratch, disk, seed, content, finished, data, out })
+    }
+}
+
 /// Shares a content that has to survive.
 fn share(data: &Path, file: &Path) {
     run(&["share", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]).success();
@@ -76,12 +102,7 @@ fn stored(data: &Path) -> Vec<String> {
 
 #[test]
 fn a_get_for_which_there_is_no_room_says_so_keeps_what_came_and_goes_on_when_there_is() {
-    let (scratch, content, finished) = (scratch(), bytes(8 * MIB), bytes(100_001));
-    let Some(disk) = Disk::mount(&scratch.path().join("disk")) else { return };
-    let seed = seed(scratch.path(), &content);
-    let (data, out, file) = (disk.path.join("data"), scratch.path().join("out"), scratch.path().join("finished"));
-    fs::write(&file, &finished).unwrap();
-    share(&data, &file);
+    let Some(Scene { scratch: _scratch, disk, seed, content, finished, data, out }) = Scene::set() else { return };
     for id in ids(&content) {
         let get = || ended(alone(&data, Some(seed.address), &[&id, "--force", "-o", out.to_str().unwrap()]));
         disk.fill(4 * MIB);
@@ -149,12 +170,7 @@ fn a_share_for_which_there_is_no_room_says_so_and_leaves_the_others() {
 
 #[test]
 fn a_running_node_survives_a_full_disk_serves_on_and_saves_and_fetches_when_there_is_room() {
-    let (scratch, content, finished) = (scratch(), bytes(8 * MIB), bytes(100_001));
-    let Some(disk) = Disk::mount(&scratch.path().join("disk")) else { return };
-    let seed = seed(scratch.path(), &content);
-    let (data, out, file) = (disk.path.join("data"), scratch.path().join("out"), scratch.path().join("finished"));
-    fs::write(&file, &finished).unwrap();
-    share(&data, &file);
+    let Some(Scene { scratch, disk, seed, content, finished, data, out }) = Scene::set() else { return };
     let node = Node::start(&data, &[seed.address]);
     node.wait_for_peer(seed.address);
     node.terminate();

@@ -132,23 +132,7 @@ impl World {
     }
 
     fn take(&mut self, from: SocketAddr, id: ContentId, answer: Answer) {
-        let encode = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
-        let now = self.now;
-        // What is not kept is seen in the end.
-        let _ = match answer {
-            Answer::Content { part, offset, bytes, eof } => {
-                let content = (&*encode(&bytes), Some(eof));
-                self.transfers.take_content(now, from, (id, part, offset), content, &mut self.store)
-            }
-            Answer::Block { run, offset, bytes } => {
-                let place = (u64::from(run), offset);
-                self.transfers.take_block(now, from, place, &encode(&bytes), &mut self.store)
-            }
-            Answer::Holdings { part, eof, has } => {
-                self.transfers.take_holdings(now, from, &id, part, Some(eof), has);
-                Ok(())
-            }
-        };
+        answer.arrive(self.now, (from, id), &mut self.transfers, &mut self.store);
     }
 
     /// How much was asked for, of one content or of all.

@@ -192,29 +192,10 @@ impl Net {
                     }
                 }
             }
-            Arrival::Answer(from, answer) => self.take(from, answer),
+            Arrival::Answer(from, answer) => {
+                answer.arrive(self.now, (from, self.id), &mut self.transfers, &mut self.store);
+            }
         }
-    }
-
-    fn take(&mut self, from: SocketAddr, answer: Answer) {
-        let encode = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
-        let (id, now) = (self.id, self.now);
-        // What is not kept is not kept; what becomes of it is seen in the end.
-        let _ = match answer {
-            Answer::Content { part, offset, bytes, eof } => {
-                let eof = Some(eof);
-                let content = (&*encode(&bytes), eof);
-                self.transfers.take_content(now, from, (id, part, offset), content, &mut self.store)
-            }
-            Answer::Block { run, offset, bytes } => {
-                let place = (u64::from(run), offset);
-                self.transfers.take_block(now, from, place, &encode(&bytes), &mut self.store)
-            }
-            Answer::Holdings { part, eof, has } => {
-                self.transfers.take_holdings(now, from, &id, part, Some(eof), has);
-                Ok(())
-            }
-        };
     }
 
     /// Says that the content is right as a whole, or not, until nothing more is to be said.

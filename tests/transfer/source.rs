@@ -2,8 +2,10 @@
 
 use crate::content::Content;
 use crate::rng::Rng;
-use cjp2p_node::content::Part;
-use cjp2p_node::transfer::{Ask, Has};
+use cjp2p_node::Time;
+use cjp2p_node::content::{ContentId, MemoryStore, Part};
+use cjp2p_node::transfer::{Ask, Has, Transfers};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +36,30 @@ impl Answer {
             Answer::Holdings { .. } => 0,
         };
         self.payload().div_ceil(3) * 4 + around > 1_500
+    }
+
+    /// Arrives about this content. What is not kept is not kept; what becomes of it is seen in the end.
+    pub fn arrive(
+        self,
+        now: Time,
+        (from, id): (SocketAddr, ContentId),
+        transfers: &mut Transfers,
+        store: &mut MemoryStore,
+    ) {
+        let encode = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
+        let _ = match self {
+            Answer::Content { part, offset, bytes, eof } => {
+                let content = (&*encode(&bytes), Some(eof));
+                transfers.take_content(now, from, (id, part, offset), content, store)
+            }
+            Answer::Block { run, offset, bytes } => {
+                transfers.take_block(now, from, (u64::from(run), offset), &encode(&bytes), store)
+            }
+            Answer::Holdings { part, eof, has } => {
+                transfers.take_holdings(now, from, &id, part, Some(eof), has);
+                Ok(())
+            }
+        };
     }
 
     /// The content it carries, if it is not the one byte by which a source shows that it has it.
