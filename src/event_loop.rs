@@ -12,6 +12,7 @@ mod clock;
 mod control_socket;
 mod drops;
 mod fetches;
+mod inbox;
 mod lan;
 mod lookup;
 mod news;
@@ -20,23 +21,25 @@ mod signals;
 mod socket;
 mod start;
 mod stop;
+mod upkeep;
 mod wishes;
 
 pub use lookup::{HostName, look_up};
 pub use socket::{BindError, COUNTERS, Family, bind, native};
+pub use start::Settings;
 pub use stop::{Remembered, count_of_peers};
 
-use crate::console::{LINE_MAX_BYTES, Line, Output};
+use crate::console::Output;
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
-use crate::node::{Command, Config, Destination, Event, Node, Transmit};
-use crate::request::{self, Answer};
+use crate::node::{Command, Destination, Event, Node, Transmit};
 use crate::time::Time;
 use crate::worker::Worker;
-use awaited::{Awaited, Notice};
+use awaited::Awaited;
 use batch::Batch;
 use clock::Clock;
 use control_socket::ControlSocket;
+use inbox::Inbound;
 use lan::Lan;
 use mio::{Events, Poll, Token};
 use news::News;
@@ -48,6 +51,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
 use std::thread::Thread;
 use std::time::Duration;
+use upkeep::{LOOKS_PAUSE, NEWS_PAUSE};
 
 const UDP: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -59,48 +63,6 @@ const CONTROL: Token = Token(5);
 
 /// Datagrams, or things from other threads, taken in a row before everything else gets its turn.
 const BATCH_MAX: usize = 64;
-
-/// Things from other threads that may wait; more make those threads wait.
-const INBOX_MAX: usize = 64;
-
-/// The pause between two looks at what nobody may tell us about: interfaces, and whether the machine has slept. Where
-/// the system does not tell (see [`news`]), a new address is noticed up to this much later: no longer than a person
-/// needs to see that the network is back, and seldom enough to cost an idle node nothing that could be measured. Where
-/// it does, the end of a sleep of at least this length is noticed at once.
-const UPKEEP_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long after news of the interfaces we look at them: news seldom comes alone (interface, address, route).
-const NEWS_PAUSE: Duration = Duration::from_millis(300);
-
-/// The least time between two looks: an interface that flaps makes us doubt our neighbours once a second at most.
-const LOOKS_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the event loop is started with.
-pub struct Settings {
-    /// The socket, and what it can reach.
-    pub socket: (std::net::UdpSocket, Family),
-    /// What the node is told at its birth.
-    pub config: Config,
-    /// Addresses to make contact with that the user has named.
-    pub named: Vec<SocketAddr>,
-    /// Hosts that the user has named, to be looked up once it runs.
-    pub names: Vec<HostName>,
-    /// Where its data is.
-    pub data_dir: DataDir,
-    /// Where lines are printed.
-    pub output: Output,
-    /// Whether somebody may type at the standard input.
-    pub is_console: bool,
-    /// How many bytes of contents are kept that were fetched; `None` for as many as there is room for.
-    pub store_limit: Option<u64>,
-}
-
-/// What comes from other threads.
-enum Inbound {
-    Typed(Line),
-    Found(Command),
-    LookedUp(HostName, Vec<SocketAddr>),
-}
 
 /// Everything that runs.
 pub struct EventLoop {
@@ -325,89 +287,6 @@ impl EventLoop {
     fn note_unsent(&mut self, to: SocketAddr, payload: Vec<u8>) {
         let transmit = Transmit { to: Destination::Address(to), payload };
         let _ = self.node.handle_command(self.clock.now(), Command::Unsent(transmit));
-    }
-
-    /// Takes what other threads have to say, or enough of it for one turn.
-    fn take_inbox(&mut self) {
-        for _ in 0..BATCH_MAX {
-            match self.inbox.try_recv() {
-                Ok(Inbound::Typed(line)) => self.obey(line),
-                Ok(Inbound::Found(Command::Fetch { id, held, patience })) => self.begin_fetch(id, held, patience),
-                Ok(Inbound::Found(command)) => {
-                    self.note_outcome(&command);
-                    if let Err(error) = self.node.handle_command(self.clock.now(), command) {
-                        log::warn!("cannot share a file: {error}");
-                    }
-                }
-                Ok(Inbound::LookedUp(host, addresses)) => self.add_host(&host, addresses),
-                Err(_) => {
-                    self.is_inbox_full = false;
-                    return;
-                }
-            }
-            self.drain();
-        }
-        self.is_inbox_full = true;
-    }
-
-    /// Carries out a typed line.
-    fn obey(&mut self, line: Line) {
-        let request = match line {
-            Line::Text(text) => request::parse(&text),
-            Line::TooLong => Err(format!("that line is too long: {LINE_MAX_BYTES} bytes are the limit")),
-            Line::End => {
-                self.note_end_of_input();
-                Ok(None)
-            }
-        };
-        let answer = match request {
-            Ok(Some(request)) => self.carry_out(request),
-            Ok(None) => return,
-            Err(why) => Answer::Refused(why),
-        };
-        self.output.print(answer.to_string());
-    }
-
-    /// Lets the owner's commands in and answers them.
-    fn talk(&mut self) {
-        let Some(mut control) = self.control.take() else { return };
-        let now = self.clock.now();
-        control.serve(now, |request| {
-            let answer = self.carry_out(request);
-            self.drain();
-            answer
-        });
-        self.control = Some(control);
-    }
-
-    /// Tells the user about those who have been named and do not answer.
-    fn note_silence(&mut self, now: Time) {
-        if self.awaited.deadline().is_none_or(|due| now < due) {
-            return;
-        }
-        for notice in self.awaited.notices(now) {
-            match notice {
-                Notice::Answer(line) => self.output.print(line),
-                Notice::Warning(line) => log::warn!("{line}"),
-            }
-        }
-    }
-
-    /// Looks at what nobody may have told us about.
-    fn look_around(&mut self) {
-        self.last_upkeep = self.clock.now();
-        self.next_upkeep = self.last_upkeep + UPKEEP_PAUSE;
-        self.news.set_alarm(UPKEEP_PAUSE);
-        // Should anything have gone unnoticed, it is noticed now.
-        self.is_socket_readable = true;
-        self.talk();
-        let has_moved = self.lan.refresh();
-        if self.clock.has_slept() || has_moved {
-            log::debug!("the network has changed, or the machine was asleep");
-            // The node has nothing to object to the truth.
-            let _ = self.node.handle_command(self.clock.now(), Command::NetworkChanged);
-            self.drain();
-        }
     }
 }
 

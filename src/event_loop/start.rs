@@ -5,15 +5,16 @@
 use super::awaited::Awaited;
 use super::clock::{Clock, seed};
 use super::control_socket::ControlSocket;
+use super::inbox::{INBOX_MAX, Inbound};
 use super::lan::{Lan, is_own};
 use super::news::News;
 use super::requests::PINGS_MAX;
-use super::socket::Socket;
+use super::socket::{Family, Socket};
+use super::upkeep::UPKEEP_PAUSE;
 use super::{
-    ALARM, BATCH_MAX, CONTROL, EventLoop, INBOX, INBOX_MAX, INTERFACES, Inbound, SIGNALS, Settings, UDP, UPKEEP_PAUSE,
-    lookup, reachable, signals,
+    ALARM, BATCH_MAX, CONTROL, EventLoop, HostName, INBOX, INTERFACES, SIGNALS, UDP, lookup, reachable, signals,
 };
-use crate::console::start_input;
+use crate::console::{Output, start_input};
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
 use crate::node::{Config, Node};
@@ -25,6 +26,26 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
+
+/// What the event loop is started with.
+pub struct Settings {
+    /// The socket, and what it can reach.
+    pub socket: (std::net::UdpSocket, Family),
+    /// What the node is told at its birth.
+    pub config: Config,
+    /// Addresses to make contact with that the user has named.
+    pub named: Vec<SocketAddr>,
+    /// Hosts that the user has named, to be looked up once it runs.
+    pub names: Vec<HostName>,
+    /// Where its data is.
+    pub data_dir: DataDir,
+    /// Where lines are printed.
+    pub output: Output,
+    /// Whether somebody may type at the standard input.
+    pub is_console: bool,
+    /// How many bytes of contents are kept that were fetched; `None` for as many as there is room for.
+    pub store_limit: Option<u64>,
+}
 
 impl EventLoop {
     /// Starts everything but the waiting.
