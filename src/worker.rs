@@ -292,8 +292,8 @@ mod tests {
         }
     }
 
-    /// Puts a file of zeros into the store, which costs no room however long it is, and a note in which it is in another
-    /// state, as after it was moved here from another disk, with this BLAKE3.
+    /// Puts a file of zeros into the store, which costs no room however long it is, and a note in which it is in
+    /// another state, as after it was moved here from another disk, with this BLAKE3.
     fn store_zeros(scratch: &Path, name: [u8; 32], size: u64, noted: Option<[u8; 32]>) {
         let store = StoreFolder::beside(&scratch.join("public"));
         fs::create_dir_all(scratch.join("store")).unwrap();

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// half of what is left of the one before, so with a terabyte at first the last one has at most 32 MB: a moment.
 const BEGUN_MAX: usize = 16;
 
-/// Bytes that are read for a content that somebody looks for, if each of these files could be it: a second or three. What
-/// is longer would better be fetched. A kill leaves nothing of the kind: see `StoreFolder::adopt`.
+/// Bytes that are read for a content that somebody looks for, if each of these files could be it: a second or three.
+/// What is longer would better be fetched. A kill leaves nothing of the kind: see `StoreFolder::adopt`.
 const SOUGHT_MAX_BYTES: u64 = 1 << 30;
 
 /// A file that wants a hash.
@@ -83,8 +83,8 @@ impl Queue {
         self.waiting.first_key_value().is_some_and(|((is_new, ..), _)| !is_new)
     }
 
-    /// Whether a content that somebody looks for may be one of the files of the store that have to be read. If so, these
-    /// come first.
+    /// Whether a content that somebody looks for may be one of the files of the store that have to be read. If so,
+    /// these come first.
     pub(super) fn seek(&mut self, sought: &ContentId) -> bool {
         let may_be = |job: &Job, is_unknown_meant: bool| match (stored_hash(&job.name), sought) {
             (None, _) => false,
