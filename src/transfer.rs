@@ -249,7 +249,8 @@ impl Transfers {
             true => Time::default(),
             false => {
                 let end = download.progressed + download.patience + self.limit.patience();
-                download.doubts_at().map_or(end, |doubt| doubt.min(end))
+                let sooner = [download.doubts_at(), download.turn_ends(self.limit.patience())];
+                sooner.into_iter().flatten().fold(end, Time::min)
             }
         });
         of_downloads.chain(self.agenda.next()).chain(self.limit.due()).min().filter(|_| !self.is_idle())
@@ -258,9 +259,11 @@ impl Transfers {
     /// Gives up what has not arrived in time, answers and downloads.
     pub fn handle_timeout(&mut self, now: Time) {
         self.take_losses(now);
-        let fetching = self.downloads.values_mut().filter(|download| !download.is_settling);
-        fetching.for_each(|download| download.doubt_size(now));
         let longer = self.limit.patience();
+        for download in self.downloads.values_mut().filter(|download| !download.is_settling) {
+            download.doubt_size(now);
+            download.end_turn(now, longer);
+        }
         let is_stuck = |download: &&Download| {
             !download.is_settling && now.since(download.progressed) >= download.patience + longer
         };

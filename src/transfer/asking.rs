@@ -115,9 +115,7 @@ impl Transfers {
             }
         }
         let mut order: Vec<&mut Download> = downloads.values_mut().filter(|download| !download.is_settling).collect();
-        if limit.is_set() {
-            order.sort_by_key(|download| limit.start(download.had));
-        }
+        order.sort_by_key(|download| limit.start(download.had));
         for download in order {
             for address in limit.in_turn(&turns) {
                 let Some(source) = download.sources.get_mut(&address).filter(|source| !source.is_left()) else {

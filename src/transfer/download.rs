@@ -196,7 +196,7 @@ impl Download {
         self.has_news = true;
         self.tree = Some(tree);
         self.pieces = Some(Pieces::new(size, &self.held[0], !self.is_checkable()));
-        self.trial.begin(size);
+        self.trial.begin(now, size);
         self.progressed = now;
     }
 

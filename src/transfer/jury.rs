@@ -27,8 +27,6 @@ pub(super) struct Jury {
     /// By the place of the block. The digests of all sources that have answered.
     evidence: BTreeMap<u64, BTreeMap<SocketAddr, Digest>>,
     jurors: Vec<SocketAddr>,
-    /// Those that nobody waits for any more.
-    silent: Vec<SocketAddr>,
 }
 
 impl Jury {
@@ -40,7 +38,7 @@ impl Jury {
         while (evidence.len() as u64) < wanted {
             evidence.insert(rng.random_range(0..blocks) * block_bytes, BTreeMap::new());
         }
-        Jury { evidence, jurors, silent: Vec::new() }
+        Jury { evidence, jurors }
     }
 
     /// The next block that a juror has not answered for, from `after` on.
@@ -65,30 +63,23 @@ impl Jury {
         self.jurors.retain(|other| *other != juror);
     }
 
-    /// A juror answers nothing at present. Who says that he has the content and then nothing must not hold up the
-    /// others.
-    pub(super) fn wait_no_more(&mut self, juror: SocketAddr) {
-        if self.jurors.contains(&juror) && !self.silent.contains(&juror) {
-            self.silent.push(juror);
-        }
-    }
-
-    /// Whether everybody has answered for everything, but those that nobody waits for.
+    /// Whether everybody has answered for everything. Who says that he has the content and then nothing must not hold
+    /// up the others: whoever asks waits no longer than a turn for the next answer of anybody.
     pub(super) fn is_done(&self) -> bool {
-        let mut awaited = self.jurors.iter().filter(|juror| !self.silent.contains(juror));
-        awaited.all(|juror| self.has_answered(*juror))
+        self.jurors.iter().all(|juror| self.has_answered(*juror))
     }
 
     fn has_answered(&self, juror: SocketAddr) -> bool {
         self.evidence.values().all(|said| said.contains_key(&juror))
     }
 
-    /// The jurors, those with the fewest points against them first; those that have not answered come last.
-    pub(super) fn verdict(&self) -> Vec<SocketAddr> {
+    /// The jurors, those with the fewest points against them first, and whether they have answered for everything; those
+    /// that have not come last.
+    pub(super) fn verdict(&self) -> Vec<(SocketAddr, bool)> {
         let worth = |juror: &SocketAddr| (!self.has_answered(*juror), self.points(*juror), *juror);
         let mut jurors: Vec<_> = self.jurors.iter().map(worth).collect();
         jurors.sort_unstable();
-        jurors.into_iter().map(|(.., juror)| juror).collect()
+        jurors.into_iter().map(|(is_silent, _, juror)| (juror, !is_silent)).collect()
     }
 
     /// For how many blocks a juror says something else than two or more others.
@@ -132,8 +123,8 @@ mod tests {
 
     #[test]
     fn who_damages_nothing_is_believed_first() {
-        assert_eq!(hear(10).verdict()[0], juror(1));
-        assert_eq!(hear(2).verdict()[0], juror(1));
+        assert_eq!(hear(10).verdict()[0], (juror(1), true));
+        assert_eq!(hear(2).verdict()[0], (juror(1), true));
     }
 
     #[test]
@@ -156,17 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_is_not_waited_for_and_believed_last() {
+    fn who_is_silent_is_believed_last() {
         let jurors = vec![juror(1), juror(2), juror(3)];
         let mut jury = Jury::draw(8_192, 4_096, jurors, &mut StdRng::from_seed([5; 32]));
         let place = jury.next_for(juror(2), 0).unwrap();
         jury.hear(juror(2), place, [2; 32]);
-        jury.wait_no_more(juror(1));
-        jury.wait_no_more(juror(9));
-        assert!(!jury.is_done(), "the third has not answered");
         jury.hear(juror(3), place, [3; 32]);
-        assert!(jury.is_done());
-        assert_eq!(jury.verdict(), [juror(2), juror(3), juror(1)]);
+        assert!(!jury.is_done(), "the first has not answered");
+        assert_eq!(jury.verdict(), [(juror(2), true), (juror(3), true), (juror(1), false)]);
     }
 
     #[test]

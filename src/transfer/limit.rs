@@ -5,7 +5,8 @@
 //! others cannot use it up. A path's own pace stays what it is; whichever allows less decides.
 //!
 //! The next question is for the content that has had the least (start-time fair queueing, Goyal, Vin and Cheng 1996),
-//! however many sources others have; and within a content the sources take turns. Over any time T no more is asked for
+//! however many sources others have, and without a limit too: of two contents that one source has, the one would wait
+//! for the other to be there. Under a limit the sources of a content take turns. Over any time T no more is asked for
 //! than the limit brings in T and a twenty-fourth of a second, a part of a question, and one block.
 //!
 //! It refuses to know what is asked for.
@@ -59,10 +60,6 @@ impl Limit {
         Limit { account, ..Limit::default() }
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        self.account.is_some()
-    }
-
     /// Bytes a second.
     pub(super) fn rate(&self) -> u64 {
         self.account.map_or(u64::MAX, |(rate, _)| rate)
@@ -98,10 +95,10 @@ impl Limit {
 
     /// So many bytes of answers are asked of a source, for a content that has `had` so much.
     pub(super) fn asked(&mut self, now: Time, had: &mut u64, address: SocketAddr, bytes: usize) {
-        let Some((_, credit)) = &mut self.account else { return };
-        credit.spend(now, bytes as u64);
         self.had = self.had.max(*had);
         *had = self.had.saturating_add(bytes as u64);
+        let Some((_, credit)) = &mut self.account else { return };
+        credit.spend(now, bytes as u64);
         let before = self.turn.filter(|(whose, _)| *whose == address).map_or(0, |(_, bytes)| bytes);
         self.turn = Some((address, before + bytes as u64));
     }

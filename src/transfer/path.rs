@@ -57,6 +57,8 @@ pub struct Path<K> {
     silent_since: Time,
     /// Whether the newest ask has been given up in this silence.
     has_probed: bool,
+    /// Timeouts in this silence. An answer ends it also if it measures nothing, which leaves the timeout doubled.
+    timeouts: u32,
     round_trip: RoundTrip,
     pace: Pace,
 }
@@ -95,6 +97,7 @@ impl<K: Ord + Copy> Path<K> {
             reordering_since: 0,
             silent_since: now,
             has_probed: false,
+            timeouts: 0,
             round_trip: RoundTrip::default(),
             pace: Pace::new(now),
         }
@@ -148,6 +151,7 @@ impl<K: Ord + Copy> Path<K> {
         self.settle(number);
         self.silent_since = now;
         self.has_probed = false;
+        self.timeouts = 0;
         if was_lost || is_answer_to_earlier {
             self.widen_reordering();
         }
@@ -238,12 +242,12 @@ impl<K: Ord + Copy> Path<K> {
 
     /// Whether a timeout has passed and nothing has come since.
     pub fn is_silent(&self) -> bool {
-        self.round_trip.is_backed_off()
+        self.timeouts > 0
     }
 
     /// How many timeouts in a row have passed without anything coming.
     pub fn timeouts(&self) -> u32 {
-        self.round_trip.timeouts()
+        self.timeouts
     }
 
     /// Where the congestion control stands, for display and tests.
@@ -350,6 +354,7 @@ impl<K: Ord + Copy> Path<K> {
         while self.ask(self.oldest_awaited).is_some_and(|oldest| oldest.stamp.asked + patience <= now) {
             self.give_up_oldest(into);
         }
+        self.timeouts = self.timeouts.saturating_add(1);
         self.round_trip.back_off();
         self.silent_since = now;
         self.pace.timed_out(now);

@@ -79,12 +79,7 @@ impl RoundTrip {
         self.back_off = (self.back_off + 1).min(BACK_OFF_MAX);
     }
 
-    /// How many timeouts have passed since something came.
-    pub fn timeouts(&self) -> u32 {
-        self.back_off
-    }
-
-    /// Whether nothing has come since a timeout.
+    /// Whether the timeout is doubled, because nothing has been measured since one passed.
     pub fn is_backed_off(&self) -> bool {
         self.back_off > 0
     }

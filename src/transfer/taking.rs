@@ -5,7 +5,7 @@ use super::download::Download;
 use super::jury::Jury;
 use super::pieces::Has;
 use super::source::{Asked, Source, Span};
-use super::trial::Stage;
+use super::trial::{Stage, Turns};
 use super::{Failure, Key, Transfers};
 use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::content::{ContentId, Part, Store, WriteError};
@@ -13,6 +13,7 @@ use crate::time::Time;
 use rand::Rng;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Answers in common blocks that may fail to arrive before smaller ones are tried: perhaps fragments do not get
 /// through.
@@ -24,9 +25,15 @@ const TIMEOUTS_PATIENT: u32 = 2;
 /// Timeouts in a row after which a source is asked for nothing more, unless it shows that it is still there.
 const TIMEOUTS_MAX: u32 = 5;
 
-/// How often a source that is to deliver alone is passed over because it is silent. Each time what others delivered is
-/// thrown away, so on a bad path it must not go on for ever.
-const PASSES_MAX: u8 = 8;
+/// How many silent turns fit in the patience of a user, while it matters who delivers: a liar who says nothing more
+/// must not use it up.
+const TURNS: u32 = 8;
+
+/// A turn is at least this long: an answer that is lost can be asked for again over the widest path.
+const TURN_MIN: Duration = Duration::from_secs(1);
+
+/// A turn is at most this long: a burst of losses is over by then, and so is the patience of most users with silence.
+const TURN_MAX: Duration = Duration::from_secs(4);
 
 /// Why something that arrived was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +193,7 @@ impl Download {
         if let Stage::Jury(jury) = &mut self.trial.stage {
             jury.hear(from, offset, *blake3::hash(bytes).as_bytes());
             self.progressed = now;
-            self.end_jury();
+            self.end_jury(now);
             return Ok(());
         }
         let range = offset..offset + bytes.len() as u64;
@@ -312,11 +319,6 @@ impl Download {
         } else if timeouts >= TIMEOUTS_PATIENT {
             self.sources.get_mut(&address).into_iter().for_each(Source::doubt_fragments);
             self.unburden(address);
-            if let Stage::Jury(jury) = &mut self.trial.stage {
-                jury.wait_no_more(address);
-            }
-            self.end_jury();
-            self.pass_over(address);
         }
     }
 
@@ -326,7 +328,7 @@ impl Download {
             jury.dismiss(address);
         }
         self.leave(now, address);
-        self.end_jury();
+        self.end_jury(now);
         self.next_alone_if(now, address);
     }
 
@@ -353,8 +355,8 @@ impl Download {
             .map(|(address, _)| *address)
             .collect();
         match &self.trial.stage {
-            Stage::Alone(order) => {
-                let liar = order.front().copied();
+            Stage::Alone(turns) => {
+                let liar = turns.first();
                 liar.is_some_and(|liar| self.next_alone(now, liar))
             }
             _ if contributors.len() == 1 => {
@@ -371,7 +373,8 @@ impl Download {
                     return self.sources.values().any(Source::is_active);
                 }
                 self.restart();
-                self.trial.stage = Stage::Jury(Jury::draw(size, u64::from(BLOCK_COMMON_UNFRAGMENTED), jurors, rng));
+                let jury = Jury::draw(size, u64::from(BLOCK_COMMON_UNFRAGMENTED), jurors, rng);
+                self.trial.enter(now, Stage::Jury(jury));
                 true
             }
         }
@@ -391,40 +394,66 @@ impl Download {
         }
     }
 
-    /// When all jurors that are waited for have been heard, the most credible source delivers alone.
-    fn end_jury(&mut self) {
+    /// When all jurors have been heard, the most credible source delivers alone.
+    fn end_jury(&mut self, now: Time) {
+        if let Stage::Jury(jury) = &self.trial.stage
+            && jury.is_done()
+        {
+            self.judge(now);
+        }
+    }
+
+    /// The jurors have been heard for long enough.
+    fn judge(&mut self, now: Time) {
         let Stage::Jury(jury) = &self.trial.stage else { return };
-        if jury.is_done() {
-            let order = jury.verdict().into();
-            self.trial.stage = Stage::Alone(order);
-            self.fetch_alone();
+        let turns = Turns::new(jury.verdict());
+        self.trial.enter(now, Stage::Alone(turns));
+        self.fetch_alone(now);
+    }
+
+    /// When nobody is waited for any longer whose word or content is needed alone, if nothing comes before.
+    pub(super) fn turn_ends(&self, longer: Duration) -> Option<Time> {
+        let turn = (self.patience / TURNS).clamp(TURN_MIN, TURN_MAX) + longer;
+        let silence = self.progressed.max(self.trial.since) + turn;
+        match &self.trial.stage {
+            Stage::Everybody => None,
+            Stage::Jury(_) => Some(silence.min(self.trial.since + self.patience / 2 + longer)),
+            Stage::Alone(_) => Some(silence),
+        }
+    }
+
+    /// Who is needed alone has been silent for too long.
+    pub(super) fn end_turn(&mut self, now: Time, longer: Duration) {
+        if self.turn_ends(longer).is_none_or(|end| end > now) {
+            return;
+        }
+        match &self.trial.stage {
+            Stage::Everybody => {}
+            Stage::Jury(_) => self.judge(now),
+            Stage::Alone(_) => self.pass_over(now),
         }
     }
 
     /// The source that delivers alone is gone, if that is who it was.
     fn next_alone_if(&mut self, now: Time, address: SocketAddr) {
-        if matches!(&self.trial.stage, Stage::Alone(order) if order.front() == Some(&address)) {
+        if matches!(&self.trial.stage, Stage::Alone(turns) if turns.first() == Some(address)) {
             self.next_alone(now, address);
         }
     }
 
-    /// The source that is to deliver alone is silent: others first, those who were met since the jury among them.
-    fn pass_over(&mut self, silent: SocketAddr) {
+    /// The source that is to deliver alone is silent: its turn comes again after those of others that were not silent
+    /// more often, those who were met since the jury among them.
+    fn pass_over(&mut self, now: Time) {
         let size = self.size();
-        let Stage::Alone(order) = &mut self.trial.stage else { return };
-        // What was asked of it before it was its turn says nothing.
-        let has_failed = self.sources.get(&silent).is_some_and(|source| source.lost_in_a_row > 0);
-        if order.front() != Some(&silent) || !has_failed || self.trial.passes >= PASSES_MAX {
-            return;
-        }
-        self.trial.passes += 1;
+        let Stage::Alone(turns) = &mut self.trial.stage else { return };
+        self.trial.since = now;
+        let silent = turns.first();
+        turns.missed();
         let has_it = |source: &Source| source.is_active() && source.claim == size;
         let others = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
-        let late: Vec<SocketAddr> = others.filter(|other| !order.contains(other)).collect();
-        order.extend(late);
-        order.rotate_left(1);
-        if order.len() > 1 {
-            self.fetch_alone();
+        others.for_each(|other| turns.join(other));
+        if turns.first() != silent {
+            self.fetch_alone(now);
         }
     }
 
@@ -432,16 +461,16 @@ impl Download {
     fn next_alone(&mut self, now: Time, liar: SocketAddr) -> bool {
         self.leave(now, liar);
         let size = self.size();
-        let Stage::Alone(order) = &mut self.trial.stage else { return size.is_some() };
-        order.retain(|other| *other != liar);
-        if order.is_empty() {
+        let Stage::Alone(turns) = &mut self.trial.stage else { return size.is_some() };
+        turns.leave(liar);
+        if turns.first().is_none() {
             // Those who were met, or met again, since the jury.
             let has_it = |source: &Source| source.is_active() && source.claim == size;
             let late = self.sources.iter().filter(|(_, source)| has_it(source)).map(|(address, _)| *address);
-            order.extend(late);
+            late.for_each(|other| turns.join(other));
         }
-        if !order.is_empty() {
-            self.fetch_alone();
+        if turns.first().is_some() {
+            self.fetch_alone(now);
             return true;
         }
         self.held = Default::default();
@@ -452,10 +481,11 @@ impl Download {
     }
 
     /// Keeps what the first in the order delivered, and fetches the rest from it.
-    fn fetch_alone(&mut self) {
-        let Stage::Alone(order) = &self.trial.stage else { return };
-        let number = order.front().and_then(|first| self.sources.get(first)).map(|source| source.number);
+    fn fetch_alone(&mut self, now: Time) {
+        let Stage::Alone(turns) = &self.trial.stage else { return };
+        let number = turns.first().and_then(|first| self.sources.get(&first)).map(|source| source.number);
         let (Some(number), Some(size)) = (number, self.size()) else { return };
+        self.trial.since = now;
         let kept = self.trial.alone(number);
         self.restart();
         self.revision = self.revision.wrapping_add(1);

@@ -1,12 +1,13 @@
 //! Whose word counts in a download that can only be checked as a whole.
 //!
 //! At first everybody delivers. If the whole is wrong, a [`Jury`] finds out who is most likely right, and the content
-//! is fetched from that source alone, then from the next; what one of them delivered before need not come again.
+//! is fetched from that source alone, then from the next; what one of them delivered before need not come again. Who
+//! falls silent in its turn waits until all others have been silent as often: it may be honest, and have bad luck.
 
 use super::jury::Jury;
 use super::pieces::piece_bytes;
 use crate::content::Ranges;
-use std::collections::VecDeque;
+use crate::time::Time;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -18,16 +19,66 @@ pub(super) enum Stage {
     Everybody,
     /// Nobody: blocks are being compared.
     Jury(Jury),
-    /// The first of these. The others come after it.
-    Alone(VecDeque<SocketAddr>),
+    /// One after the other.
+    Alone(Turns),
+}
+
+/// Who may deliver alone, the first before the others. It has no more entries than there are sources.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Vec<Turn>);
+
+/// In this order: who has been silent in the fewest turns, and of those the most credible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    silences: u32,
+    place: usize,
+    source: SocketAddr,
+}
+
+impl Turns {
+    /// The jurors in the order of the verdict, each with whether it has answered for everything.
+    pub(super) fn new(verdict: impl IntoIterator<Item = (SocketAddr, bool)>) -> Turns {
+        let places = verdict.into_iter().enumerate();
+        let mut turns: Vec<Turn> = places
+            .map(|(place, (source, has_answered))| Turn { silences: u32::from(!has_answered), place, source })
+            .collect();
+        turns.sort_unstable();
+        Turns(turns)
+    }
+
+    /// Whose turn it is.
+    pub(super) fn first(&self) -> Option<SocketAddr> {
+        self.0.first().map(|turn| turn.source)
+    }
+
+    /// The first has been silent in its turn.
+    pub(super) fn missed(&mut self) {
+        self.0.first_mut().into_iter().for_each(|turn| turn.silences = turn.silences.saturating_add(1));
+        self.0.sort_unstable();
+    }
+
+    /// A source that was not there before may deliver too, after those who have been silent as often as the first.
+    pub(super) fn join(&mut self, source: SocketAddr) {
+        if self.0.iter().all(|turn| turn.source != source) {
+            let silences = self.0.first().map_or(0, |turn| turn.silences);
+            let place = self.0.iter().map(|turn| turn.place + 1).max().unwrap_or(0);
+            self.0.push(Turn { silences, place, source });
+            self.0.sort_unstable();
+        }
+    }
+
+    /// A source may deliver no more.
+    pub(super) fn leave(&mut self, source: SocketAddr) {
+        self.0.retain(|turn| turn.source != source);
+    }
 }
 
 /// The state of the matter.
 #[derive(Debug, Default)]
 pub(super) struct Trial {
     pub(super) stage: Stage,
-    /// How often a source that was to deliver alone has been passed over.
-    pub(super) passes: u8,
+    /// Since when the jury sits, or the same source has its turn.
+    pub(super) since: Time,
     piece: u64,
     size: u64,
     /// Who delivered something of each piece: a bit for each source.
@@ -36,10 +87,15 @@ pub(super) struct Trial {
 
 impl Trial {
     /// A content of `size` bytes is going to be fetched.
-    pub(super) fn begin(&mut self, size: u64) {
+    pub(super) fn begin(&mut self, now: Time, size: u64) {
         let piece = piece_bytes(size);
         let contributors = vec![0; usize::try_from(size.div_ceil(piece)).unwrap_or(0)];
-        *self = Trial { stage: Stage::Everybody, passes: 0, piece, size, contributors };
+        *self = Trial { stage: Stage::Everybody, since: now, piece, size, contributors };
+    }
+
+    /// From now on others may deliver.
+    pub(super) fn enter(&mut self, now: Time, stage: Stage) {
+        (self.stage, self.since) = (stage, now);
     }
 
     /// Whether what is there is known to be wrong, and it is being found out where.
@@ -52,7 +108,7 @@ impl Trial {
         match &self.stage {
             Stage::Everybody => true,
             Stage::Jury(_) => false,
-            Stage::Alone(order) => order.front() == Some(&source),
+            Stage::Alone(turns) => turns.first() == Some(source),
         }
     }
 
@@ -95,9 +151,32 @@ mod tests {
     use crate::transfer::pieces::PIECE_MIN_BYTES as PIECE;
 
     #[test]
+    fn who_was_silent_in_its_turn_has_the_next_one_when_all_others_were_silent_as_often() {
+        let source = |n: u8| SocketAddr::from(([192, 0, 2, n], 24_254));
+        let mut turns = Turns::new([(source(3), true), (source(2), true), (source(1), false)]);
+        let mut order = Vec::new();
+        for round in 0..6 {
+            order.extend(turns.first());
+            turns.missed();
+            if round == 1 {
+                // It comes after those who have been silent once, the first of all again among them.
+                turns.join(source(4));
+                turns.join(source(3));
+            }
+        }
+        assert_eq!(order, [3, 2, 3, 2, 1, 4].map(source));
+        [1, 2, 4].into_iter().for_each(|n| turns.leave(source(n)));
+        assert_eq!(turns.first(), Some(source(3)));
+        turns.leave(source(3));
+        assert_eq!(turns.first(), None);
+        turns.join(source(5));
+        assert_eq!(turns.first(), Some(source(5)));
+    }
+
+    #[test]
     fn only_pieces_that_one_source_delivered_alone_are_kept_for_it() {
         let mut trial = Trial::default();
-        trial.begin(3 * PIECE + 9);
+        trial.begin(Time::default(), 3 * PIECE + 9);
         trial.note(0..2 * PIECE, 0);
         trial.note(PIECE + 5..PIECE + 6, 1);
         trial.note(3 * PIECE..3 * PIECE + 9, 0);

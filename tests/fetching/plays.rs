@@ -86,6 +86,26 @@ fn who_is_met_while_something_is_fetched_is_asked_at_once() {
 }
 
 #[test]
+fn a_short_content_does_not_wait_for_a_long_one_of_the_same_source() {
+    for is_long_first in [true, false] {
+        let mut wire = Wire::good(2, 0);
+        wire.uplink = 250_000;
+        let now = wire.now;
+        let files = [4 << 20, 100_001].map(|size| wire.hosts[0].share(now, &size.to_string(), vec![size as u8; size]));
+        let ids = files.map(|file| [ContentId::Sha256(file.sha256), ContentId::Blake3(file.blake3)]);
+        let (long, short) = (ids[0][usize::from(!is_long_first)], ids[1][usize::from(is_long_first)]);
+        wire.run(Duration::from_secs(5));
+        wire.fetch(1, long);
+        wire.run(Duration::from_secs(4));
+        let start = wire.now;
+        wire.fetch(1, short);
+        assert_eq!(wire.outcome(1), Event::Fetched(short));
+        // 0.56 s for its bytes with half of the uplink each, as long again for whatever else there is.
+        assert!(wire.now.since(start) <= Duration::from_millis(2_240), "{:?}", wire.now.since(start));
+    }
+}
+
+#[test]
 fn what_nobody_has_is_not_found() {
     let mut wire = Wire::good(2, 0);
     wire.run(Duration::from_secs(5));

@@ -226,3 +226,17 @@ fn what_is_there_already_is_not_fetched_again() {
     assert_eq!(net.fetch(held), settle(&net, &content));
     assert_eq!(net.sent, MIB as u64);
 }
+
+#[test]
+fn those_who_promise_and_deliver_nothing_cost_little_time_where_only_the_whole_can_be_checked() {
+    let content = Content::new(300_001);
+    for seed in 0..60 {
+        let mut sources = vec![Source::liar(&content, 1_000), Source::honest(&content)];
+        sources.extend((0..3).map(|_| Source { swallows: 1_000, ..Source::honest(&content) }));
+        let mut net = sha256(&content, sources).seed(seed);
+        net.lost = 100;
+        assert_eq!(net.fetch_checked(is_right(&content)), settle(&net, &content), "{seed}");
+        // A jury, which waits for those who say nothing, and a turn or two of theirs, of two and a half seconds each.
+        assert!(net.kept() == content.bytes && net.now.as_micros() < 10_000_000, "{seed}: {:?}", net.now);
+    }
+}

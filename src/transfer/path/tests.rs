@@ -94,6 +94,17 @@ fn the_answer_to_the_newest_ask_made_again_shows_what_else_is_lost_without_a_tim
 }
 
 #[test]
+fn the_answer_to_what_was_asked_twice_ends_a_silence_though_it_measures_nothing() {
+    let mut path = path();
+    path.asked(at(50), 1, BYTES);
+    assert_eq!(lost(&mut path, 1_000), [1]);
+    path.asked(at(1_000), 1, BYTES);
+    assert!(path.is_silent() && path.timeouts() == 1);
+    assert!(path.arrived(at(1_045), 1, BYTES));
+    assert!(!path.is_silent() && path.timeouts() == 0);
+}
+
+#[test]
 fn after_a_timeout_only_one_datagram_or_two_packets_are_asked_for_until_answers_come() {
     let mut path = path();
     for key in 1..20 {
