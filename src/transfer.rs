@@ -231,10 +231,22 @@ impl Transfers {
         }
     }
 
-    /// Whether a source has said how long a content is.
+    /// A source says for itself that others might have a content. If it has not said how long that is but somebody did
+    /// in its name, it may well not have it, and from now on nothing counts but its own word.
+    pub fn disown(&mut self, now: Time, id: &ContentId, address: SocketAddr) {
+        let Some(download) = self.downloads.get_mut(id).filter(|download| !download.is_settling) else { return };
+        let source = download.sources.get(&address);
+        if source.is_some_and(|source| source.is_active() && !source.is_vouched) {
+            download.disown(now, address);
+            self.agenda.stir(address);
+        }
+    }
+
+    /// Whether it takes a source's own word to change what is known of how long a content is, because it has said so
+    /// or somebody else did in its name.
     pub fn has_claimed(&self, id: &ContentId, address: SocketAddr) -> bool {
         let source = self.downloads.get(id).and_then(|download| download.sources.get(&address));
-        source.is_some_and(|source| source.claim.is_some())
+        source.is_some_and(|source| source.claim.is_some() || source.is_misquoted)
     }
 
     /// The next download that ended or needs something done.

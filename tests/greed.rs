@@ -73,6 +73,32 @@ fn fetch(play: &mut Play, id: &str, held: Held) {
     play.sent();
 }
 
+/// Somebody says in the name of a peer that it has the content. It does not, and answers accordingly.
+#[test]
+fn who_is_said_to_have_a_content_and_names_others_instead_is_asked_for_it_no_more() {
+    let mut play = Play::new();
+    let token = play.verify(FRIEND);
+    let id = "ab".repeat(32);
+    fetch(&mut play, &id, Held::default());
+    let sources = |play: &Play| play.node.fetching().next().unwrap().sources;
+    let content = format!(r#"{{"Content":{{"id":"{id}","offset":0,"base64":"AA==","eof":9000}}}}"#);
+    let maybe = with_token(&format!(r#"{{"MaybeTheyHaveSome":{{"id":"{id}","peers":["8.8.8.8:24254"]}}}}"#), &token);
+    let unproven = format!("[{content}]");
+    play.hear(FRIEND, &unproven);
+    assert_eq!(sources(&play), 1);
+    let forged = format!(r#"[{{"MaybeTheyHaveSome":{{"id":"{id}","peers":["8.8.8.8:24254"]}}}}]"#);
+    play.hear(FRIEND, &forged);
+    assert_eq!(sources(&play), 1, "that may be forged as well");
+    play.hear(FRIEND, &maybe);
+    assert_eq!(sources(&play), 0);
+    play.hear(FRIEND, &unproven);
+    assert_eq!(sources(&play), 0, "nobody else is believed again");
+    play.hear(FRIEND, &with_token(&content, &token));
+    assert_eq!(sources(&play), 1);
+    play.hear(FRIEND, &maybe);
+    assert_eq!(sources(&play), 1, "who has it may name others too");
+}
+
 /// Names that lead nowhere, as many as are written down, and later one that does.
 #[test]
 fn holders_that_are_not_there_make_room_for_one_that_is() {

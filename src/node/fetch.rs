@@ -217,8 +217,11 @@ impl<S: Store> Node<S> {
 
     /// Somebody names others that might have a content.
     pub(super) fn take_maybe(&mut self, now: Time, sender: &Sender, maybe: &MaybeTheyHaveSome<'_>) {
-        let id = ContentId::parse(&maybe.id).filter(|id| self.transfers.is_source(id, sender.address));
+        let id = parse_part(&maybe.id).map(|(id, _)| id).filter(|id| self.transfers.is_source(id, sender.address));
         let Some(id) = id else { return };
+        if sender.is_verified() {
+            self.transfers.disown(now, &id, sender.address);
+        }
         // Anybody can speak in the name of a source.
         let source = if sender.is_proven() { Source::Peer(network(sender.address.ip())) } else { Source::Hearsay };
         for name in maybe.peers.0.iter().take(SPREAD) {

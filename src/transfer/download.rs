@@ -170,10 +170,17 @@ impl Download {
         } else if contradicts && (source.delivered_wrong() || !matches!(self.trial.stage, Stage::Everybody)) {
             // While one source after the other is believed, there is no time for those who do not know what to say.
             self.exclude(now, address);
-        } else if contradicts {
-            // It may have been misled itself; but nobody else may believe in the old size.
+        } else if contradicts || self.is_checkable() || self.held[Part::Content as usize].is_empty() {
+            // It may have been misled itself; but nobody else may believe in the old size, or nobody any more. What
+            // cannot be checked and is there is not thrown away for the first who says otherwise.
             self.reconsider_size(now);
         }
+    }
+
+    /// What was said in the name of a source, that it has the content and how long that is, was not its own word.
+    pub(super) fn disown(&mut self, now: Time, address: SocketAddr) {
+        self.exclude(now, address);
+        self.sources.get_mut(&address).into_iter().for_each(|source| source.was_misquoted(now));
     }
 
     /// What is known of the tree of this content if it has this size; `None` if no content can have it.

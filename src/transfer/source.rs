@@ -74,6 +74,8 @@ pub(super) struct Source {
     pub(super) claim: Option<u64>,
     /// Whether that was proven to be its own word.
     pub(super) is_vouched: bool,
+    /// Whether only what is proven to be its own word counts.
+    pub(super) is_misquoted: bool,
     /// Which pieces of the content, and of the tree, it has.
     pub(super) has: [Has; 2],
     /// What it was given to deliver and has not delivered.
@@ -111,6 +113,7 @@ impl Source {
             tongue: Tongue::default(),
             claim: None,
             is_vouched: false,
+            is_misquoted: false,
             has: Default::default(),
             assigned: Default::default(),
             queue: VecDeque::new(),
@@ -198,6 +201,12 @@ impl Source {
         self.silences = self.silences.saturating_add(1);
         let is_over = self.silences >= SILENCES_MAX;
         self.standing = if is_over { Standing::Left } else { Standing::Knocking { tries: 0, due: now + KNOCK_PAUSE } };
+    }
+
+    /// Somebody else said in its name that it has the content. It is asked itself.
+    pub(super) fn was_misquoted(&mut self, now: Time) {
+        (self.claim, self.is_misquoted) = (None, true);
+        self.standing = Standing::Knocking { tries: 0, due: now + KNOCK_PAUSE };
     }
 
     /// It delivered so many bytes that were kept.

@@ -206,19 +206,38 @@ impl Download {
             }
             return Ok(());
         }
-        let whole = self.whole_blocks(part, range.clone());
-        if whole == range {
+        if self.whole_blocks(part, range.clone()) == range {
             return self.check(now, from, part, offset, bytes, store);
         }
-        let length = (whole.end - whole.start) as usize;
-        let at = (offset - whole.start) as usize;
-        match self.assemblies.add(from, (part, whole.start, length), at, bytes) {
-            Some(block) => self.check(now, from, part, whole.start, &block, store),
-            None if !self.assemblies.holds(part, whole.start, from) => {
+        let (mut outcome, mut rest, mut start) = (Ok(()), bytes, offset);
+        // Its ends may lie within two blocks, if how much one answer is to carry has changed meanwhile.
+        while !rest.is_empty() {
+            let block = self.whole_blocks(part, start..start + 1);
+            let length = rest.len().min(block.end.saturating_sub(start).max(1) as usize);
+            let (these, others) = rest.split_at(length);
+            outcome = outcome.and(self.assemble(now, from, (part, block, start), these, store));
+            (rest, start) = (others, start + length as u64);
+        }
+        outcome
+    }
+
+    /// Puts a part of a block to the others, and keeps the block if it is whole and right.
+    fn assemble(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        (part, block, start): (Part, Range<u64>, u64),
+        bytes: &[u8],
+        store: &mut impl Store,
+    ) -> Result<(), NotKept> {
+        let (length, at) = ((block.end - block.start) as usize, (start - block.start) as usize);
+        match self.assemblies.add(from, (part, block.start, length), at, bytes) {
+            Some(whole) => self.check(now, from, part, block.start, &whole, store),
+            None if !self.assemblies.holds(part, block.start, from) => {
                 // There was no place for it after all: it has to come again.
-                self.sources.get_mut(&from).into_iter().for_each(|source| {
-                    source.queue.push_back(Span { part, range: range.clone() });
-                });
+                let range = start..start + bytes.len() as u64;
+                let source = self.sources.get_mut(&from);
+                source.into_iter().for_each(|source| source.queue.push_back(Span { part, range: range.clone() }));
                 Ok(())
             }
             None => Ok(()),

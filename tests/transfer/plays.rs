@@ -1,10 +1,12 @@
 //! The plays.
 
 use crate::content::Content;
-use crate::net::Net;
+use crate::net::{Net, address};
 use crate::source::Source;
 use cjp2p_node::content::{ContentId, Part, Ranges, WriteError};
-use cjp2p_node::transfer::{Failure, Held, Outcome};
+use cjp2p_node::transfer::{Failure, Has, Held, Outcome};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
@@ -104,6 +106,19 @@ fn where_fragments_do_not_get_through_a_content_of_any_size_comes_in_smaller_blo
 }
 
 #[test]
+fn a_source_that_turns_out_to_know_our_words_is_asked_for_other_blocks_and_nothing_is_missing() {
+    for size in [20_000, 300_001, 2 * MIB] {
+        let content = Content::new(size);
+        for after in 1..40 {
+            let source = Source { is_ours: false, is_without_fragments: true, ..Source::honest(&content) };
+            let mut net = blake3(&content, vec![Source { tells_after: Some(after), ..source }]).seed(after);
+            assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{size} {after}");
+            assert!(net.kept() == content.bytes);
+        }
+    }
+}
+
+#[test]
 fn several_sources_share_the_work() {
     let content = Content::new(4 * MIB);
     let mut net = blake3(&content, (0..4).map(|_| Source::honest(&content)).collect());
@@ -188,6 +203,23 @@ fn a_wrong_word_on_the_size_is_outlived() {
             assert_eq!(net.fetch(Held::default()), settle(&net, &content), "{exaggerates} {first}");
             assert!(net.kept() == content.bytes);
         }
+    }
+}
+
+#[test]
+fn when_nobody_stands_by_a_size_any_more_the_next_word_on_it_is_taken_at_once() {
+    let content = Content::new(300_001);
+    for mut net in [blake3(&content, vec![]), sha256(&content, vec![])] {
+        net.begin(Held::default());
+        let (id, now, size) = (net.id, net.now, content.bytes.len() as u64);
+        for (source, claims) in [(0, &[5_000, u64::MAX][..]), (1, &[size])] {
+            net.transfers.offer_source(now, &id, address(source), &mut StdRng::from_seed([1; 32]));
+            net.transfers.vouch(&id, address(source));
+            for claim in claims {
+                net.transfers.take_holdings(now, address(source), &id, Part::Content, Some(*claim), Has::All);
+            }
+        }
+        assert_eq!(net.transfers.progress().next().unwrap().size, Some(size));
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Source {
     pub wavers: bool,
     /// Whether it says each time that it has other pieces than it said before, and each time a lie.
     pub is_fickle: bool,
+    /// After how many answers it says in our words what it has, if it did not before.
+    pub tells_after: Option<u64>,
     /// How many answers it has given.
     pub answers: u64,
 }
@@ -110,6 +112,7 @@ impl Source {
             tires: None,
             wavers: false,
             is_fickle: false,
+            tells_after: None,
             answers: 0,
         }
     }
@@ -156,6 +159,10 @@ impl Source {
                 })
                 .collect(),
         };
+        if self.tells_after.take_if(|after| *after <= self.answers).is_some() {
+            self.is_ours = true;
+            answers.push(Answer::Holdings { part: Part::Content, eof: self.eof(rng), has: self.has(rng) });
+        }
         answers.retain(|answer| answer.payload() == 0 || !rng.chance(self.swallows));
         answers.retain(|answer| !self.is_without_fragments || !answer.needs_fragments());
         let left = self.answers_left.min(answers.len() as u64);
