@@ -239,6 +239,7 @@ impl Transfers {
         if source.is_some_and(|source| source.is_active() && !source.is_vouched) {
             download.disown(now, address);
             self.agenda.stir(address);
+            self.renew_if_silent(address);
         }
     }
 

@@ -147,23 +147,25 @@ impl Download {
         true
     }
 
-    /// A source says how large the content is.
-    pub(super) fn take_claim(&mut self, now: Time, address: SocketAddr, size: u64) {
+    /// A source says how large the content is. Says whether it had not said so before, and it is its own word.
+    pub(super) fn take_claim(&mut self, now: Time, address: SocketAddr, size: u64) -> bool {
         let is_possible = self.tree_of(size).is_some_and(|tree| size > 0 || self.is_of_nothing(&tree));
         let is_first = self.size().is_none();
-        let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return };
+        let Some(source) = self.sources.get_mut(&address).filter(|source| !source.is_left()) else { return false };
         if !is_possible {
             // Unless the source itself has said so, it may be somebody else's word.
             if source.is_vouched {
                 self.exclude(now, address);
             }
-            return;
+            return false;
         }
         self.is_disputed = true;
         let contradicts = source.claim.replace(size).is_some_and(|before| before != size);
-        if matches!(source.standing, Standing::Knocking { .. }) {
+        let is_new = matches!(source.standing, Standing::Knocking { .. });
+        if is_new {
             source.standing = Standing::Active;
         }
+        let is_welcome = is_new && source.is_vouched;
         if is_first {
             self.doubt_last_block(size);
             self.adopt(now, size);
@@ -175,6 +177,7 @@ impl Download {
             // cannot be checked and is there is not thrown away for the first who says otherwise.
             self.reconsider_size(now);
         }
+        is_welcome
     }
 
     /// What was said in the name of a source, that it has the content and how long that is, was not its own word.

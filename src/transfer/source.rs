@@ -215,6 +215,13 @@ impl Source {
         self.silences = 0;
     }
 
+    /// What is expected from it has to be asked for again.
+    pub(super) fn ask_again(&mut self) {
+        for ((part, start), Asked { length, .. }) in std::mem::take(&mut self.asks) {
+            self.queue.push_front(Span { part, range: start..start + u64::from(length) });
+        }
+    }
+
     /// Takes back everything it was to deliver.
     pub(super) fn release(&mut self) -> [Ranges; 2] {
         self.queue.clear();

@@ -3,6 +3,7 @@
 use super::asking::{BLOCK_COMMON_UNFRAGMENTED, wire_bytes};
 use super::download::Download;
 use super::jury::Jury;
+use super::path::Path;
 use super::pieces::Has;
 use super::source::{Asked, Source, Span};
 use super::trial::{Stage, Turns};
@@ -65,8 +66,11 @@ impl Transfers {
         let is_source = download.sources.contains_key(&from);
         if let Some(size) = eof.filter(|_| is_source && part == Part::Content) {
             self.agenda.stir(from);
-            download.take_claim(now, from, size);
+            let is_welcome = download.take_claim(now, from, size);
             self.settle_if_complete(id);
+            if is_welcome {
+                self.renew_if_silent(from);
+            }
         }
         self.take(now, from, (id, part, offset), (base64.as_bytes(), false), store)
     }
@@ -110,12 +114,24 @@ impl Transfers {
             // It may get some later, from us for instance; until then it is no source.
             return;
         }
-        if let Some(size) = eof.filter(|_| part == Part::Content) {
-            download.take_claim(now, from, size);
-        }
+        let eof = eof.filter(|_| part == Part::Content);
+        let is_welcome = eof.is_some_and(|size| download.take_claim(now, from, size));
         self.agenda.stir(from);
         download.told(now, from, part, has);
         self.settle_if_complete(*id);
+        if is_welcome {
+            self.renew_if_silent(from);
+        }
+    }
+
+    /// A source has shown that it is there. If it was silent, it may have been asked for what it does not have, because
+    /// somebody said so in its name, and nothing else has to wait for that.
+    pub(super) fn renew_if_silent(&mut self, address: SocketAddr) {
+        if self.paths.get(&address).is_some_and(Path::is_silent) {
+            self.paths.remove(&address);
+            let sources = self.downloads.values_mut().filter_map(|download| download.sources.get_mut(&address));
+            sources.for_each(Source::ask_again);
+        }
     }
 
     fn take(

@@ -4,11 +4,12 @@ use crate::content::Content;
 use crate::net::{Net, address};
 use crate::source::Source;
 use cjp2p_node::content::{ContentId, Part, Ranges, WriteError};
-use cjp2p_node::transfer::{Failure, Has, Held, Outcome};
+use cjp2p_node::transfer::{Ask, Failure, Has, Held, Outcome};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
+use std::time::Duration;
 
 pub const MIB: usize = 1 << 20;
 
@@ -221,6 +222,33 @@ fn when_nobody_stands_by_a_size_any_more_the_next_word_on_it_is_taken_at_once() 
         }
         assert_eq!(net.transfers.progress().next().unwrap().size, Some(size));
     }
+}
+
+#[test]
+fn who_says_that_it_has_a_content_is_asked_at_once_though_it_did_not_answer_for_another() {
+    let (one, other) = (Content::new(300_001), Content::new(8_192));
+    let mut net = sha256(&one, vec![]);
+    let (id, forged, source) = (net.id, ContentId::Sha256(other.sha256), address(0));
+    let (mut rng, mut questions) = (StdRng::from_seed([1; 32]), Vec::new());
+    for id in [id, forged] {
+        net.transfers.start(net.now, id, Held::default(), Duration::from_secs(20));
+        net.transfers.offer_source(net.now, &id, source, &mut rng);
+    }
+    // Anybody can say so in its name.
+    let claim = ("AA==", Some(8_192));
+    assert!(net.transfers.take_content(net.now, source, (forged, Part::Content, 0), claim, &mut net.store).is_err());
+    for _ in 0..4 {
+        questions.clear();
+        net.transfers.ask(net.now, &mut rng, &mut questions);
+        net.now = net.now + Duration::from_secs(1);
+        net.transfers.handle_timeout(net.now);
+    }
+    net.transfers.vouch(&id, source);
+    net.transfers.take_holdings(net.now, source, &id, Part::Content, Some(300_001), Has::All);
+    questions.clear();
+    net.transfers.ask(net.now, &mut rng, &mut questions);
+    let is_asked = |id| questions.iter().any(|question| question.id == id && matches!(question.ask, Ask::Run { .. }));
+    assert!(is_asked(id), "{questions:?}");
 }
 
 #[test]
