@@ -43,10 +43,6 @@ pub struct Wire {
     pub trace: Trace,
     /// What is printed when something fails.
     pub label: String,
-    /// Whether a promise that is not kept is a failure. Of a thousand new days one or two still end with a fetch that
-    /// is given up although somebody honest was there, with liars and losses on the way. Those are told of, to be
-    /// played again and understood; everything else, and every promise of the days that never change, is a failure.
-    pub is_strict: bool,
     rng: Rng,
     queue: BTreeMap<(Time, u64), Datagram>,
     number: u64,
@@ -80,7 +76,6 @@ impl Wire {
             checks: Checks::default(),
             trace: Trace::default(),
             label: String::new(),
-            is_strict: true,
             rng: Rng::new(seed),
             queue: BTreeMap::new(),
             number: 0,
