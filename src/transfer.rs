@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!  Transfers ── Download (one for each content)
+//!      │           ├─ length      whose word on the size is taken
+//!      │           ├─ work        who is to deliver what
 //!      │           ├─ pieces      which part next
 //!      │           ├─ source      what each source has, was asked for, and is worth
+//!      │           ├─ checking    what arrived, kept if it is right
 //!      │           ├─ assembly    blocks that arrive in parts
-//!      │           └─ trial, jury whose word counts, where only the whole can be checked
+//!      │           └─ trial, jury, verdict
+//!      │                          whose word counts, where only the whole can be checked
 //!      ├─ agenda         whose turn it is
 //!      ├─ limit          how much the user lets come in a second
 //!      └─ Path (one for each source's address)
@@ -20,8 +24,10 @@
 mod agenda;
 mod asking;
 mod assembly;
+mod checking;
 mod download;
 mod jury;
+mod length;
 mod limit;
 pub mod pace;
 pub mod path;
@@ -30,6 +36,8 @@ pub mod rtt;
 mod source;
 mod taking;
 mod trial;
+mod verdict;
+mod work;
 
 pub use asking::{Ask, Question, RUN_BYTES_MAX, RUN_MAX};
 pub use download::SOURCES_MAX;

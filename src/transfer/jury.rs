@@ -73,8 +73,8 @@ impl Jury {
         self.evidence.values().all(|said| said.contains_key(&juror))
     }
 
-    /// The jurors, those with the fewest points against them first, and whether they have answered for everything; those
-    /// that have not come last.
+    /// The jurors, those with the fewest points against them first, and whether they have answered for everything;
+    /// those that have not come last.
     pub(super) fn verdict(&self) -> Vec<(SocketAddr, bool)> {
         let worth = |juror: &SocketAddr| (!self.has_answered(*juror), self.points(*juror), *juror);
         let mut jurors: Vec<_> = self.jurors.iter().map(worth).collect();
