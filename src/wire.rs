@@ -7,17 +7,19 @@
 //! - [`messages`] is the one table of what we speak,
 //! - [`mod@decode`] reads a datagram and never fails because of a single bad element,
 //! - [`encode`] appends elements to a datagram under construction,
-//! - [`list`] and [`Text`] are the tolerant building blocks of payloads.
+//! - [`list`] and [`Text`] are the tolerant building blocks of payloads, and [`Hex32`] is a key or a hash.
 
 mod block;
 pub mod decode;
 pub mod encode;
+mod hex;
 pub mod list;
 pub mod messages;
 mod text;
 
 pub use block::Base64;
 pub use decode::{Decoded, Refused, decode};
+pub use hex::{Hex32, NullableHex32};
 pub use list::List;
 pub use messages::Message;
 pub use text::Text;

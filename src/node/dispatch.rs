@@ -170,6 +170,9 @@ impl<S: Store> Node<S> {
             // Tokens were read before, and nobody was asked which messages it supports.
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
             Message::SupportedMessages(_) => {}
+            Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
+            Message::MyPublicKey(_) | Message::WhereAreThey(_) | Message::Forwarded(_) => {}
+            Message::GetLatest(_) | Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }

@@ -7,7 +7,7 @@
 //! Type names are the names on the wire. Units are in the field docs; the source is the public draft
 //! (draft-pearson-lcdp-04) unless a message says otherwise.
 
-use super::{Base64, List, Text};
+use super::{Base64, Hex32, List, NullableHex32, Text};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,18 @@ impl Shape for u64 {
 
 impl Shape for Text<'_> {
     const SCHEMA: &'static str = r#"{"type":"string"}"#;
+}
+
+impl Shape for bool {
+    const SCHEMA: &'static str = r#"{"type":"boolean"}"#;
+}
+
+impl Shape for Hex32 {
+    const SCHEMA: &'static str = r#"{"type":"string","pattern":"^(0x)?[0-9a-fA-F]{64}$"}"#;
+}
+
+impl Shape for NullableHex32 {
+    const SCHEMA: &'static str = r#"{"type":["string","null"],"pattern":"^(0x)?[0-9a-fA-F]{64}$"}"#;
 }
 
 impl Shape for Base64<'_> {
@@ -285,6 +297,91 @@ messages! {
             id: Text<'a>,
             /// Its size in bytes.
             length: u64,
+        }
+
+        /// The sender says that this key is its own. By itself it proves nothing.
+        MyPublicKey {
+            /// An Ed25519 public key.
+            ed25519h: Hex32,
+        }
+
+        /// An array of messages with the signature of whoever wrote it. It has one of the two payloads.
+        SignedMessage<'a> {
+            /// The Ed25519 public key of the signer.
+            ed25519: Hex32,
+            /// The signature, 64 bytes in standard base64 with padding.
+            #[serde(borrow)]
+            signature: Text<'a>,
+            /// The array as a string, whose UTF-8 is what is signed.
+            #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+            payload_json: Option<Text<'a>>,
+            /// An older form: the array in standard base64 with padding; what is signed are the decoded bytes.
+            #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+            payload: Option<Text<'a>>,
+        }
+
+        /// An array of messages that only the recipient can read, and that tells it who the sender is.
+        EncryptedMessages<'a> {
+            /// The first message of a Noise IK handshake, whose payload is the array, in standard base64 with padding.
+            #[serde(borrow)]
+            base64: Text<'a>,
+            /// The protocol: `Noise_IK_25519_AESGCM_SHA256`.
+            #[serde(borrow)]
+            noise_params: Text<'a>,
+        }
+
+        /// An array of messages that only the sender and the recipient can read, or have written.
+        FastEncryptedMessages<'a> {
+            /// The nonce, 12 bytes in standard base64 with padding.
+            #[serde(borrow)]
+            nonce: Text<'a>,
+            /// The Ed25519 public key of the sender.
+            sender: Hex32,
+            /// The array, encrypted with AES-256-GCM, and the tag of 16 bytes, in standard base64 with padding.
+            #[serde(borrow)]
+            ciphertext: Text<'a>,
+        }
+
+        /// Asks at which address the holder of a key is.
+        WhereAreThey {
+            /// An Ed25519 public key.
+            ed25519h: Hex32,
+        }
+
+        /// Messages that came from somewhere else. As the answer to `WhereAreThey`, `messages` is a `MyPublicKey`.
+        Forwarded<'a> {
+            /// Where they came from, `ip:port`.
+            #[serde(borrow)]
+            src: Text<'a>,
+            /// The Ed25519 public key that was proven by the envelope around them; `null` if there was none.
+            from_ed25519: NullableHex32,
+            /// The array of messages, as a string.
+            #[serde(borrow)]
+            messages: Text<'a>,
+            /// Whether the datagram that brought them carried no token. In an answer it speaks of the asker.
+            might_be_ip_spoofing: bool,
+        }
+
+        /// Asks for the newest version of a file of somebody.
+        GetLatest<'a> {
+            /// The Ed25519 public key of its owner.
+            ed25519: Hex32,
+            /// Its name, `index.html` for instance.
+            #[serde(borrow)]
+            name: Text<'a>,
+        }
+
+        /// Which content a name of somebody stands for. It counts only inside a `SignedMessage` of that key.
+        Latest<'a> {
+            /// The Ed25519 public key of its owner.
+            ed25519: Hex32,
+            /// Its name.
+            #[serde(borrow)]
+            name: Text<'a>,
+            /// The SHA-256 of the content.
+            sha256: Hex32,
+            /// Which version; the highest counts.
+            seq: u64,
         }
 
         /// Asks which messages the node understands.
