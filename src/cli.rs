@@ -3,6 +3,7 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
+//! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
@@ -14,6 +15,7 @@ mod ask;
 mod bar;
 mod get;
 mod goal;
+mod id;
 mod options;
 mod ping;
 mod probe;
@@ -80,6 +82,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {
             Err(Failure::Mistake("--wait goes with --peers; what is shared here is known at once".to_owned()))

@@ -46,6 +46,15 @@ counters! {
     questions_repeated,
     /// Questions that waited for too long, or in vain, because of the upload limit.
     questions_dropped,
+    /// Signed and encrypted envelopes opened.
+    envelopes_opened,
+    /// Envelopes that stayed closed: not for us, not what was signed, of a sender whose key we do not know, or too many in
+    /// one datagram.
+    envelopes_refused,
+    /// Encrypted envelopes that had been opened before.
+    envelopes_repeated,
+    /// Envelopes that stayed closed because opening all that came would cost too much.
+    envelopes_over_rate,
     /// Tokens that came back and were not ours, or too old.
     tokens_wrong,
     /// Addresses named by peers that we did not take: unusable, of narrower scope than their source, or no room.

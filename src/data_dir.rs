@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
+//! | `key` | the secret from which the node's key derives; for the owner's eyes alone, and never written again |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
@@ -19,11 +20,13 @@
 
 mod files;
 mod hashes_file;
+mod key_file;
 mod peers_file;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
+pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 
 use crate::content::SharedFile;

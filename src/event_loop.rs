@@ -24,6 +24,7 @@ mod stop;
 mod upkeep;
 mod wishes;
 
+pub use clock::entropy;
 pub use lookup::{HostName, look_up};
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;

@@ -8,7 +8,8 @@
 //! - [`sealed`] makes and opens `EncryptedMessages`,
 //! - [`fast`] opens `FastEncryptedMessages`, which nobody should make,
 //! - [`opening`] opens whatever there is in a datagram, one envelope in another too, within limits,
-//! - [`replays`] remembers which encrypted envelopes have been opened.
+//! - [`known`] remembers which keys were proven, and [`replays`] which encrypted envelopes
+//!   have been opened.
 //!
 //! This module decides nothing about peers and addresses, and stores nothing: who is known under which X25519 key is
 //! asked of the caller, and randomness comes in with the call.
@@ -16,6 +17,7 @@
 mod exchange;
 pub mod fast;
 mod key;
+pub mod known;
 mod noise;
 pub mod opening;
 pub mod replays;
@@ -26,6 +28,7 @@ pub use exchange::ExchangeKey;
 pub use key::PublicKey;
 
 use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The longest array of messages that is taken out of an envelope or put into one, in bytes: 48 KiB, what the wild
@@ -64,6 +67,7 @@ pub enum Refused {
 }
 
 /// A node's key, secret half included. It shows only its public half.
+#[derive(Clone)]
 pub struct Identity {
     signing: SigningKey,
     public: PublicKey,
@@ -77,6 +81,11 @@ impl Identity {
         let public = PublicKey::of(&signing.verifying_key());
         let exchange = ExchangeKey::of(&signing.verifying_key());
         Identity { signing, public, exchange }
+    }
+
+    /// A key for a node that was given none, from the seed of its randomness, of which it tells nothing.
+    pub(crate) fn derived(seed: &[u8; 32]) -> Identity {
+        Identity::from_seed(&Sha256::new_with_prefix(b"cjp2p-node identity").chain_update(seed).finalize().into())
     }
 
     /// The public half, by which others know the node.

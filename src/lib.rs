@@ -64,7 +64,7 @@
 //!         }
 //!     }
 //!     while let Some(event) = node.poll_event() {                                                // 2
-//!         if let Event::Chat { from, text } = event {
+//!         if let Event::Chat { from, text, .. } = event {
 //!             println!("{from}> {}", text.escape_debug()); // never print what strangers write as it is
 //!         }
 //!     }

@@ -21,6 +21,7 @@
 mod buffers;
 mod chat;
 mod dispatch;
+mod envelopes;
 mod fetch;
 mod interface;
 mod naming;
@@ -46,6 +47,7 @@ use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
 use crate::counters::Counters;
 use crate::hash::Key;
+use crate::identity::{Identity, PublicKey};
 use crate::peers::PeerTable;
 use crate::peers::anchors::Anchors;
 use crate::peers::contacts::Contacts;
@@ -57,6 +59,7 @@ use crate::tokens::Issuer;
 use crate::transfer::Transfers;
 use buffers::Buffers;
 use chat::ChatRoom;
+use envelopes::Envelopes;
 use outage::Outages;
 use provoked::Provoked;
 use rand::SeedableRng;
@@ -82,6 +85,7 @@ pub const EVENTS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Node<S> {
     config: Config,
+    identity: Identity,
     rng: StdRng,
     issuer: Issuer,
     budget: ReplyBudget,
@@ -113,13 +117,16 @@ pub struct Node<S> {
     buffers: Buffers,
     /// What was asked for lately.
     repeats: Repeats,
+    envelopes: Envelopes,
 }
 
 impl<S: Store> Node<S> {
     /// A node born at `now`. All its randomness comes from `seed`; it is due at once.
-    pub fn new(config: Config, seed: [u8; 32], now: Time, store: S) -> Node<S> {
+    pub fn new(mut config: Config, seed: [u8; 32], now: Time, store: S) -> Node<S> {
         let mut rng = StdRng::from_seed(seed);
+        let identity = config.identity.take().unwrap_or_else(|| Identity::derived(&seed));
         Node {
+            identity,
             issuer: Issuer::new(now, &mut rng),
             budget: ReplyBudget::new(Key::new(&mut rng)),
             provoked: Provoked::new(Key::new(&mut rng), Contacts::new(Key::new(&mut rng))),
@@ -145,9 +152,15 @@ impl<S: Store> Node<S> {
             block: Vec::new(),
             buffers: Buffers::default(),
             repeats: Repeats::new(Key::new(&mut rng)),
+            envelopes: Envelopes::new(&mut rng),
             config,
             rng,
         }
+    }
+
+    /// The key by which others know the node.
+    pub fn public_key(&self) -> PublicKey {
+        self.identity.public()
     }
 
     /// Carries out a command.

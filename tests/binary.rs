@@ -24,6 +24,8 @@ mod files;
 mod fragments;
 #[path = "binary/full_disk.rs"]
 mod full_disk;
+#[path = "binary/key.rs"]
+mod key;
 #[path = "binary/lan.rs"]
 mod lan;
 #[path = "binary/lifecycle.rs"]

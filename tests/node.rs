@@ -166,7 +166,7 @@ fn chat_is_heard_from_verified_senders_and_not_from_ignored_ones() {
     let token = play.verify(PEER);
     let hello = format!(r#"[{{"ChatMessage":{{"message":"hello"}}}},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#);
     play.hear(PEER, &hello);
-    assert_eq!(play.events(), [Event::Chat { from: address(PEER), text: "hello".to_owned() }]);
+    assert_eq!(play.events(), [Event::Chat { from: address(PEER), key: None, text: "hello".to_owned() }]);
     play.node.handle_command(play.now, Command::Ignore(address(PEER).ip())).unwrap();
     play.hear(PEER, &hello);
     assert_eq!(play.events(), []);

@@ -240,7 +240,7 @@ fn the_answer_to_our_ping_line_is_shown_and_its_probe_returned() {
     let answer = play.answer(THEY, &verified(&datagram("rust-chat-ping-plain-a"), &token));
     assert_eq!(field(&answer, "ReturnedMessage"), Some(json!({"cookie": "28.3554836"})));
     let events = play.events();
-    assert!(events.contains(&Event::Chat { from: address(THEY), text: "PONG".to_owned() }), "{events:?}");
+    assert!(events.contains(&Event::Chat { from: address(THEY), key: None, text: "PONG".to_owned() }), "{events:?}");
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Arguments {
     pub(crate) wait: Option<Duration>,
     pub(crate) count: Option<u64>,
     pub(crate) json: bool,
+    /// Whether a key is drawn for a phone.
+    pub(crate) qr: bool,
     /// Where a fetched content goes.
     pub(crate) output: Option<PathBuf>,
     pub(crate) force: bool,

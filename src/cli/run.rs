@@ -4,8 +4,8 @@ use super::Failure;
 use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
-use cjp2p_node::data_dir::{DataDir, DataDirError, default_path};
-use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, count_of_peers, reachable};
+use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, load_or_make_key};
+use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, count_of_peers, entropy, reachable};
 use cjp2p_node::node::Config;
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{host_name, peer_address};
@@ -36,12 +36,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let (peers, names) = peers(arguments)?;
     let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
+    let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
     let port = arguments.port.unwrap_or(PORT);
     let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
     let remembered = data_dir.load_peers();
     let path = data_dir.path().display().to_string();
     let named = peers.clone();
-    let config = config(arguments, peers, remembered);
+    let config = Config { identity: Some(identity), ..config(arguments, peers, remembered) };
     let remembered = config.remembered.len();
     let settings = Settings {
         socket,
@@ -79,7 +80,8 @@ pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, Dat
     };
     let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
     let named = peers.clone();
-    let config = config(arguments, peers, data_dir.load_peers());
+    let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
+    let config = Config { identity: Some(identity), ..config(arguments, peers, data_dir.load_peers()) };
     let settings = Settings {
         socket,
         config,
@@ -136,6 +138,7 @@ fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketA
         upload_limit: arguments.upload_limit,
         download_limit: arguments.download_limit,
         is_common: false,
+        identity: None,
         version: concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")).to_owned(),
     }
 }

@@ -75,11 +75,11 @@ fn instant() -> Instant {
     Instant::now()
 }
 
-/// The seed of all the node's randomness.
+/// 32 random bytes: the seed of all the node's randomness, or that of its key.
 ///
 /// # Errors
 /// If the system has no entropy to give.
-pub(super) fn seed() -> io::Result<[u8; 32]> {
+pub fn entropy() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     Ok(seed)

@@ -191,6 +191,7 @@ impl EventLoop {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             is_passing: !self.is_console,
+            public_key: self.node.public_key().to_string(),
             udp: self.address,
             data_dir: self.data_dir.path().to_string_lossy().into_owned(),
             uptime_s: self.clock.uptime().as_secs(),

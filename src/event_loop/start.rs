@@ -3,7 +3,7 @@
 //! What a node can do without, it is started without, and says so: the control socket, and the file for scripts.
 
 use super::awaited::Awaited;
-use super::clock::{Clock, seed};
+use super::clock::{Clock, entropy};
 use super::control_socket::ControlSocket;
 use super::inbox::{INBOX_MAX, Inbound};
 use super::lan::{Lan, is_own};
@@ -79,7 +79,7 @@ impl EventLoop {
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
-        let node = Node::new(config, seed()?, clock.now(), store);
+        let node = Node::new(config, entropy()?, clock.now(), store);
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
         }

@@ -167,7 +167,7 @@ impl<S: Store> Node<S> {
             let version = format!("VERSION {}", self.config.version);
             self.answer_chat(now, sender, &version, reply);
         }
-        self.report(Event::Chat { from: sender.address, text: cut(text).to_owned() });
+        self.report(Event::Chat { from: sender.address, key: sender.key, text: cut(text).to_owned() });
     }
 
     /// The wild sends a probe beside its answer; so do we.
@@ -194,7 +194,8 @@ impl<S: Store> Node<S> {
         if !self.chat.seen.contains(&hash) && self.has_room_for_line(now) {
             self.chat.remember(hash);
             let group = cut_to(&chat.group_name, GROUP_MAX_BYTES).to_owned();
-            self.report(Event::GroupChat { from: sender.address, group, text: cut(&chat.text).to_owned() });
+            let (from, key) = (sender.address, sender.key);
+            self.report(Event::GroupChat { from, key, group, text: cut(&chat.text).to_owned() });
         }
     }
 

@@ -1,13 +1,15 @@
 //! From bytes to an answer: who sent this, one match over all messages, and what is due besides the answer.
 
+use super::envelopes::decode_layers;
 use super::reply::{Reply, Terms, Tokens};
 use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
+use crate::identity::PublicKey;
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
 use crate::tokens::{CHECKED_MAX, Owed, Proof};
 use crate::wire::messages::Unknown;
-use crate::wire::{HEADER_BYTES, Message, decode};
+use crate::wire::{HEADER_BYTES, MESSAGES_MAX, Message, decode};
 use std::net::SocketAddr;
 
 /// Where a datagram came from and what it proved.
@@ -30,6 +32,8 @@ pub(super) struct Sender {
     pub(super) is_reader: bool,
     /// Whether that one was sent with the token that the peer seems to have changed to.
     pub(super) was_followed_up: bool,
+    /// The key of the envelope around the message that is being handled, if there is one.
+    pub(super) key: Option<PublicKey>,
 }
 
 /// Counts one more token of a kind; whether it is still to be checked.
@@ -51,6 +55,7 @@ impl Sender {
             hearsay: 0,
             is_reader: false,
             was_followed_up: false,
+            key: None,
         }
     }
 
@@ -80,25 +85,39 @@ impl<S: Store> Node<S> {
         };
         self.counters.elements_malformed += decoded.malformed as u64;
         self.issuer.rotate(now, &mut self.rng);
-        let Some(mut sender) = self.identify(now, from, &decoded.messages) else {
+        let mut sender = Sender::unproven(from);
+        let mut is_ours = self.read_tokens(&mut sender, &decoded.messages);
+        // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
+        let layers = if is_ours { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
+        let inner = decode_layers(&layers);
+        for (_, decoded) in &inner {
+            self.counters.elements_malformed += decoded.malformed as u64;
+            is_ours |= self.read_tokens(&mut sender, &decoded.messages);
+        }
+        if is_ours {
             self.counters.datagrams_reflected += 1;
             return;
-        };
-        let mut reply = self.reply_to(now, &mut sender, bytes.len());
-        // Names are taken last, when all that may prove the sender has been seen.
-        let is_names = |message: &&Message<'_>| matches!(message, Message::Peers(_));
-        for message in decoded.messages.iter().filter(|message| !is_names(message)) {
-            self.dispatch(now, &mut sender, message, &mut reply);
         }
-        for message in decoded.messages.iter().filter(is_names) {
+        if sender.is_verified() {
+            sender.is_new = self.believe(now, from);
+            self.envelopes.note(&layers);
+        }
+        let mut reply = self.reply_to(now, &mut sender, bytes.len());
+        let outer = decoded.messages.iter().map(|message| (None, message));
+        let inner = inner.iter().flat_map(|(key, decoded)| decoded.messages.iter().map(|message| (Some(*key), message)));
+        let all = outer.chain(inner).take(MESSAGES_MAX);
+        // Names are taken last, when all that may prove the sender has been seen.
+        let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
+        for (key, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
+            sender.key = key;
             self.dispatch(now, &mut sender, message, &mut reply);
         }
         self.conclude(now, &sender, reply);
     }
 
-    /// Reads the tokens of a datagram. `None` if it is one of our own that came back to us.
-    fn identify(&mut self, now: Time, from: SocketAddr, messages: &[Message<'_>]) -> Option<Sender> {
-        let mut sender = Sender::unproven(from);
+    /// Reads the tokens among messages. True if the datagram is one of our own that came back to us.
+    fn read_tokens(&mut self, sender: &mut Sender, messages: &[Message<'_>]) -> bool {
+        let from = sender.address;
         let (mut returned, mut asked, mut probes) = (0, 0, 0);
         for message in messages {
             match message {
@@ -110,22 +129,19 @@ impl<S: Store> Node<S> {
                 }
                 Message::PleaseAlwaysReturnThisMessage(token) if within(&mut asked) => {
                     if self.issuer.check(from, token.0).is_some() {
-                        return None;
+                        return true;
                     }
-                    sender.asks_for = Owed::new(token.0).or(sender.asks_for);
+                    sender.asks_for = Owed::new(token.0).or(sender.asks_for.take());
                 }
                 Message::PleaseReturnThisMessage(probe)
                     if within(&mut probes) && self.issuer.own_probe(probe.0).is_some() =>
                 {
-                    return None;
+                    return true;
                 }
                 _ => {}
             }
         }
-        if sender.is_verified() {
-            sender.is_new = self.believe(now, from);
-        }
-        Some(sender)
+        false
     }
 
     /// An empty answer on the terms that the sender has earned.
@@ -170,9 +186,11 @@ impl<S: Store> Node<S> {
             // Tokens were read before, and nobody was asked which messages it supports.
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
             Message::SupportedMessages(_) => {}
+            // Envelopes were opened before, and with them it was read whose keys they say.
             Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
-            Message::MyPublicKey(_) | Message::WhereAreThey(_) | Message::Forwarded(_) => {}
-            Message::GetLatest(_) | Message::Latest(_) => {}
+            Message::MyPublicKey(_) => {}
+            // We know of nobody where they are and which version is the newest, and asked nobody.
+            Message::WhereAreThey(_) | Message::Forwarded(_) | Message::GetLatest(_) | Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }

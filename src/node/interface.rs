@@ -2,6 +2,7 @@
 
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
+use crate::identity::{Identity, PublicKey};
 use crate::peers::address::NAMED_PORT_MIN;
 use crate::transfer::{Failure, Held};
 use std::fmt;
@@ -27,6 +28,8 @@ pub struct Config {
     /// words: then contents leave in blocks of 4,096 bytes, each in a datagram that is sent alone. For measurements and
     /// tests.
     pub is_common: bool,
+    /// The key by which others know the node; `None` for one that derives from the seed of its randomness.
+    pub identity: Option<Identity>,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
 }
@@ -118,6 +121,8 @@ pub enum Event {
     Chat {
         /// A verified address.
         from: SocketAddr,
+        /// The key of whoever signed or encrypted the line, if anybody did.
+        key: Option<PublicKey>,
         /// The line.
         text: String,
     },
@@ -125,6 +130,8 @@ pub enum Event {
     GroupChat {
         /// The verified address it came from.
         from: SocketAddr,
+        /// The key of whoever signed or encrypted the line, if anybody did.
+        key: Option<PublicKey>,
         /// The group.
         group: String,
         /// The line.

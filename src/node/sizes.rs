@@ -12,9 +12,10 @@ impl<S: Store> Node<S> {
     /// is for tests and for people, not for every datagram.
     pub fn sizes(&self) -> impl Iterator<Item = Size> {
         let Node {
-            config: _, // never changes
-            store: _,  // belongs to the caller
-            rng: _,    // a generator does not grow
+            config: _,   // never changes
+            identity: _, // the same
+            store: _,    // belongs to the caller
+            rng: _,      // a generator does not grow
             issuer,
             budget,
             provoked,
@@ -39,6 +40,7 @@ impl<S: Store> Node<S> {
             block,
             buffers,
             repeats,
+            envelopes,
         } = self;
         no_table(issuer);
         no_table(strangers);
@@ -57,6 +59,6 @@ impl<S: Store> Node<S> {
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content)
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes())
     }
 }

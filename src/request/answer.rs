@@ -47,6 +47,8 @@ pub struct Status {
     pub pid: u32,
     /// Whether it ends with the `get` whose node it is.
     pub is_passing: bool,
+    /// The key by which others know it, in hex.
+    pub public_key: String,
     /// Where it listens.
     pub udp: SocketAddr,
     /// Where its data is.
@@ -245,6 +247,7 @@ impl fmt::Display for FileLine {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "cjp2p-node {}, process {}", self.version, self.pid)?;
+        writeln!(f, "key          {}", self.public_key)?;
         writeln!(f, "listens on   UDP {}", self.udp)?;
         writeln!(f, "data         {}", printable(&self.data_dir, usize::MAX))?;
         writeln!(f, "running for  {}", duration(self.uptime_s))?;

@@ -208,3 +208,25 @@ fn a_running_node_survives_a_full_disk_serves_on_and_saves_and_fetches_when_ther
     node.wait_for_peer(seed.address);
     eventually("the finished content", || node.ask(["status"]).success().contains("1 shared").then_some(()));
 }
+
+#[test]
+fn a_key_for_which_there_is_no_room_is_not_made_by_half_and_made_when_there_is() {
+    let scratch = scratch();
+    let Some(disk) = Disk::mount(&scratch.path().join("disk")) else { return };
+    let data = disk.path.join("data");
+    fs::create_dir(&data).unwrap();
+    let id = || run(&["id", "--data-dir", data.to_str().unwrap()]);
+    disk.fill(0);
+    for _ in 0..2 {
+        let said = id();
+        assert!(
+            said.complaint().contains("cannot make a key for this node") && said.status.code() == Some(1),
+            "{said:?}"
+        );
+        assert!(names(&data).is_empty(), "{:?}", names(&data));
+    }
+    disk.free();
+    let key = id().success().to_owned();
+    disk.fill(0);
+    assert_eq!(id().success(), key, "reading it needs no room");
+}

@@ -15,6 +15,7 @@ pub(crate) enum Command {
     Ls,
     Send,
     Ping,
+    Id,
     Status,
     Peers,
     Add,
@@ -22,7 +23,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Get, Help, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Get, Help, Id, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -48,6 +49,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         help: "send an array of messages and print the answers",
     },
     CommandSpec { command: Ping, name: "ping", arguments: &["ADDR"], help: "measure round trips to a node" },
+    CommandSpec { command: Id, name: "id", arguments: &[], help: "say by which key this node is known" },
     CommandSpec { command: Status, name: "status", arguments: &[], help: "say how the running node is doing" },
     CommandSpec { command: Peers, name: "peers", arguments: &[], help: "list the verified peers of the running node" },
     CommandSpec {
@@ -80,11 +82,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Status, Peers, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Status, Peers];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -222,6 +224,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         is_repeatable: false,
         commands: &[Ping],
         help: "how many probes to send (default: until Ctrl-C)",
+    },
+    OptionSpec {
+        long: "--qr",
+        short: None,
+        set: Set::Flag(|to| to.qr = true),
+        is_repeatable: false,
+        commands: &[Id],
+        help: "draw it as a QR code",
     },
     OptionSpec {
         long: "--json",

@@ -1,0 +1,99 @@
+//! Envelopes in datagrams: what may be spent on opening them, and whose keys are known.
+//!
+//! Anybody can send what looks like an envelope and costs us a thousand times what it costs the sender. So how many are
+//! opened in a second is limited, for all strangers together and for all who returned our token; what is too
+//! much stays closed, and the rest of its datagram is handled as ever. A flood of bogus ones takes the strangers'
+//! share away from other strangers, who need only return our token, beside the envelope, to be out of its reach.
+
+use super::Node;
+use super::dispatch::Sender;
+use crate::content::Store;
+use crate::identity::known::KnownKeys;
+use crate::identity::opening::{Kind, Layer, Opener};
+use crate::identity::replays::Replays;
+use crate::identity::{PublicKey, Refused};
+use crate::rate::{Limiter, Rate};
+use crate::sizes::{Size, no_table};
+use crate::time::Time;
+use crate::wire::{Decoded, Message, decode};
+use rand::Rng;
+use std::time::Duration;
+
+/// How many envelopes of strangers are opened. One costs 100 µs of a server's core of 2020 at most, whatever it is and
+/// as long as its datagram is no longer than we would send; `scripts/bench stages` measures that. So 500 a second
+/// take a twentieth of a core, and a burst delays others by 2.5 ms.
+const STRANGERS_RATE: Rate = Rate { burst: 25, interval: Duration::from_millis(2) };
+
+/// How many envelopes are opened of those who returned our token, all together: four times as many, a fifth of a core. A
+/// hundred peers may each send twenty a second, which is more than chat allows anybody.
+const VERIFIED_RATE: Rate = Rate { burst: 100, interval: Duration::from_micros(500) };
+
+/// What is remembered about envelopes.
+#[derive(Debug)]
+pub(super) struct Envelopes {
+    replays: Replays,
+    known: KnownKeys,
+    strangers: Limiter,
+    verified: Limiter,
+}
+
+impl Envelopes {
+    pub(super) fn new(rng: &mut impl Rng) -> Envelopes {
+        Envelopes {
+            replays: Replays::new(rng),
+            known: KnownKeys::default(),
+            strangers: Limiter::default(),
+            verified: Limiter::default(),
+        }
+    }
+
+    pub(super) fn sizes(&self) -> impl Iterator<Item = Size> {
+        let Envelopes { replays, known, strangers, verified } = self;
+        no_table(strangers);
+        no_table(verified);
+        let replays = Size::new("envelopes opened lately", replays.len(), Replays::MAX);
+        known.sizes().into_iter().chain([replays])
+    }
+
+    /// Writes down whose keys were proven, by somebody who reads its address: others could fill the table.
+    pub(super) fn note(&mut self, layers: &[Layer]) {
+        layers.iter().for_each(|layer| self.known.note(layer.key));
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Opens the envelopes of a datagram, as many as may be paid for.
+    pub(super) fn open_envelopes(&mut self, now: Time, sender: &Sender, messages: &[Message<'_>]) -> Vec<Layer> {
+        if !messages.iter().any(is_envelope) {
+            return Vec::new();
+        }
+        let Envelopes { replays, known, strangers, verified } = &mut self.envelopes;
+        let (limiter, rate) =
+            if sender.is_verified() { (verified, VERIFIED_RATE) } else { (strangers, STRANGERS_RATE) };
+        let mut may_open = |_: Kind| limiter.allow(now, rate);
+        let known = |key| known.find(key);
+        let opened = Opener { identity: &self.identity, replays, known: &known, may_open: &mut may_open }.open(messages);
+        self.counters.envelopes_opened += opened.layers.len() as u64;
+        for (_, why) in opened.refused {
+            match why {
+                Refused::TooCostly => self.counters.envelopes_over_rate += 1,
+                Refused::Repeated => self.counters.envelopes_repeated += 1,
+                _ => self.counters.envelopes_refused += 1,
+            }
+        }
+        opened.layers
+    }
+}
+
+/// Whether there may be messages inside.
+fn is_envelope(message: &Message<'_>) -> bool {
+    matches!(
+        message,
+        Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_)
+    )
+}
+
+/// The messages of each layer, and whose they are. What was opened is an array.
+pub(super) fn decode_layers(layers: &[Layer]) -> Vec<(PublicKey, Decoded<'_>)> {
+    layers.iter().filter_map(|layer| Some((layer.key, decode(&layer.text).ok()?))).collect()
+}
