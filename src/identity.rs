@@ -28,7 +28,6 @@ pub use exchange::ExchangeKey;
 pub use key::PublicKey;
 
 use ed25519_dalek::SigningKey;
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The longest array of messages that is taken out of an envelope or put into one, in bytes: 48 KiB, what the wild
@@ -81,11 +80,6 @@ impl Identity {
         let public = PublicKey::of(&signing.verifying_key());
         let exchange = ExchangeKey::of(&signing.verifying_key());
         Identity { signing, public, exchange }
-    }
-
-    /// A key for a node that was given none, from the seed of its randomness, of which it tells nothing.
-    pub(crate) fn derived(seed: &[u8; 32]) -> Identity {
-        Identity::from_seed(&Sha256::new_with_prefix(b"cjp2p-node identity").chain_update(seed).finalize().into())
     }
 
     /// The public half, by which others know the node.

@@ -65,6 +65,7 @@ use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
+use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
@@ -120,11 +121,16 @@ pub struct Node<S> {
     envelopes: Envelopes,
 }
 
+/// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
+fn derived(seed: &[u8; 32], purpose: &str) -> [u8; 32] {
+    Sha256::new_with_prefix("cjp2p-node ").chain_update(purpose).chain_update(seed).finalize().into()
+}
+
 impl<S: Store> Node<S> {
     /// A node born at `now`. All its randomness comes from `seed`; it is due at once.
     pub fn new(mut config: Config, seed: [u8; 32], now: Time, store: S) -> Node<S> {
         let mut rng = StdRng::from_seed(seed);
-        let identity = config.identity.take().unwrap_or_else(|| Identity::derived(&seed));
+        let identity = config.identity.take().unwrap_or_else(|| Identity::from_seed(&derived(&seed, "identity")));
         Node {
             identity,
             issuer: Issuer::new(now, &mut rng),
@@ -152,7 +158,8 @@ impl<S: Store> Node<S> {
             block: Vec::new(),
             buffers: Buffers::default(),
             repeats: Repeats::new(Key::new(&mut rng)),
-            envelopes: Envelopes::new(&mut rng),
+            // A generator of its own: what else a node does is the same whether there are envelopes or not.
+            envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             config,
             rng,
         }

@@ -1,7 +1,7 @@
 //! Envelopes: those of the wild are opened, those that lie are not, and what we make is what others make.
 //!
 //! Where the recorded ones come from is written in `tests/data/README.md`. That others can open ours is shown by
-//! `tests/envelopes.rs`.
+//! `tests/independent.rs`, and what a node makes of them by `tests/envelopes.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use base64_simd::STANDARD;

@@ -9,7 +9,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// What is counted and dropped nothing.
-const NO_DROPS: &[&str] = &["datagrams_received", "bytes_received", "datagrams_sent", "bytes_sent", "messages_unknown", "envelopes_opened"];
+const NO_DROPS: &[&str] =
+    &["datagrams_received", "bytes_received", "datagrams_sent", "bytes_sent", "messages_unknown", "envelopes_opened"];
 
 /// Whether anybody wants to know.
 pub(super) fn are_logged() -> bool {

@@ -103,8 +103,11 @@ impl<S: Store> Node<S> {
             self.envelopes.note(&layers);
         }
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
+        let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
+        self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
         let outer = decoded.messages.iter().map(|message| (None, message));
-        let inner = inner.iter().flat_map(|(key, decoded)| decoded.messages.iter().map(|message| (Some(*key), message)));
+        let inner =
+            inner.iter().flat_map(|(key, decoded)| decoded.messages.iter().map(|message| (Some(*key), message)));
         let all = outer.chain(inner).take(MESSAGES_MAX);
         // Names are taken last, when all that may prove the sender has been seen.
         let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));

@@ -72,7 +72,8 @@ impl<S: Store> Node<S> {
             if sender.is_verified() { (verified, VERIFIED_RATE) } else { (strangers, STRANGERS_RATE) };
         let mut may_open = |_: Kind| limiter.allow(now, rate);
         let known = |key| known.find(key);
-        let opened = Opener { identity: &self.identity, replays, known: &known, may_open: &mut may_open }.open(messages);
+        let opened =
+            Opener { identity: &self.identity, replays, known: &known, may_open: &mut may_open }.open(messages);
         self.counters.envelopes_opened += opened.layers.len() as u64;
         for (_, why) in opened.refused {
             match why {
@@ -87,10 +88,7 @@ impl<S: Store> Node<S> {
 
 /// Whether there may be messages inside.
 fn is_envelope(message: &Message<'_>) -> bool {
-    matches!(
-        message,
-        Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_)
-    )
+    matches!(message, Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_))
 }
 
 /// The messages of each layer, and whose they are. What was opened is an array.
