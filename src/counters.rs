@@ -48,8 +48,8 @@ counters! {
     questions_dropped,
     /// Signed and encrypted envelopes opened.
     envelopes_opened,
-    /// Envelopes that stayed closed: not for us, not what was signed, of a sender whose key we do not know, or too many in
-    /// one datagram.
+    /// Envelopes that stayed closed: not for us, not what was signed, of a sender whose key we do not know, or too many
+    /// in one datagram.
     envelopes_refused,
     /// Encrypted envelopes that had been opened before.
     envelopes_repeated,

@@ -60,8 +60,13 @@ fn nothing_but_the_truth_is_held_over_the_corpus_of_transfer() {
 }
 
 #[test]
+fn what_comes_out_is_what_was_put_in_over_the_corpus_of_envelopes() {
+    replay("envelopes", bodies::envelopes::run);
+}
+
+#[test]
 fn the_corpora_are_small() {
-    for target in ["decode", "node", "tree", "files", "transfer"] {
+    for target in ["decode", "node", "tree", "files", "transfer", "envelopes"] {
         let inputs = corpus(target);
         let bytes: usize = inputs.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(inputs.len() <= FILES_MAX && bytes <= BYTES_MAX, "{target}: {} files, {bytes} bytes", inputs.len());

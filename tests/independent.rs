@@ -1,5 +1,5 @@
-//! Envelopes between us and code that shares nothing with ours: Python's `cryptography` and `noiseprotocol` open what we
-//! make, and we open what they make. `scripts/test` installs them; where they are missing, nothing is looked at, and
+//! Envelopes between us and code that shares nothing with ours: Python's `cryptography` and `noiseprotocol` open what
+//! we make, and we open what they make. `scripts/test` installs them; where they are missing, nothing is looked at, and
 //! that is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods)] // another program is run

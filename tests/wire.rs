@@ -153,9 +153,8 @@ fn a_writer_never_outgrows_its_limit_and_is_always_an_array() {
 fn the_schema_names_every_message_and_fits_into_a_datagram() {
     let schema: serde_json::Value = serde_json::from_str(&messages::SCHEMA).unwrap();
     for name in messages::NAMES {
-        assert!(schema["definitions"][name].is_object(), "{name}");
         assert!(schema["items"]["properties"][name].is_object(), "{name}");
     }
-    assert_eq!(schema["definitions"]["Content"]["required"], serde_json::json!(["id", "offset", "base64"]));
+    assert_eq!(schema["items"]["properties"]["Content"]["required"], serde_json::json!(["id", "offset", "base64"]));
     assert!(messages::SCHEMA.len() < 5_000, "{}", messages::SCHEMA.len());
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod echo;
+mod envelopes;
 mod idle;
 mod load;
 mod memory;
@@ -33,9 +34,10 @@ fn main() {
         _ if !has("--bench") => return,
         _ => {}
     }
-    let parts: [(&str, fn()); 7] = [
+    let parts: [(&str, fn()); 8] = [
         ("size", size::measure),
         ("stages", stages::measure),
+        ("envelopes", envelopes::measure),
         ("requests", requests::measure),
         ("memory", memory::measure),
         ("idle", idle::measure),

@@ -70,7 +70,8 @@ fn measure_node(known: usize) {
     line("whole node", &of("no JSON at all"), 24, || bench.hear(stranger, b"GET / HTTP/1.1\r\nHost: x\n"));
 }
 
-fn line(stage: &str, name: &str, bytes: usize, mut once: impl FnMut()) {
+/// Measures what `once` does, and prints it.
+pub(crate) fn line(stage: &str, name: &str, bytes: usize, mut once: impl FnMut()) {
     let ns = median((0..SAMPLES).map(|_| {
         let (started, before, mut count) = (Instant::now(), own_cpu_seconds(), 0_u32);
         while started.elapsed() < SAMPLE {

@@ -7,6 +7,7 @@
 pub mod damage;
 pub mod decode;
 pub mod dictionary;
+pub mod envelopes;
 pub mod files;
 pub mod input;
 pub mod node;

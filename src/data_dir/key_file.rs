@@ -1,9 +1,9 @@
-//! `key`: the secret from which the node's key derives, as 64 hex digits and a line feed, so that it can be copied, printed
-//! and typed. It is made once and never written again.
+//! `key`: the secret from which the node's key derives, as 64 hex digits and a line feed, so that it can be copied,
+//! printed and typed. It is made once and never written again.
 //!
-//! Whoever has it is this node to everybody. So it is for its owner's eyes alone, and one that others can read is not used
-//! before somebody has looked at it; and since nobody could tell a new key from a stranger's, one that is damaged is left
-//! as it is.
+//! Whoever has it is this node to everybody. So it is for its owner's eyes alone, and one that others can read is not
+//! used before somebody has looked at it; and since nobody could tell a new key from a stranger's, one that is damaged
+//! is left as it is.
 
 use super::files::{open_regular, remove};
 use crate::identity::Identity;

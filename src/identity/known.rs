@@ -1,8 +1,8 @@
 //! Which Ed25519 key is behind an X25519 key: an encrypted envelope shows the latter alone.
 //!
-//! Only keys that were proven are written down, by whoever decides that somebody is worth remembering. A full table lets go
-//! of the key that was learned first; its holder is known again as soon as it signs something, or says its key in
-//! an envelope, as the wild does in almost each.
+//! Only keys that were proven are written down, by whoever decides that somebody is worth remembering. A full table
+//! lets go of the key that was learned first; its holder is known again as soon as it signs something, or says its key
+//! in an envelope, as the wild does in almost each.
 
 use super::{ExchangeKey, PublicKey};
 use crate::sizes::Size;

@@ -1,7 +1,7 @@
 //! Opening what is in a datagram: envelopes, and envelopes in envelopes, until there are only messages.
 //!
-//! Each that could be opened becomes a [`Layer`], whose text is an array of messages of somebody who is proven. What one
-//! cannot open costs the sender this envelope and nothing else. The limits are here; how much may be spent on
+//! Each that could be opened becomes a [`Layer`], whose text is an array of messages of somebody who is proven. What
+//! one cannot open costs the sender this envelope and nothing else. The limits are here; how much may be spent on
 //! strangers is the caller's decision, who is asked before each.
 
 use super::replays::Replays;
@@ -17,7 +17,8 @@ pub const NESTING_MAX: usize = 3;
 /// one has 210 bytes, so that a datagram could hold hundreds.
 pub const ENVELOPES_MAX: usize = 8;
 
-/// How many claims in a datagram about keys are looked at to find out whose an encrypted envelope is. The wild makes one.
+/// How many claims in a datagram about keys are looked at to find out whose an encrypted envelope is. The wild makes
+/// one.
 pub const CLAIMS_MAX: usize = 4;
 
 /// What kind of envelope something is.

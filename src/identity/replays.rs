@@ -1,12 +1,12 @@
 //! Which encrypted envelopes have been opened, so that none is heard twice.
 //!
-//! Whoever has seen an envelope can send it again. What makes each one recognisable (its ephemeral key, or its nonce) is
-//! remembered, in groups by sender: the oldest of a group gives way to the newest. So who writes much pushes out its own
-//! and those of the few that share its group, which nobody can choose, and not everybody's. Nothing is remembered
+//! Whoever has seen an envelope can send it again. What makes each one recognisable (its ephemeral key, or its nonce)
+//! is remembered, in groups by sender: the oldest of a group gives way to the newest. So who writes much pushes out its
+//! own and those of the few that share its group, which nobody can choose, and not everybody's. Nothing is remembered
 //! of what could not be opened.
 //!
-//! This is a memory of so many envelopes and not of so much time, and a restart forgets all. What must not happen twice,
-//! ever, needs a number or a token of its own inside the envelope.
+//! This is a memory of so many envelopes and not of so much time, and a restart forgets all. What must not happen
+//! twice, ever, needs a number or a token of its own inside the envelope.
 
 use crate::hash::Key;
 use rand::Rng;

@@ -1,8 +1,8 @@
 //! `EncryptedMessages`: an array of messages that only one can read, who knows afterwards whose it is.
 //!
-//! It is the first message of a Noise IK handshake ([Noise](https://noiseprotocol.org/noise.html), section 7.5) to which
-//! nobody answers. So the recipient knows that the sender wrote it, and so could the recipient itself have done: it
-//! proves nothing to third parties. Whoever steals the recipient's key can read everything that was ever sent to it.
+//! It is the first message of a Noise IK handshake ([Noise](https://noiseprotocol.org/noise.html), section 7.5) to
+//! which nobody answers. So the recipient knows that the sender wrote it, and so could the recipient itself have done:
+//! it proves nothing to third parties. Whoever steals the recipient's key can read everything that was ever sent to it.
 //! And whoever has seen it can send it again, from anywhere: see [`replays`](super::replays).
 
 use super::noise::{Primitives, TAG_BYTES};

@@ -1,12 +1,12 @@
 //! `SignedMessage`: an array of messages that anybody can read, pass on and check, and only one can have written.
 //!
-//! A signature says who wrote something. It does not say to whom, or when, or for which address: whoever has it can show
-//! it to everybody, as often as they like.
+//! A signature says who wrote something. It does not say to whom, or when, or for which address: whoever has it can
+//! show it to everybody, as often as they like.
 //!
 //! Signatures are checked strictly (`verify_strict` of ed25519-dalek): the key and the point R of the signature are the
-//! canonical encodings of points that are not of small order, and S is less than the order. Every signature that was made as in
-//! RFC 8032 passes, those of the wild included. What is refused is what only a forger makes: a key whose signatures hold
-//! for every message, and a second signature for the same message made out of the first.
+//! canonical encodings of points that are not of small order, and S is less than the order. Every signature that was
+//! made as in RFC 8032 passes, those of the wild included. What is refused is what only a forger makes: a key whose
+//! signatures hold for every message, and a second signature for the same message made out of the first.
 
 use super::key::verifying;
 use super::{Identity, PublicKey, Refused, TEXT_MAX_BYTES};

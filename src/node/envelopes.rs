@@ -24,8 +24,8 @@ use std::time::Duration;
 /// take a twentieth of a core, and a burst delays others by 2.5 ms.
 const STRANGERS_RATE: Rate = Rate { burst: 25, interval: Duration::from_millis(2) };
 
-/// How many envelopes are opened of those who returned our token, all together: four times as many, a fifth of a core. A
-/// hundred peers may each send twenty a second, which is more than chat allows anybody.
+/// How many envelopes are opened of those who returned our token, all together: four times as many, a fifth of a core.
+/// A hundred peers may each send twenty a second, which is more than chat allows anybody.
 const VERIFIED_RATE: Rate = Rate { burst: 100, interval: Duration::from_micros(500) };
 
 /// What is remembered about envelopes.

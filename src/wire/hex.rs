@@ -1,7 +1,7 @@
 //! Keys and hashes in messages: 32 bytes, written as 64 hex digits.
 //!
-//! The wild shows keys to its users as `0x…` and writes them without it, so both are read, in either case; what we write
-//! is 64 lower-case digits. Whether the bytes are a key that can be used is not asked here.
+//! The wild shows keys to its users as `0x…` and writes them without it, so both are read, in either case; what we
+//! write is 64 lower-case digits. Whether the bytes are a key that can be used is not asked here.
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};

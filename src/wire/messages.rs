@@ -38,11 +38,11 @@ impl Shape for bool {
 }
 
 impl Shape for Hex32 {
-    const SCHEMA: &'static str = r#"{"type":"string","pattern":"^(0x)?[0-9a-fA-F]{64}$"}"#;
+    const SCHEMA: &'static str = Text::SCHEMA;
 }
 
 impl Shape for NullableHex32 {
-    const SCHEMA: &'static str = r#"{"type":["string","null"],"pattern":"^(0x)?[0-9a-fA-F]{64}$"}"#;
+    const SCHEMA: &'static str = r#"{"type":["string","null"]}"#;
 }
 
 impl Shape for Base64<'_> {
@@ -144,7 +144,7 @@ macro_rules! messages {
         /// The names of all payload fields in the table; some appear twice.
         pub const FIELDS: &[&str] = &[ $( $( stringify!($field), )* )* ];
 
-        /// The JSON Schema (draft 7) of a datagram, as sent in `SupportedMessages`. About 3 KB.
+        /// The JSON Schema (draft 7) of a datagram, as sent in `SupportedMessages`. About 4 KB.
         pub static SCHEMA: LazyLock<String> = LazyLock::new(|| {
             let mut writer = SchemaWriter::default();
             $( writer.message(stringify!($name), <$name as Described>::FIELDS); )*
@@ -446,8 +446,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 /// Writes the schema text piece by piece; every piece is a literal of ours, so nothing needs escaping.
 #[derive(Default)]
 struct SchemaWriter {
-    definitions: String,
-    references: String,
+    messages: String,
 }
 
 impl SchemaWriter {
@@ -469,14 +468,13 @@ impl SchemaWriter {
     }
 
     fn define(&mut self, name: &str, schema: &str) {
-        push_item(&mut self.definitions, &format!(r#""{name}":{schema}"#));
-        push_item(&mut self.references, &format!(r##""{name}":{{"$ref":"#/definitions/{name}"}}"##));
+        push_item(&mut self.messages, &format!(r#""{name}":{schema}"#));
     }
 
     fn finish(self) -> String {
         format!(
-            r#"{{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":{{"type":"object","minProperties":1,"maxProperties":1,"properties":{{{}}}}},"definitions":{{{}}}}}"#,
-            self.references, self.definitions
+            r#"{{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":{{"type":"object","minProperties":1,"maxProperties":1,"properties":{{{}}}}}}}"#,
+            self.messages
         )
     }
 }
