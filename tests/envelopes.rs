@@ -208,7 +208,7 @@ fn a_flood_of_bogus_envelopes_costs_what_is_allowed_and_keeps_nobody_from_being_
         play.wait(Duration::from_micros(50));
     }
     let spent = worked(&play) - before;
-    assert!((1_000..=1_000 + 25 + 20).contains(&spent), "500 a second of strangers, and 20 of a peer: {spent}");
+    assert!((800..=800 + 25 + 20).contains(&spent), "400 a second of strangers, and 20 of a peer: {spent}");
     assert_eq!(play.node.counters().envelopes_over_rate + spent, 40_000 + 20);
     assert_eq!((answered, play.node.counters().envelopes_opened), (20, 20));
 }
@@ -222,7 +222,7 @@ fn a_flood_by_those_who_returned_our_token_is_bounded_too() {
         play.hear(PEER, &format!("[{},{token}]", bogus(n)));
         play.wait(Duration::from_micros(50));
     }
-    assert!((2_000..=2_100).contains(&(worked(&play) - before)), "{}", worked(&play) - before);
+    assert!((1_600..=1_700).contains(&(worked(&play) - before)), "{}", worked(&play) - before);
     // A stranger has its own share.
     play.hear(STRANGER, &format!("[{}]", signed("[]")));
     assert_eq!(play.node.counters().envelopes_opened, 1);

@@ -5,9 +5,10 @@ use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::data_dir::load_or_make_key;
 use cjp2p_node::event_loop::entropy;
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
-use serde_json::json;
+use qrcodegen::{QrCode, QrCodeEcc};
+
+/// How much light there is around the squares, in squares (ISO/IEC 18004, section 6.3.8).
+const MARGIN: i32 = 4;
 
 /// Prints the public key of the data directory, which is made if there is none yet. A node may run there or not.
 pub(super) fn id(arguments: &Arguments) -> Result<(), Failure> {
@@ -16,15 +17,26 @@ pub(super) fn id(arguments: &Arguments) -> Result<(), Failure> {
     }
     let key = load_or_make_key(&data_path(arguments)?, entropy).map_err(Failure::impossible)?.public().to_string();
     match (arguments.json, arguments.qr) {
-        (true, _) => say(&json!({ "public_key": key }).to_string()),
+        (true, _) => say(&format!("{{\"public_key\":\"{key}\"}}")),
         (false, true) => say(&squares(&key)?),
         (false, false) => say(&key),
     }
 }
 
-/// A QR code of the text. What is light in it is drawn, because most terminals are dark; cameras read it both ways.
+/// A QR code of the text, two rows of squares in a line. What is light is drawn, because most terminals are dark;
+/// cameras read it both ways.
 fn squares(text: &str) -> Result<String, Failure> {
-    // 7 % of it may be unreadable: a screen is not dirty, and a smaller code is seen from further away.
-    let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(Failure::impossible)?;
-    Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+    // A screen is not dirty, and the smallest code is seen from furthest away.
+    let code = QrCode::encode_binary(text.as_bytes(), QrCodeEcc::Low).map_err(Failure::impossible)?;
+    let places = -MARGIN..code.size() + MARGIN;
+    let line = |y: i32| {
+        let square = |x: i32| match (!code.get_module(x, y), !code.get_module(x, y + 1)) {
+            (true, true) => '█',
+            (true, false) => '▀',
+            (false, true) => '▄',
+            (false, false) => ' ',
+        };
+        places.clone().map(square).collect::<String>()
+    };
+    Ok(places.clone().step_by(2).map(line).collect::<Vec<_>>().join("\n"))
 }
