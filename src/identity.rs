@@ -9,7 +9,8 @@
 //! - [`fast`] opens `FastEncryptedMessages`, which nobody should make,
 //! - [`opening`] opens whatever there is in a datagram, one envelope in another too, within limits,
 //! - [`known`] remembers which keys were proven, and [`replays`] which encrypted envelopes
-//!   have been opened.
+//!   have been opened,
+//! - [`whereabouts`] remembers which addresses were proven to be those of keys.
 //!
 //! This module decides nothing about peers and addresses, and stores nothing: who is known under which X25519 key is
 //! asked of the caller, and randomness comes in with the call.
@@ -23,6 +24,7 @@ pub mod opening;
 pub mod replays;
 pub mod sealed;
 pub mod signed;
+pub mod whereabouts;
 
 pub use exchange::ExchangeKey;
 pub use key::PublicKey;

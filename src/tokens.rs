@@ -9,7 +9,10 @@
 //!
 //! Nothing here decides when a token travels: only a reply or a contact of the node does.
 
+mod voided;
+
 use crate::hash::Key;
+use crate::sizes::Size;
 use crate::time::Time;
 use crate::wire::Text;
 use rand::Rng;
@@ -18,6 +21,7 @@ use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use voided::Voided;
 
 /// How long a secret is the current one. Long enough that a quiet neighbour need not be given a new token more than
 /// once an hour, short enough that a leaked token is soon worthless.
@@ -37,6 +41,7 @@ pub const OWED_MAX_BYTES: usize = 128;
 
 const DOMAIN_TOKEN: u8 = 1;
 const DOMAIN_PROBE: u8 = 2;
+const DOMAIN_TOKEN_AGAIN: u8 = 3;
 
 /// The text of a token or a probe: 8 characters of the URL-safe base64 alphabet, which JSON needs not escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +79,14 @@ pub struct Issuer {
     current: Key,
     previous: Key,
     rotated: Time,
+    /// Addresses of which other tokens count than those that were handed out first.
+    voided: Voided,
 }
 
 impl Issuer {
     /// An issuer with fresh secrets.
     pub fn new(now: Time, rng: &mut impl Rng) -> Issuer {
-        Issuer { current: Key::new(rng), previous: Key::new(rng), rotated: now }
+        Issuer { current: Key::new(rng), previous: Key::new(rng), rotated: now, voided: Voided::default() }
     }
 
     /// Replaces secrets that have served their time. Call it whenever time has passed.
@@ -89,9 +96,16 @@ impl Issuer {
             return;
         }
         // After a long sleep the current secret is too old to become the previous one.
+        if age >= 2 * ROTATION {
+            self.voided.clear();
+        }
         self.previous = if age < 2 * ROTATION { self.current } else { Key::new(rng) };
         self.current = Key::new(rng);
         self.rotated = now;
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.voided.size()
     }
 
     /// When the current secret came into force. Proof older than this was made with a previous one.
@@ -101,14 +115,27 @@ impl Issuer {
 
     /// Our token for an address.
     pub fn token(&self, address: SocketAddr) -> Cookie {
-        Cookie::from_bits(self.current.address(DOMAIN_TOKEN, address))
+        self.token_of(self.current, address)
+    }
+
+    /// Makes all tokens worthless that were handed out for an address; from now on others count. Those whose holder has
+    /// moved are not to prove anything to whoever has seen them.
+    pub fn void(&mut self, now: Time, address: SocketAddr) {
+        self.voided.add(now, address);
+    }
+
+    fn token_of(&self, key: Key, address: SocketAddr) -> Cookie {
+        let bits = key.address(DOMAIN_TOKEN, address);
+        Cookie::from_bits(match self.voided.number(address) {
+            None => bits,
+            Some(number) => key.parts(DOMAIN_TOKEN_AGAIN, &[&bits.to_le_bytes(), &number.to_le_bytes()]),
+        })
     }
 
     /// What a returned payload proves about the address it came from; `None` if nothing.
     pub fn check(&self, address: SocketAddr, payload: &RawValue) -> Option<Proof> {
         let cookie = cookie_of(payload)?;
-        let is_made_with =
-            |key: Key| cookie.as_bytes() == Cookie::from_bits(key.address(DOMAIN_TOKEN, address)).as_bytes();
+        let is_made_with = |key: Key| cookie.as_bytes() == self.token_of(key, address).as_bytes();
         if is_made_with(self.current) {
             Some(Proof::Current)
         } else if is_made_with(self.previous) {
@@ -218,6 +245,26 @@ mod tests {
         assert_eq!(issuer.check(here, &token), Some(Proof::Ageing));
         issuer.rotate(hours(2), &mut rng);
         assert_eq!(issuer.check(here, &token), None);
+    }
+
+    #[test]
+    fn tokens_of_an_address_that_was_left_prove_nothing_and_new_ones_do() {
+        let mut rng = StdRng::from_seed([5; 32]);
+        let mut issuer = Issuer::new(hours(0), &mut rng);
+        let [here, other] = ["192.0.2.1:24254", "192.0.2.2:24254"].map(|text| text.parse::<SocketAddr>().unwrap());
+        let [old, of_other] = [here, other].map(|address| returned(issuer.token(address)));
+        let mut seen = vec![old];
+        for _ in 0..3 {
+            issuer.void(hours(0), here);
+            assert!(seen.iter().all(|token| issuer.check(here, token).is_none()));
+            let new = returned(issuer.token(here));
+            assert_eq!(issuer.check(here, &new), Some(Proof::Current));
+            seen.push(new);
+        }
+        assert_eq!(issuer.check(other, &of_other), Some(Proof::Current));
+        issuer.rotate(hours(1), &mut rng);
+        assert_eq!(issuer.check(here, &seen[3]), Some(Proof::Ageing));
+        assert!(seen[..3].iter().all(|token| issuer.check(here, token).is_none()));
     }
 
     #[test]

@@ -42,13 +42,13 @@ impl<S: Store> Node<S> {
             repeats,
             envelopes,
         } = self;
-        no_table(issuer);
         no_table(strangers);
         no_table(outages);
         no_table(is_hungry);
         no_table(timers);
         no_table(counters);
         let own = [
+            issuer.size(),
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
             Size::new("bytes of a list under construction", scratch.len(), DATAGRAM_SEND_MAX_BYTES),

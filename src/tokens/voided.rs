@@ -1,0 +1,103 @@
+//! Addresses of which the tokens handed out before are worth nothing any more.
+//!
+//! Somebody who is known by a key has moved. An envelope that proved the old address may have been seen by others, who
+//! can send it again with a forged source: with a token that still counts it would move its owner back. So the tokens
+//! of an address that was left are made with a number, and each time another one. Whoever lives there by now, or again,
+//! is given the new token with the next answer.
+//!
+//! The table is bounded. Where it is full the oldest entry goes, of the host that has most: moving takes an address
+//! that answers, and who has many of them at one host pushes out their own.
+
+use super::ROTATION;
+use crate::peers::address::host;
+use crate::sizes::Size;
+use crate::time::Time;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// How many addresses are remembered: as many as keys have a home (see [`crate::identity::whereabouts::HOMES_MAX`]), so
+/// that everybody could move once while tokens live.
+pub const VOIDED_MAX: usize = 1_024;
+
+/// The addresses, with their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Voided {
+    addresses: BTreeMap<SocketAddr, (Time, u32)>,
+    last: u32,
+}
+
+impl Voided {
+    /// From now on other tokens count.
+    pub(super) fn add(&mut self, now: Time, address: SocketAddr) {
+        self.addresses.retain(|_, (since, _)| now.since(*since) < 2 * ROTATION);
+        if self.addresses.len() >= VOIDED_MAX && !self.addresses.contains_key(&address) {
+            self.forget_one();
+        }
+        self.last = self.last.wrapping_add(1);
+        self.addresses.insert(address, (now, self.last));
+    }
+
+    /// The number that tokens for this address are made with; `None` for the usual ones.
+    pub(super) fn number(&self, address: SocketAddr) -> Option<u32> {
+        self.addresses.get(&address).map(|(_, number)| *number)
+    }
+
+    /// Secrets that no token was made with make the numbers unnecessary.
+    pub(super) fn clear(&mut self) {
+        self.addresses.clear();
+    }
+
+    fn forget_one(&mut self) {
+        let mut hosts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for address in self.addresses.keys() {
+            *hosts.entry(host(address.ip())).or_default() += 1;
+        }
+        let fullest = hosts.into_iter().max_by_key(|(_, count)| *count).map(|(host, _)| host);
+        let theirs = self.addresses.iter().filter(|(address, _)| Some(host(address.ip())) == fullest);
+        if let Some(oldest) = theirs.min_by_key(|(_, since)| **since).map(|(address, _)| *address) {
+            self.addresses.remove(&oldest);
+        }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size::new("addresses with void tokens", self.addresses.len(), VOIDED_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn address(host: u32, port: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::from_bits(0x0b00_0000 + host), port))
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn one_host_pushes_out_its_own_alone() {
+        let mut voided = Voided::default();
+        voided.add(at(0), address(1, 1));
+        for n in 0..3 * VOIDED_MAX {
+            voided.add(at(1), address(2, n as u16));
+        }
+        assert_eq!(voided.addresses.len(), VOIDED_MAX);
+        assert!(voided.number(address(1, 1)).is_some() && voided.number(address(2, 0)).is_none());
+    }
+
+    #[test]
+    fn an_address_is_remembered_for_as_long_as_tokens_live_and_has_another_number_each_time() {
+        let mut voided = Voided::default();
+        voided.add(at(0), address(1, 1));
+        let first = voided.number(address(1, 1));
+        voided.add(at(7_199), address(2, 2));
+        assert_eq!(voided.number(address(1, 1)), first);
+        voided.add(at(7_200), address(3, 3));
+        assert_eq!(voided.number(address(1, 1)), None);
+        voided.add(at(7_201), address(1, 1));
+        assert_ne!(voided.number(address(1, 1)), first);
+    }
+}
