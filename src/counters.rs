@@ -53,6 +53,10 @@ counters! {
     envelopes_refused,
     /// Encrypted envelopes that had been opened before.
     envelopes_repeated,
+    /// Signed envelopes that name somebody else as the one they are meant for.
+    envelopes_for_others,
+    /// Proofs that a key lives at an address, of which a better one for another address was held.
+    homes_refused,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
     /// Tokens that came back and were not ours, or too old.

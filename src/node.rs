@@ -23,6 +23,7 @@ mod chat;
 mod dispatch;
 mod envelopes;
 mod fetch;
+mod homes;
 mod interface;
 mod naming;
 mod notes;
@@ -47,6 +48,7 @@ use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
 use crate::counters::Counters;
 use crate::hash::Key;
+use crate::identity::whereabouts::Whereabouts;
 use crate::identity::{Identity, PublicKey};
 use crate::peers::PeerTable;
 use crate::peers::anchors::Anchors;
@@ -119,6 +121,7 @@ pub struct Node<S> {
     /// What was asked for lately.
     repeats: Repeats,
     envelopes: Envelopes,
+    homes: Whereabouts,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -160,6 +163,7 @@ impl<S: Store> Node<S> {
             repeats: Repeats::new(Key::new(&mut rng)),
             // A generator of its own: what else a node does is the same whether there are envelopes or not.
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
+            homes: Whereabouts::default(),
             config,
             rng,
         }

@@ -12,8 +12,7 @@
 //! The newest of the strongest proofs wins at once, so that somebody who moves is found again. A proof can be sent
 //! again by whoever has seen it, from the address that it is about, since source addresses can be forged. That moves
 //! nobody back only if the tokens of an address are worthless from the moment when its owner is known to have moved:
-//! whoever learns of [`Outcome::Moved`] has to see to that (see [`crate::tokens::Issuer::void`]). Proofs that are
-//! numbered need not rely on it.
+//! whoever learns of [`Outcome::Moved`] has to see to that (see [`crate::tokens::Issuer::void`]).
 //!
 //! This module refuses to believe what anybody says of somebody else, and to look at envelopes and tokens itself.
 
@@ -54,8 +53,6 @@ pub struct Proof {
     pub address: SocketAddr,
     /// What it is worth.
     pub strength: Strength,
-    /// A number that grows with each proof of this key, if the proof has one.
-    pub number: Option<u64>,
 }
 
 /// What became of a proof.
@@ -69,15 +66,12 @@ pub enum Outcome {
     Moved(SocketAddr),
     /// A stronger proof is held.
     Weaker,
-    /// A proof with a number at least as large has been seen.
-    Stale,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Home {
     address: SocketAddr,
     strength: Strength,
-    number: u64,
     /// When the address was proven last, and when with this strength.
     proven: Time,
     strong: Time,
@@ -94,22 +88,18 @@ pub struct Whereabouts {
 impl Whereabouts {
     /// Takes note of a proof.
     pub fn prove(&mut self, now: Time, proof: Proof) -> Outcome {
-        let Proof { key, address, strength, number } = proof;
+        let Proof { key, address, strength } = proof;
         let Some(held) = self.homes.get_mut(&key) else {
             self.make_room(address);
-            let home = Home { address, strength, number: number.unwrap_or(0), proven: now, strong: now };
+            let home = Home { address, strength, proven: now, strong: now };
             self.insert(key, home);
             return Outcome::Found;
         };
-        if number.is_some_and(|number| number <= held.number) {
-            return Outcome::Stale;
-        }
         let is_weaker = strength < held.strength && now.since(held.strong) < HELD;
         if is_weaker && address != held.address {
             return Outcome::Weaker;
         }
         held.proven = now;
-        held.number = number.unwrap_or(held.number);
         if !is_weaker {
             (held.strength, held.strong) = (strength, now);
         }
@@ -191,7 +181,7 @@ mod tests {
     }
 
     fn proof(n: u64, address: SocketAddr, strength: Strength) -> Proof {
-        Proof { key: key(n), address, strength, number: None }
+        Proof { key: key(n), address, strength }
     }
 
     #[test]
@@ -219,18 +209,6 @@ mod tests {
         assert_eq!(known.prove(at(7_199), proof(1, here, Strength::Relayable)), Outcome::Stayed);
         assert_eq!(known.prove(at(7_199), proof(1, there, Strength::Relayable)), Outcome::Weaker);
         assert_eq!(known.prove(at(7_200), proof(1, there, Strength::Relayable)), Outcome::Moved(here));
-    }
-
-    #[test]
-    fn a_numbered_proof_counts_once_and_in_order() {
-        let (mut known, here, there) = (Whereabouts::default(), address(1, 1), address(2, 2));
-        let numbered = |address, number| Proof { number: Some(number), ..proof(1, address, Strength::Meant) };
-        assert_eq!(known.prove(at(0), numbered(here, 5)), Outcome::Found);
-        assert_eq!(known.prove(at(1), numbered(there, 6)), Outcome::Moved(here));
-        for number in [5, 6] {
-            assert_eq!(known.prove(at(2), numbered(here, number)), Outcome::Stale);
-        }
-        assert_eq!(known.prove(at(3), numbered(there, 7)), Outcome::Stayed);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From bytes to an answer: who sent this, one match over all messages, and what is due besides the answer.
 
 use super::envelopes::decode_layers;
+use super::homes::proof;
 use super::reply::{Reply, Terms, Tokens};
 use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
@@ -40,6 +41,11 @@ pub(super) struct Sender {
 pub(super) fn within(count: &mut usize) -> bool {
     *count += 1;
     *count <= CHECKED_MAX
+}
+
+/// The better of two proofs: a wrong or ageing token beside the right one takes nothing away.
+fn better(one: Option<Proof>, other: Option<Proof>) -> Option<Proof> {
+    one.filter(|proof| *proof == Proof::Current).or(other).or(one)
 }
 
 impl Sender {
@@ -89,10 +95,17 @@ impl<S: Store> Node<S> {
         let mut is_ours = self.read_tokens(&mut sender, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
         let layers = if is_ours { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
-        let inner = decode_layers(&layers);
-        for (_, decoded) in &inner {
+        let inner = decode_layers(&layers, self.identity.public());
+        self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
+        let mut proofs = Vec::new();
+        for (layer, decoded) in &inner {
             self.counters.elements_malformed += decoded.malformed as u64;
+            let before = sender.proof.take();
             is_ours |= self.read_tokens(&mut sender, &decoded.messages);
+            if sender.is_verified() {
+                proofs.push(proof(layer, &decoded.messages, from));
+            }
+            sender.proof = better(before, sender.proof);
         }
         if is_ours {
             self.counters.datagrams_reflected += 1;
@@ -102,12 +115,13 @@ impl<S: Store> Node<S> {
             sender.is_new = self.believe(now, from);
             self.envelopes.note(&layers);
         }
+        self.take_proofs(now, &proofs);
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
         let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
         self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
         let outer = decoded.messages.iter().map(|message| (None, message));
         let inner =
-            inner.iter().flat_map(|(key, decoded)| decoded.messages.iter().map(|message| (Some(*key), message)));
+            inner.iter().flat_map(|(layer, decoded)| decoded.messages.iter().map(|message| (Some(layer.key), message)));
         let all = outer.chain(inner).take(MESSAGES_MAX);
         // Names are taken last, when all that may prove the sender has been seen.
         let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
@@ -127,8 +141,7 @@ impl<S: Store> Node<S> {
                 Message::AlwaysReturned(token) => {
                     let proof = within(&mut returned).then(|| self.issuer.check(from, token.0)).flatten();
                     self.counters.tokens_wrong += u64::from(proof.is_none());
-                    // A wrong or ageing token beside the right one takes nothing away.
-                    sender.proof = sender.proof.filter(|proof| *proof == Proof::Current).or(proof).or(sender.proof);
+                    sender.proof = better(sender.proof, proof);
                 }
                 Message::PleaseAlwaysReturnThisMessage(token) if within(&mut asked) => {
                     if self.issuer.check(from, token.0).is_some() {
@@ -191,9 +204,11 @@ impl<S: Store> Node<S> {
             Message::SupportedMessages(_) => {}
             // Envelopes were opened before, and with them it was read whose keys they say.
             Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
-            Message::MyPublicKey(_) => {}
-            // We know of nobody where they are and which version is the newest, and asked nobody.
-            Message::WhereAreThey(_) | Message::Forwarded(_) | Message::GetLatest(_) | Message::Latest(_) => {}
+            // So was whom they are meant for.
+            Message::MyPublicKey(_) | Message::MeantFor(_) => {}
+            Message::WhereAreThey(question) => self.tell_where(sender, question.ed25519h, reply),
+            // We asked nobody where somebody is, and know of no versions.
+            Message::Forwarded(_) | Message::GetLatest(_) | Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }

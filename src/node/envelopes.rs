@@ -15,7 +15,7 @@ use crate::identity::{PublicKey, Refused};
 use crate::rate::{Limiter, Rate};
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
-use crate::wire::{Decoded, Message, decode};
+use crate::wire::{Decoded, Hex32, Message, decode};
 use rand::Rng;
 use std::time::Duration;
 
@@ -92,7 +92,17 @@ fn is_envelope(message: &Message<'_>) -> bool {
     matches!(message, Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_))
 }
 
-/// The messages of each layer, and whose they are. What was opened is an array.
-pub(super) fn decode_layers(layers: &[Layer]) -> Vec<(PublicKey, Decoded<'_>)> {
-    layers.iter().filter_map(|layer| Some((layer.key, decode(&layer.text).ok()?))).collect()
+/// The layers with their messages, in order, without those that name somebody else than `own` as the one they are meant
+/// for. What was opened is an array.
+pub(super) fn decode_layers(layers: &[Layer], own: PublicKey) -> Vec<(&Layer, Decoded<'_>)> {
+    let decoded = layers.iter().filter_map(|layer| Some((layer, decode(&layer.text).ok()?)));
+    decoded.filter(|(_, decoded)| audience(&decoded.messages).all(|key| key == own.hex())).collect()
+}
+
+/// Whom the messages of an envelope are meant for, if they say so.
+pub(super) fn audience(messages: &[Message<'_>]) -> impl Iterator<Item = Hex32> {
+    messages.iter().filter_map(|message| match message {
+        Message::MeantFor(meant) => Some(meant.ed25519h),
+        _ => None,
+    })
 }

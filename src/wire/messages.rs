@@ -305,6 +305,13 @@ messages! {
             ed25519h: Hex32,
         }
 
+        /// Inside of a `SignedMessage`: it is meant for the holder of this key alone, and nobody else takes anything from
+        /// it.
+        MeantFor {
+            /// An Ed25519 public key.
+            ed25519h: Hex32,
+        }
+
         /// An array of messages with the signature of whoever wrote it. It has one of the two payloads.
         SignedMessage<'a> {
             /// The Ed25519 public key of the signer.

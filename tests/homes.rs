@@ -1,0 +1,215 @@
+//! Who lives where: what proves it, what does not, and what those are told who ask.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod play;
+
+use cjp2p_node::identity::{Identity, PublicKey};
+use cjp2p_node::node::Config;
+use cjp2p_node::wire::Message;
+use play::{Play, field};
+use serde_json::json;
+use std::time::Duration;
+
+const HOME: &str = "203.0.113.5:24254";
+const OTHER_HOME: &str = "203.0.113.77:30000";
+const THIEF: &str = "198.51.100.7:40000";
+const ASKER: &str = "192.0.2.200:24254";
+
+fn node() -> Identity {
+    Identity::from_seed(&[1; 32])
+}
+
+fn alice() -> Identity {
+    Identity::from_seed(&[2; 32])
+}
+
+fn thief() -> Identity {
+    Identity::from_seed(&[3; 32])
+}
+
+fn play() -> Play {
+    Play::with(Config { identity: Some(node()), version: "cjp2p-node test".to_owned(), ..Config::default() })
+}
+
+fn element(message: Message<'_>) -> String {
+    serde_json::to_string(&message).unwrap()
+}
+
+fn signed(by: &Identity, elements: &str) -> String {
+    element(Message::SignedMessage(by.sign(&format!("[{elements}]")).unwrap()))
+}
+
+fn sealed(by: &Identity, elements: &str, ephemeral: u8) -> String {
+    let text = format!(r#"[{},{elements}]"#, my_key(by));
+    element(Message::EncryptedMessages(by.seal(&node().public(), &text, [ephemeral; 32]).unwrap()))
+}
+
+fn my_key(identity: &Identity) -> String {
+    format!(r#"{{"MyPublicKey":{{"ed25519h":"{}"}}}}"#, identity.public())
+}
+
+fn meant_for(identity: &Identity) -> String {
+    format!(r#"{{"MeantFor":{{"ed25519h":"{}"}}}}"#, identity.public())
+}
+
+/// What the wild sends: its token, and its key.
+fn wild(by: &Identity, token: &str) -> String {
+    signed(by, &format!("{},{}", returned(token), my_key(by)))
+}
+
+/// What we send: the same, and whom it is meant for.
+fn ours(by: &Identity, token: &str) -> String {
+    signed(by, &format!("{},{},{}", returned(token), my_key(by), meant_for(&node())))
+}
+
+fn returned(token: &str) -> String {
+    format!(r#"{{"AlwaysReturned":{{"cookie":"{token}"}}}}"#)
+}
+
+/// Where the node says that somebody is, to a third.
+fn told(play: &mut Play, key: PublicKey) -> Option<String> {
+    let token = play.token(ASKER);
+    let question = format!(r#"{{"WhereAreThey":{{"ed25519h":"{key}"}}}}"#);
+    let answers = play.hear(ASKER, &format!("[{question},{}]", returned(&token)));
+    let forwarded = answers.iter().find_map(|(_, answer)| field(answer, "Forwarded"))?;
+    let messages = format!(r#"[{{"MyPublicKey":{{"ed25519h":"{key}"}}}}]"#);
+    assert_eq!(forwarded["messages"], json!(messages));
+    assert_eq!((&forwarded["from_ed25519"], &forwarded["might_be_ip_spoofing"]), (&json!(null), &json!(false)));
+    Some(forwarded["src"].as_str().unwrap().to_owned())
+}
+
+/// Each way to prove that somebody lives somewhere, the weakest first.
+fn proofs(by: &Identity, token: &str, ephemeral: u8) -> [String; 3] {
+    [wild(by, token), ours(by, token), sealed(by, &returned(token), ephemeral)]
+}
+
+#[test]
+fn a_key_and_our_token_in_one_envelope_prove_a_home_and_who_asks_is_told() {
+    for way in 0..3 {
+        let mut play = play();
+        let token = play.token(HOME);
+        assert_eq!(told(&mut play, alice().public()), None);
+        play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 1)[way]));
+        assert_eq!(told(&mut play, alice().public()).as_deref(), Some(HOME));
+        assert_eq!(told(&mut play, thief().public()), None);
+    }
+}
+
+#[test]
+fn a_token_beside_an_envelope_proves_no_home() {
+    let mut play = play();
+    let token = play.token(THIEF);
+    for envelope in [signed(&alice(), &my_key(&alice())), sealed(&alice(), &my_key(&alice()), 1)] {
+        play.hear(THIEF, &format!("[{envelope},{}]", returned(&token)));
+        assert_eq!(told(&mut play, alice().public()), None);
+    }
+}
+
+#[test]
+fn a_claim_proves_no_home_wherever_it_stands() {
+    let mut play = play();
+    let token = play.token(THIEF);
+    let claim = my_key(&alice());
+    play.hear(THIEF, &format!("[{claim},{}]", returned(&token)));
+    play.hear(THIEF, &format!("[{}]", signed(&thief(), &format!("{},{claim}", returned(&token)))));
+    let forwarded = json!([{"Forwarded": {"src": THIEF, "from_ed25519": null, "might_be_ip_spoofing": false,
+        "messages": format!("[{claim}]")}}, {"AlwaysReturned": {"cookie": token}}]);
+    play.hear(THIEF, &forwarded.to_string());
+    assert_eq!(told(&mut play, alice().public()), None);
+    assert_eq!(told(&mut play, thief().public()).as_deref(), Some(THIEF), "it has proven its own");
+}
+
+#[test]
+fn who_moves_is_found_there_with_the_first_proof_that_is_no_weaker() {
+    for before in 0..3 {
+        for after in 0..3 {
+            let mut play = play();
+            let token = play.token(HOME);
+            play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 1)[before]));
+            let token = play.token(OTHER_HOME);
+            play.hear(OTHER_HOME, &format!("[{}]", proofs(&alice(), &token, 2)[after]));
+            let expected = if after == 0 && before > 0 { HOME } else { OTHER_HOME };
+            assert_eq!(told(&mut play, alice().public()).as_deref(), Some(expected), "{before} {after}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_that_is_sent_again_from_the_home_that_was_left_moves_nobody_back() {
+    for before in 0..3 {
+        for after in before.min(1)..3 {
+            let mut play = play();
+            let token = play.token(HOME);
+            let old: Vec<String> = (0..3).flat_map(|n| proofs(&alice(), &token, 10 + n)).collect();
+            play.hear(HOME, &format!("[{}]", old[before]));
+            let token = play.token(OTHER_HOME);
+            play.hear(OTHER_HOME, &format!("[{}]", proofs(&alice(), &token, 2)[after]));
+            // The thief has seen everything that she ever sent from there, opened or not.
+            for proof in &old {
+                play.wait(Duration::from_secs(1));
+                play.hear(HOME, &format!("[{proof}]"));
+            }
+            assert_eq!(told(&mut play, alice().public()).as_deref(), Some(OTHER_HOME), "{before} {after}");
+            // And when she does come back she is believed, because she is told the new token.
+            let answer = play.answer(HOME, r#"[{"PleaseSendPeers":{}}]"#);
+            let token = field(&answer, "PleaseAlwaysReturnThisMessage").unwrap()["cookie"].as_str().unwrap().to_owned();
+            play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 3)[2]));
+            assert_eq!(told(&mut play, alice().public()).as_deref(), Some(HOME), "{before} {after}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_was_signed_for_a_thief_takes_no_home_away_that_was_proven_to_us() {
+    for way in 1..3 {
+        let mut play = play();
+        let token = play.token(HOME);
+        play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 1)[way]));
+        // She returns the thief's token to him, signed, as everybody does who was asked to; it is ours for his address.
+        let stolen = play.token(THIEF);
+        let relayed = [
+            wild(&alice(), &stolen),
+            signed(&alice(), &format!("{},{}", returned(&stolen), meant_for(&thief()))),
+            // Sealing it to us himself makes it no better.
+            sealed(&thief(), &wild(&alice(), &stolen), 5),
+        ];
+        for proof in relayed {
+            play.hear(THIEF, &format!("[{proof}]"));
+            assert_eq!(told(&mut play, alice().public()).as_deref(), Some(HOME), "{way}");
+        }
+        // One that names somebody else is not even looked into, the other two were weaker.
+        let counters = play.node.counters();
+        assert_eq!((counters.envelopes_for_others, counters.homes_refused), (1, 2));
+    }
+}
+
+#[test]
+fn what_is_signed_for_somebody_else_is_not_heard() {
+    let mut play = play();
+    let token = play.verify(HOME);
+    let question = r#"{"PleaseReturnThisMessage":{"cookie":"5.25"}}"#;
+    let ask = |inside: &str| format!("[{},{}]", signed(&alice(), inside), returned(&token));
+    assert!(play.answer(HOME, &ask(&format!("{question},{}", meant_for(&node())))).contains("5.25"));
+    assert_eq!(play.answer(HOME, &ask(&format!("{question},{}", meant_for(&thief())))), "");
+    assert_eq!(play.answer(HOME, &ask(&format!("{},{question},{}", meant_for(&node()), meant_for(&thief())))), "");
+}
+
+#[test]
+fn a_stranger_that_asks_is_told_no_more_than_it_may_be_sent() {
+    let mut play = play();
+    let token = play.token(HOME);
+    play.hear(HOME, &format!("[{}]", ours(&alice(), &token)));
+    let question = format!(r#"[{{"WhereAreThey":{{"ed25519h":"{}"}}}}]"#, alice().public());
+    let answer = play.answer("192.0.2.201:24254", &question);
+    assert!(2 * (answer.len() + 28) <= 5 * (question.len() + 28), "{answer}");
+    assert!(field(&answer, "PleaseAlwaysReturnThisMessage").is_some(), "so that it can ask again");
+}
+
+#[test]
+fn a_home_in_a_local_network_is_not_told_to_the_world() {
+    let mut play = play();
+    let local = "192.168.1.9:24254";
+    let token = play.token(local);
+    play.hear(local, &format!("[{}]", ours(&alice(), &token)));
+    assert_eq!(told(&mut play, alice().public()), None);
+}
