@@ -62,6 +62,7 @@ use crate::transfer::Transfers;
 use buffers::Buffers;
 use chat::ChatRoom;
 use envelopes::Envelopes;
+use homes::Showings;
 use outage::Outages;
 use provoked::Provoked;
 use rand::SeedableRng;
@@ -122,6 +123,7 @@ pub struct Node<S> {
     repeats: Repeats,
     envelopes: Envelopes,
     homes: Whereabouts,
+    showings: Showings,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -164,6 +166,7 @@ impl<S: Store> Node<S> {
             // A generator of its own: what else a node does is the same whether there are envelopes or not.
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
+            showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
             config,
             rng,
         }

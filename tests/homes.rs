@@ -3,11 +3,14 @@
 
 mod play;
 
+use cjp2p_node::Time;
+use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::Config;
+use cjp2p_node::node::{Command, Config, Destination, Node, Transmit};
 use cjp2p_node::wire::Message;
-use play::{Play, field};
+use play::{Play, address, field};
 use serde_json::json;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const HOME: &str = "203.0.113.5:24254";
@@ -212,4 +215,112 @@ fn a_home_in_a_local_network_is_not_told_to_the_world() {
     let token = play.token(local);
     play.hear(local, &format!("[{}]", ours(&alice(), &token)));
     assert_eq!(told(&mut play, alice().public()), None);
+}
+
+/// Nodes that hear one another 20 ms later, and lose nothing.
+struct Village {
+    now: Time,
+    /// Each node with the address that it has at present.
+    nodes: Vec<(Node<MemoryStore>, SocketAddr)>,
+    on_the_way: Vec<(Time, SocketAddr, SocketAddr, Vec<u8>)>,
+    /// The signed envelopes that were sent, by sender.
+    signed: Vec<usize>,
+}
+
+impl Village {
+    /// Nodes that make contact with the first.
+    fn new(addresses: &[&str]) -> Village {
+        let now = Time::from_micros(1_000_000);
+        let first = address(addresses[0]);
+        let node = |(n, text): (usize, &&str)| {
+            let contacts = if n == 0 { Vec::new() } else { vec![first] };
+            let config =
+                Config { contacts, identity: Some(Identity::from_seed(&[n as u8 + 50; 32])), ..Config::default() };
+            (Node::new(config, [n as u8; 32], now, MemoryStore::default()), address(text))
+        };
+        let nodes = addresses.iter().enumerate().map(node).collect();
+        Village { now, nodes, on_the_way: Vec::new(), signed: vec![0; addresses.len()] }
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.send();
+            let arrival = self.on_the_way.iter().map(|(at, ..)| *at).min();
+            let timer = self.nodes.iter().filter_map(|(node, _)| node.poll_timeout()).min();
+            let Some(next) = arrival.into_iter().chain(timer).min().filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            let (due, later): (Vec<_>, Vec<_>) = self.on_the_way.drain(..).partition(|(at, ..)| *at <= self.now);
+            self.on_the_way = later;
+            for (_, from, to, payload) in due {
+                if let Some((node, _)) = self.nodes.iter_mut().find(|(_, here)| *here == to) {
+                    node.handle_datagram(self.now, from, &payload);
+                }
+            }
+            for (node, _) in &mut self.nodes {
+                if node.poll_timeout().is_some_and(|due| due <= self.now) {
+                    node.handle_timeout(self.now);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    fn send(&mut self) {
+        for (n, (node, from)) in self.nodes.iter_mut().enumerate() {
+            while let Some(Transmit { to, payload }) = node.poll_transmit() {
+                let Destination::Address(to) = to else { continue };
+                self.signed[n] += usize::from(String::from_utf8_lossy(&payload).contains("SignedMessage"));
+                self.on_the_way.push((self.now + Duration::from_millis(20), *from, to, payload));
+            }
+            while node.poll_event().is_some() {}
+        }
+    }
+
+    /// Where one node says to a third party that another is.
+    fn says(&mut self, node: usize, of: usize) -> Option<SocketAddr> {
+        let key = self.nodes[of].0.public_key();
+        self.nodes[node].0.home(&key)
+    }
+}
+
+#[test]
+fn neighbours_learn_where_each_other_live_and_say_little_about_it() {
+    let homes = ["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"];
+    let mut village = Village::new(&homes);
+    village.run(Duration::from_secs(120));
+    for (one, other) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
+        assert_eq!(village.says(one, other), Some(address(homes[other])), "{one} of {other}");
+    }
+    village.signed.fill(0);
+    village.run(Duration::from_secs(3_000));
+    assert!(
+        village.signed.iter().all(|signed| *signed <= 2 * 2 * 2),
+        "a proof or two for each token: {:?}",
+        village.signed
+    );
+}
+
+#[test]
+fn a_neighbour_that_moves_is_found_within_five_seconds_of_its_first_datagram_from_there() {
+    let mut village = Village::new(&["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"]);
+    village.run(Duration::from_secs(120));
+    for place in ["192.0.2.77:24254", "203.0.114.2:24254", "192.0.2.78:30000"] {
+        village.nodes[1].1 = address(place);
+        let (now, node) = (village.now, &mut village.nodes[1].0);
+        node.handle_command(now, Command::NetworkChanged).unwrap();
+        village.run(Duration::from_secs(5));
+        assert_eq!(village.says(0, 1), Some(address(place)));
+        village.run(Duration::from_secs(100));
+        assert_eq!(village.says(0, 1), Some(address(place)));
+        assert_eq!(village.says(1, 0), Some(address("203.0.113.1:24254")));
+    }
+    // Without being told, as behind a NAT that gives out another port.
+    let place = address("192.0.2.78:30001");
+    village.nodes[1].1 = place;
+    while !village.on_the_way.iter().any(|(_, from, ..)| *from == place) {
+        village.run(Duration::from_millis(100));
+    }
+    village.run(Duration::from_secs(5));
+    assert_eq!(village.says(0, 1), Some(place));
 }

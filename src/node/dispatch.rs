@@ -254,6 +254,8 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
+        } else {
+            self.show_key(now, sender.address);
         }
         if sender.is_new && !self.transfers.is_idle() {
             self.welcome_source(now, sender.address);

@@ -1,20 +1,30 @@
-//! Who lives where, as far as it was proven to us: taking proofs, and telling those who ask.
+//! Who lives where: taking proofs, telling those who ask, and showing our neighbours our own.
 //!
-//! Nothing that somebody says of somebody else moves anybody here, and nobody is told more than one address.
+//! Nothing that somebody says of somebody else moves anybody here. We show our key to neighbours alone, and only as long
+//! as they have not seen it with the token that they want from us now: a new one may mean that we have moved. Whose
+//! key we do not know yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
 
 use super::Node;
 use super::dispatch::Sender;
 use super::envelopes::audience;
+use super::notes::Note;
 use super::reply::Reply;
 use crate::content::Store;
-use crate::identity::PublicKey;
+use crate::hash::Key;
 use crate::identity::opening::{Kind, Layer};
 use crate::identity::whereabouts::{Outcome, Proof, Strength};
+use crate::identity::{PublicKey, TEXT_MAX_BYTES};
 use crate::peers::address::makes_sense_to;
+use crate::peers::links::LINKS_MAX;
+use crate::sizes::Size;
 use crate::time::Time;
-use crate::wire::messages::{Forwarded, MyPublicKey};
-use crate::wire::{Hex32, Message, NullableHex32};
+use crate::tokens::{Cookie, Owed};
+use crate::wire::encode::Writer;
+use crate::wire::messages::{Forwarded, MeantFor, MyPublicKey};
+use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Hex32, Message, NullableHex32};
+use rand::Rng;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What it proves that an envelope with these messages came from an address with our token for it. What is sealed is
 /// sealed to us, and what is meant for others was put aside before.
@@ -27,7 +37,124 @@ pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr
     Proof { key: layer.key, address, strength }
 }
 
+/// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a neighbour was shown last.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    neighbour: SocketAddr,
+    /// A mark of its token and of its key.
+    what: u64,
+    /// The probe that went with it; `None` once that was answered, so that it has arrived.
+    probe: Option<Cookie>,
+    /// When we looked last whether there is something to show.
+    looked: Time,
+}
+
+/// What our neighbours were shown; of those that are none any more nothing is remembered.
+#[derive(Debug)]
+pub(super) struct Showings {
+    key: Key,
+    shown: Vec<Shown>,
+}
+
+impl Showings {
+    pub(super) fn new(rng: &mut impl Rng) -> Showings {
+        Showings { key: Key::new(rng), shown: Vec::new() }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size::new("neighbours that were shown our key", self.shown.len(), LINKS_MAX)
+    }
+
+    /// A probe has come home: what went with it has arrived.
+    pub(super) fn arrived(&mut self, neighbour: SocketAddr, cookie: Cookie) {
+        let shown = self.shown.iter_mut().find(|shown| shown.neighbour == neighbour);
+        if let Some(shown) = shown.filter(|shown| shown.probe == Some(cookie)) {
+            shown.probe = None;
+        }
+    }
+
+    /// Whether it is time for a look at what a neighbour was shown.
+    fn looks(&mut self, now: Time, neighbour: SocketAddr) -> bool {
+        match self.shown.iter_mut().find(|shown| shown.neighbour == neighbour) {
+            Some(shown) if now.since(shown.looked) < LOOK_PAUSE => false,
+            Some(shown) => {
+                shown.looked = now;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Whether a neighbour has yet to see this.
+    fn is_due(&self, neighbour: SocketAddr, what: u64) -> bool {
+        let shown = self.shown.iter().find(|shown| shown.neighbour == neighbour);
+        shown.is_none_or(|shown| shown.what != what || shown.probe.is_some())
+    }
+
+    /// This is shown to a neighbour, with a probe.
+    fn note(&mut self, now: Time, neighbour: SocketAddr, what: u64, probe: Cookie) {
+        self.shown.retain(|shown| shown.neighbour != neighbour);
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now });
+    }
+}
+
 impl<S: Store> Node<S> {
+    /// Shows our key to a neighbour that has just written, unless it has seen it. The other side may be the one that
+    /// always writes first, and then no probe of ours would ever carry it.
+    pub(super) fn show_key(&mut self, now: Time, neighbour: SocketAddr) {
+        if !self.links.holds(neighbour) || !self.showings.looks(now, neighbour) {
+            return;
+        }
+        let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
+        if owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed))) {
+            self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        }
+    }
+
+    /// A mark of what a neighbour is to be shown.
+    fn showing(&self, neighbour: SocketAddr, owed: &Owed) -> u64 {
+        let key = self.homes.who(neighbour);
+        self.showings.key.parts(0, &[owed.as_json().as_bytes(), key.as_ref().map_or(&[], |key| key.bytes())])
+    }
+
+    /// Adds to a probe of a neighbour what proves our key to it, unless it has seen that: its token, signed.
+    pub(super) fn push_own_proof(
+        &mut self,
+        now: Time,
+        neighbour: SocketAddr,
+        owed: Option<&Owed>,
+        writer: &mut Writer,
+    ) {
+        let Some(probe) = self.peers.get(neighbour).and_then(|peer| peer.probe) else { return };
+        let Some(owed) = owed.filter(|_| self.links.holds(neighbour)) else { return };
+        let links = &self.links;
+        self.showings.shown.retain(|shown| links.holds(shown.neighbour));
+        let what = self.showing(neighbour, owed);
+        if !self.showings.is_due(neighbour, what) {
+            return;
+        }
+        self.showings.note(now, neighbour, what, probe.cookie);
+        let mut inner = Writer::default();
+        inner.push_raw("AlwaysReturned", owed.as_json(), TEXT_MAX_BYTES);
+        inner.push(&Message::MyPublicKey(MyPublicKey { ed25519h: self.public_key().hex() }), TEXT_MAX_BYTES);
+        if let Some(key) = self.homes.who(neighbour) {
+            inner.push(&Message::MeantFor(MeantFor { ed25519h: key.hex() }), TEXT_MAX_BYTES);
+        }
+        let text = String::from_utf8(inner.take()).unwrap_or_default();
+        // It is far shorter than an envelope may be.
+        if let Ok(signed) = self.identity.sign(&text) {
+            writer.push(&Message::SignedMessage(signed), DATAGRAM_SEND_MAX_BYTES);
+        }
+    }
+
+    /// Where the holder of a key was last proven to be.
+    pub fn home(&self, key: &PublicKey) -> Option<SocketAddr> {
+        self.homes.find(key).map(|(home, _)| home)
+    }
+
     /// Takes note of who lives where a datagram came from.
     pub(super) fn take_proofs(&mut self, now: Time, proofs: &[Proof]) {
         for proof in proofs {

@@ -25,6 +25,10 @@ impl<S: Store> Node<S> {
     /// Writes to a verified peer.
     pub(super) fn write_to(&mut self, now: Time, address: SocketAddr, note: Note) {
         let mut writer = self.begin_note(now, address, note);
+        if note.probes {
+            let owed = self.peers.get(address).and_then(|peer| peer.owed.clone());
+            self.push_own_proof(now, address, owed.as_ref(), &mut writer);
+        }
         if !writer.is_empty() {
             self.finish_note(address, &mut writer, note.gives_token);
         }
@@ -65,7 +69,9 @@ impl<S: Store> Node<S> {
         let mut writer = self.begin_note(now, address, Note { probes: true, ..Note::default() });
         let Some(peer) = self.peers.get_mut(address) else { return };
         peer.probe.iter_mut().for_each(|probe| probe.is_follow_up = true);
-        push_owed(&mut writer, peer.candidate.as_ref().or(peer.owed.as_ref()), DATAGRAM_SEND_MAX_BYTES);
+        let owed = peer.candidate.clone().or_else(|| peer.owed.clone());
+        push_owed(&mut writer, owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
+        self.push_own_proof(now, address, owed.as_ref(), &mut writer);
         push_token(&mut writer, self.issuer.token(address), DATAGRAM_SEND_MAX_BYTES);
         self.send(Destination::Address(address), writer.take());
     }

@@ -267,6 +267,7 @@ impl<S: Store> Node<S> {
                 sender.is_reader = true;
                 sender.was_followed_up |= probe.is_follow_up;
                 self.links.heard(now, address);
+                self.showings.arrived(address, cookie);
                 if probe.is_wanted {
                     let round_trip = now.since(probe.sent);
                     self.report(Event::RoundTrip { from: address, round_trip });

@@ -42,6 +42,7 @@ impl<S: Store> Node<S> {
             repeats,
             envelopes,
             homes,
+            showings,
         } = self;
         no_table(strangers);
         no_table(outages);
@@ -50,6 +51,7 @@ impl<S: Store> Node<S> {
         no_table(counters);
         let own = [
             issuer.size(),
+            showings.size(),
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
             Size::new("bytes of a list under construction", scratch.len(), DATAGRAM_SEND_MAX_BYTES),
