@@ -254,7 +254,7 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
-        } else {
+        } else if is_answered {
             self.show_key(now, sender.address);
         }
         if sender.is_new && !self.transfers.is_idle() {
