@@ -20,8 +20,7 @@ use super::PublicKey;
 use crate::peers::address::host;
 use crate::sizes::Size;
 use crate::time::Time;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many keys have an address here: as many as are known at all (see [`super::known::KNOWN_MAX`]).
@@ -80,19 +79,16 @@ struct Home {
 /// Where the holders of keys are.
 #[derive(Debug, Default)]
 pub struct Whereabouts {
-    homes: BTreeMap<PublicKey, Home>,
-    /// How many homes each host has.
-    hosts: BTreeMap<IpAddr, usize>,
+    /// In the order of the keys.
+    homes: Vec<(PublicKey, Home)>,
 }
 
 impl Whereabouts {
     /// Takes note of a proof.
     pub fn prove(&mut self, now: Time, proof: Proof) -> Outcome {
         let Proof { key, address, strength } = proof;
-        let Some(held) = self.homes.get_mut(&key) else {
-            self.make_room(address);
-            let home = Home { address, strength, proven: now, strong: now };
-            self.insert(key, home);
+        let Some((_, held)) = self.place(&key).ok().and_then(|place| self.homes.get_mut(place)) else {
+            self.insert(key, Home { address, strength, proven: now, strong: now });
             return Outcome::Found;
         };
         let is_weaker = strength < held.strength && now.since(held.strong) < HELD;
@@ -107,15 +103,15 @@ impl Whereabouts {
             return Outcome::Stayed;
         }
         let (from, home) = (held.address, Home { address, ..*held });
-        self.forget(&key);
-        self.make_room(address);
+        self.homes.retain(|(other, _)| *other != key);
         self.insert(key, home);
         Outcome::Moved(from)
     }
 
     /// Where the holder of a key was last, and when.
     pub fn find(&self, key: &PublicKey) -> Option<(SocketAddr, Time)> {
-        self.homes.get(key).map(|home| (home.address, home.proven))
+        let (_, home) = self.homes.get(self.place(key).ok()?)?;
+        Some((home.address, home.proven))
     }
 
     /// Whose address this is; of several the one that proved it last.
@@ -124,40 +120,36 @@ impl Whereabouts {
         there.max_by_key(|(_, home)| home.proven).map(|(key, _)| *key)
     }
 
-    fn insert(&mut self, key: PublicKey, home: Home) {
-        *self.hosts.entry(host(home.address.ip())).or_default() += 1;
-        self.homes.insert(key, home);
+    /// Where a key is, or where it would have to be inserted.
+    fn place(&self, key: &PublicKey) -> Result<usize, usize> {
+        self.homes.binary_search_by_key(key, |(key, _)| *key)
     }
 
-    fn forget(&mut self, key: &PublicKey) {
-        let Some(home) = self.homes.remove(key) else { return };
-        let host = host(home.address.ip());
-        if let Some(count) = self.hosts.get_mut(&host) {
-            *count -= 1;
-            if *count == 0 {
-                self.hosts.remove(&host);
-            }
+    fn insert(&mut self, key: PublicKey, home: Home) {
+        self.make_room(home.address);
+        if let Err(place) = self.place(&key) {
+            self.homes.insert(place, (key, home));
         }
     }
 
-    /// Lets go of one home if this is one too many: the one of those with the weakest proof the one proven longest
-    /// ago, among those of the same host if that has its share.
+    /// Lets go of one home if this is one too many: of those with the weakest proof the one proven longest ago, among
+    /// those of the same host if that has its share.
     fn make_room(&mut self, address: SocketAddr) {
-        let crowded = host(address.ip());
-        let is_crowded = self.hosts.get(&crowded).is_some_and(|count| *count >= HOMES_OF_HOST_MAX);
+        let crowd = host(address.ip());
+        let is_there = |home: &Home| host(home.address.ip()) == crowd;
+        let is_crowded = self.homes.iter().filter(|(_, home)| is_there(home)).count() >= HOMES_OF_HOST_MAX;
         if !is_crowded && self.homes.len() < HOMES_MAX {
             return;
         }
-        let candidates = self.homes.iter().filter(|(_, home)| !is_crowded || host(home.address.ip()) == crowded);
-        let oldest = candidates.min_by_key(|(_, home)| (home.strength, home.proven));
-        if let Some(key) = oldest.map(|(key, _)| *key) {
-            self.forget(&key);
+        let candidates = self.homes.iter().enumerate().filter(|(_, (_, home))| !is_crowded || is_there(home));
+        let oldest = candidates.min_by_key(|(_, (_, home))| (home.strength, home.proven)).map(|(place, _)| place);
+        if let Some(place) = oldest {
+            self.homes.remove(place);
         }
     }
 
-    pub(crate) fn sizes(&self) -> [Size; 2] {
-        let Whereabouts { homes, hosts } = self;
-        [Size::new("homes", homes.len(), HOMES_MAX), Size::new("hosts of homes", hosts.len(), HOMES_MAX)]
+    pub(crate) fn size(&self) -> Size {
+        Size::new("homes", self.homes.len(), HOMES_MAX)
     }
 }
 
@@ -225,16 +217,6 @@ mod tests {
             known.prove(at(n), proof(n, address(n as u32, 1), Strength::Relayable));
         }
         assert_eq!(known.homes.len(), HOMES_MAX);
-        assert_eq!(known.hosts.values().sum::<usize>(), HOMES_MAX);
         assert!(known.find(&key(3 * HOMES_OF_HOST_MAX as u64)).is_some(), "what is proven better stays");
-    }
-
-    #[test]
-    fn who_moves_about_is_counted_where_it_is() {
-        let mut known = Whereabouts::default();
-        for n in 0..100 {
-            known.prove(at(n), proof(1, address(n as u32, 1), Strength::Meant));
-        }
-        assert_eq!((known.homes.len(), known.hosts.len()), (1, 1));
     }
 }

@@ -51,6 +51,7 @@ impl<S: Store> Node<S> {
         no_table(counters);
         let own = [
             issuer.size(),
+            homes.size(),
             showings.size(),
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
@@ -62,6 +63,6 @@ impl<S: Store> Node<S> {
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(homes.sizes())
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes())
     }
 }

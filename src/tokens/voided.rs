@@ -12,55 +12,63 @@ use super::ROTATION;
 use crate::peers::address::host;
 use crate::sizes::Size;
 use crate::time::Time;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// How many addresses are remembered: as many as keys have a home (see [`crate::identity::whereabouts::HOMES_MAX`]), so
 /// that everybody could move once while tokens live.
 pub const VOIDED_MAX: usize = 1_024;
 
-/// The addresses, with their numbers.
+/// An address, with the number that its tokens are made with.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    address: SocketAddr,
+    since: Time,
+    number: u32,
+}
+
+/// The addresses.
 #[derive(Debug, Default)]
 pub(super) struct Voided {
-    addresses: BTreeMap<SocketAddr, (Time, u32)>,
+    /// In the order of the addresses: every token that is made or checked looks here.
+    entries: Vec<Entry>,
     last: u32,
 }
 
 impl Voided {
     /// From now on other tokens count.
     pub(super) fn add(&mut self, now: Time, address: SocketAddr) {
-        self.addresses.retain(|_, (since, _)| now.since(*since) < 2 * ROTATION);
-        if self.addresses.len() >= VOIDED_MAX && !self.addresses.contains_key(&address) {
+        self.entries.retain(|entry| now.since(entry.since) < 2 * ROTATION && entry.address != address);
+        if self.entries.len() >= VOIDED_MAX {
             self.forget_one();
         }
         self.last = self.last.wrapping_add(1);
-        self.addresses.insert(address, (now, self.last));
+        let place = self.entries.partition_point(|entry| entry.address < address);
+        self.entries.insert(place, Entry { address, since: now, number: self.last });
     }
 
     /// The number that tokens for this address are made with; `None` for the usual ones.
     pub(super) fn number(&self, address: SocketAddr) -> Option<u32> {
-        self.addresses.get(&address).map(|(_, number)| *number)
+        let place = self.entries.binary_search_by_key(&address, |entry| entry.address).ok()?;
+        self.entries.get(place).map(|entry| entry.number)
     }
 
     /// Secrets that no token was made with make the numbers unnecessary.
     pub(super) fn clear(&mut self) {
-        self.addresses.clear();
+        self.entries.clear();
     }
 
+    /// Of the host with most addresses, which stand together, the one that was added first.
     fn forget_one(&mut self) {
-        let mut hosts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        for address in self.addresses.keys() {
-            *hosts.entry(host(address.ip())).or_default() += 1;
-        }
-        let fullest = hosts.into_iter().max_by_key(|(_, count)| *count).map(|(host, _)| host);
-        let theirs = self.addresses.iter().filter(|(address, _)| Some(host(address.ip())) == fullest);
-        if let Some(oldest) = theirs.min_by_key(|(_, since)| **since).map(|(address, _)| *address) {
-            self.addresses.remove(&oldest);
+        let is_same_host = |one: &Entry, other: &Entry| host(one.address.ip()) == host(other.address.ip());
+        let fullest = self.entries.chunk_by(is_same_host).max_by_key(|entries| entries.len());
+        let oldest = fullest.and_then(|entries| entries.iter().min_by_key(|entry| entry.since));
+        if let Some(address) = oldest.map(|entry| entry.address) {
+            self.entries.retain(|entry| entry.address != address);
         }
     }
 
     pub(super) fn size(&self) -> Size {
-        Size::new("addresses with void tokens", self.addresses.len(), VOIDED_MAX)
+        Size::new("addresses with void tokens", self.entries.len(), VOIDED_MAX)
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
         for n in 0..3 * VOIDED_MAX {
             voided.add(at(1), address(2, n as u16));
         }
-        assert_eq!(voided.addresses.len(), VOIDED_MAX);
+        assert_eq!(voided.entries.len(), VOIDED_MAX);
         assert!(voided.number(address(1, 1)).is_some() && voided.number(address(2, 0)).is_none());
     }
 
