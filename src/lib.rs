@@ -94,7 +94,7 @@
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
-//! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are,
+//! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
 //! - [`node`]: the state machine made of all these.
 //!
 //! Around it, what the command `cjp2p-node` is made of. These are public for the command's sake and promise nothing:
@@ -117,6 +117,7 @@ pub mod peers;
 mod rate;
 pub mod request;
 pub mod sizes;
+pub mod sorted;
 pub mod terminal;
 pub mod time;
 pub mod tokens;

@@ -46,6 +46,7 @@ pub use taking::NotKept;
 
 use crate::content::{ContentId, Part, Ranges};
 use crate::sizes::Size;
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::wire::DATAGRAM_MAX_BYTES;
 use agenda::Agenda;
@@ -53,7 +54,7 @@ use download::Download;
 use limit::Limit;
 use path::Path;
 use rand::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -134,8 +135,8 @@ pub struct Progress {
 /// All downloads.
 #[derive(Debug, Default)]
 pub struct Transfers {
-    downloads: BTreeMap<ContentId, Download>,
-    paths: BTreeMap<SocketAddr, Path<Key>>,
+    downloads: SortedMap<ContentId, Download>,
+    paths: SortedMap<SocketAddr, Path<Key>>,
     agenda: Agenda,
     limit: Limit,
     outcomes: VecDeque<Outcome>,

@@ -27,10 +27,11 @@ pub use resume::{discard, find_held};
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
 use crate::node::Command;
+use crate::sorted::SortedMap;
 use folder::Folder;
 use index::Index;
 use saver::Saver;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -52,7 +53,7 @@ struct Orders {
     /// Look through the folders at once.
     look: bool,
     /// What to do about contents that are being fetched. The event loop knows a few at a time.
-    contents: BTreeMap<ContentId, ContentOrders>,
+    contents: SortedMap<ContentId, ContentOrders>,
     is_stopping: bool,
 }
 
@@ -203,7 +204,7 @@ impl Worker {
     }
 
     fn change_content(&self, id: ContentId, change: impl FnOnce(&mut ContentOrders)) {
-        self.inbox.change(|orders| change(orders.contents.entry(id).or_default()));
+        self.inbox.change(|orders| change(orders.contents.get_or_insert_with(id, ContentOrders::default)));
     }
 
     /// Writes these peers, and waits until the thread has ended; not for ever.

@@ -6,11 +6,11 @@
 use super::options::Arguments;
 use super::probe::{Probe, now, token};
 use super::{Failure, say};
+use cjp2p_node::sorted::SortedMap;
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::wire::DATAGRAM_MAX_BYTES;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn check(text: &str) -> Result<(), String> {
         let what = if error.is_eof() { "it ends too soon" } else { "it is no JSON" };
         return Err(format!("'{}': {what}, see line {} column {}", shown(text), error.line(), error.column()));
     }
-    let elements: Result<Vec<BTreeMap<String, &RawValue>>, _> = serde_json::from_str(text);
+    let elements: Result<Vec<SortedMap<String, &RawValue>>, _> = serde_json::from_str(text);
     if !elements.is_ok_and(|elements| elements.iter().all(|element| element.len() == 1)) {
         return Err(format!(
             "'{}' is not an array of one-key objects like [{{\"PleaseSendPeers\":{{}}}}]",

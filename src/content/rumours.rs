@@ -7,8 +7,9 @@
 
 use crate::peers::address::{self, Network};
 use crate::sizes::{Size, no_table};
+use crate::sorted::SortedMap;
 use crate::wire::ID_MAX_BYTES;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// How many contents are remembered. Under 500 KiB with the longest ids, each of which is kept twice.
@@ -29,12 +30,12 @@ pub const HOLDERS_PER_NETWORK_MAX: usize = 2;
 /// Contents and their possible holders.
 #[derive(Debug, Default)]
 pub struct Rumours {
-    holders: BTreeMap<String, VecDeque<SocketAddr>>,
+    holders: SortedMap<String, VecDeque<SocketAddr>>,
     /// Who named which content first, by the number of the naming.
-    named: BTreeMap<(Network, u64), String>,
+    named: SortedMap<(Network, u64), String>,
     /// The networks again, oldest naming first.
-    order: BTreeMap<u64, Network>,
-    shares: BTreeMap<Network, usize>,
+    order: SortedMap<u64, Network>,
+    shares: SortedMap<Network, usize>,
     namings: u64,
 }
 
@@ -47,7 +48,7 @@ impl Rumours {
             self.holders.insert(id.to_owned(), VecDeque::new());
             self.named.insert((network, self.namings), id.to_owned());
             self.order.insert(self.namings, network);
-            *self.shares.entry(network).or_insert(0) += 1;
+            *self.shares.get_or_insert_with(network, || 0) += 1;
             self.namings += 1;
         }
         let Some(holders) = self.holders.get_mut(id).filter(|holders| !holders.contains(&holder)) else { return };

@@ -7,6 +7,7 @@ use super::tree::Hash;
 use super::{Part, SharedFile};
 use crate::node::CommandError;
 use crate::sizes::Size;
+use crate::sorted::SortedMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -30,7 +31,7 @@ pub struct Shelf {
     by_sha256: BTreeSet<(Hash, String)>,
     by_blake3: BTreeSet<(Hash, String)>,
     /// The names that the next page of each reader begins after.
-    turned_at: BTreeMap<u64, String>,
+    turned_at: SortedMap<u64, String>,
 }
 
 impl Shelf {
@@ -83,7 +84,7 @@ impl Shelf {
     /// Ids and sizes of at most `most` files: those that follow the last page of this reader, and round again from the
     /// first. There are 64; those with the same remainder turn the pages together.
     pub fn page(&mut self, reader: u64, most: usize) -> Vec<(String, u64)> {
-        let turned_at = self.turned_at.entry(reader % READERS_MAX as u64).or_default();
+        let turned_at = self.turned_at.get_or_insert_with(reader % READERS_MAX as u64, String::new);
         let after = (Bound::Excluded(turned_at.as_str()), Bound::Unbounded);
         let until = (Bound::Unbounded, Bound::Included(turned_at.as_str()));
         let files = self.by_name.range::<str, _>(after).chain(self.by_name.range::<str, _>(until)).take(most);

@@ -4,10 +4,10 @@
 //! is no network, and interfaces that are down are left out.
 
 use super::socket::{Family, Socket, native};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::wire::PORT;
 use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::SockRef;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Ways that are taken at most: 32 interfaces with three each. A machine with more is no neighbour but a router.
@@ -32,8 +32,8 @@ enum Way {
 /// The local networks as of the last look.
 #[derive(Debug, Default)]
 pub(super) struct Lan {
-    ways: BTreeSet<Way>,
-    addresses: BTreeSet<IpAddr>,
+    ways: SortedSet<Way>,
+    addresses: SortedSet<IpAddr>,
 }
 
 impl Lan {
@@ -116,19 +116,19 @@ fn is_up(interface: &Interface) -> bool {
 }
 
 /// The ways into the networks of these interfaces; an interface is in the list once for each of its addresses.
-fn ways<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> BTreeSet<Way> {
-    let mut ways = BTreeSet::new();
-    let mut first_v4 = BTreeMap::new();
+fn ways<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> SortedSet<Way> {
+    let mut ways = SortedSet::new();
+    let mut first_v4 = SortedMap::new();
     for interface in interfaces {
         match &interface.addr {
             IfAddr::V4(v4) => {
                 ways.extend(v4.broadcast.filter(|_| !interface.is_p2p).map(Way::Broadcast));
-                first_v4.entry(&interface.name).or_insert(v4.ip);
+                first_v4.get_or_insert_with(&interface.name, || v4.ip);
             }
             IfAddr::V6(_) => ways.extend(interface.index.map(Way::MulticastV6)),
         }
     }
-    ways.extend(first_v4.into_values().map(Way::MulticastV4));
+    ways.extend(first_v4.values().copied().map(Way::MulticastV4));
     ways.into_iter().take(WAYS_MAX).collect()
 }
 

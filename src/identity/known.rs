@@ -6,7 +6,8 @@
 
 use super::{ExchangeKey, PublicKey};
 use crate::sizes::Size;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted::SortedMap;
+use std::collections::VecDeque;
 
 /// How many keys are remembered: more people than anybody talks with in private, in 200 KB.
 pub const KNOWN_MAX: usize = 1_024;
@@ -14,7 +15,7 @@ pub const KNOWN_MAX: usize = 1_024;
 /// Keys by their X25519 form.
 #[derive(Debug, Default)]
 pub struct KnownKeys {
-    keys: BTreeMap<ExchangeKey, PublicKey>,
+    keys: SortedMap<ExchangeKey, PublicKey>,
     /// The same, in the order in which they were learned.
     order: VecDeque<ExchangeKey>,
 }

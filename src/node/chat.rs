@@ -14,10 +14,11 @@ use crate::hash::Key;
 use crate::peers::address::{host, plain};
 use crate::rate::{Limiter, Rate};
 use crate::sizes::{Size, no_table};
+use crate::sorted::SortedSet;
 use crate::time::Time;
 use crate::wire::messages::{ChatMessage, GroupChatMessage};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ const DOMAIN_SEEN: u8 = 6;
 #[derive(Debug)]
 pub(super) struct ChatRoom {
     key: Key,
-    ignored: BTreeSet<IpAddr>,
+    ignored: SortedSet<IpAddr>,
     limiters: Vec<Limiter>,
     room: Limiter,
     /// The limit on what we say ourselves, to whomever.
@@ -69,7 +70,7 @@ impl ChatRoom {
     pub(super) fn new(key: Key) -> ChatRoom {
         ChatRoom {
             key,
-            ignored: BTreeSet::new(),
+            ignored: SortedSet::new(),
             limiters: vec![Limiter::default(); LIMITERS],
             room: Limiter::default(),
             said: Limiter::default(),

@@ -11,6 +11,7 @@ use crate::content::{ContentId, Part, Store, TREE_PREFIX};
 use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;
 use crate::sizes::{Size, no_table};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
@@ -18,7 +19,6 @@ use crate::wire::messages::{
     Block, Content, Holdings, MaybeTheyHaveSome, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings,
 };
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(super) struct Fetching {
     /// What others wait for.
     pub(super) uploads: Uploads,
     /// Who might have a content once they are verified.
-    candidates: BTreeMap<SocketAddr, ContentId>,
+    candidates: SortedMap<SocketAddr, ContentId>,
     /// When further peers are to be asked.
     spread: Option<Time>,
     questions: Vec<Question>,
@@ -55,12 +55,12 @@ impl Fetching {
     /// Nothing is on its way; what others ask for may be sent at `upload_limit` bytes a second.
     pub(super) fn new(now: Time, upload_limit: Option<u64>) -> Fetching {
         let uploads = Uploads::new(now, upload_limit);
-        Fetching { uploads, candidates: BTreeMap::new(), spread: None, questions: Vec::new() }
+        Fetching { uploads, candidates: SortedMap::new(), spread: None, questions: Vec::new() }
     }
 
     /// Nothing is being fetched (any more), so nobody is looked for.
     fn rest(&mut self) {
-        self.candidates.clear();
+        self.candidates = SortedMap::new();
         self.spread = None;
     }
 

@@ -11,9 +11,10 @@
 
 use crate::peers::address::host;
 use crate::sizes::{Size, no_table};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::transfer::pace::credit::Credit;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 use std::time::Duration;
@@ -74,7 +75,7 @@ struct Account {
     /// How much it has been sent, counted from when everybody else had had as much.
     had: u64,
     /// What waits, by who asked for it; nobody is here for whom nothing waits.
-    waiting: BTreeMap<SocketAddr, VecDeque<Wanted>>,
+    waiting: SortedMap<SocketAddr, VecDeque<Wanted>>,
     /// Who was served last.
     last: Option<SocketAddr>,
 }
@@ -133,7 +134,7 @@ impl Account {
 pub(super) struct Uploads {
     credit: Credit,
     is_limited: bool,
-    shares: BTreeMap<Share, Account>,
+    shares: SortedMap<Share, Account>,
     /// What the share that was served last had had.
     had: u64,
 }
@@ -143,7 +144,7 @@ impl Uploads {
     pub(super) fn new(now: Time, rate: Option<u64>) -> Uploads {
         let mut credit = Credit::new(now);
         rate.into_iter().for_each(|rate| credit.set_rate(now, rate, rate / SAVED_PART));
-        Uploads { credit, is_limited: rate.is_some(), shares: BTreeMap::new(), had: 0 }
+        Uploads { credit, is_limited: rate.is_some(), shares: SortedMap::new(), had: 0 }
     }
 
     pub(super) fn is_limited(&self) -> bool {
@@ -153,7 +154,7 @@ impl Uploads {
     /// Lets something wait. Says how many questions were dropped for it, itself perhaps.
     pub(super) fn add(&mut self, address: SocketAddr, wanted: Wanted) -> u64 {
         let Some(account) = self.account(Share::of(address)) else { return 1 };
-        account.waiting.entry(address).or_default().push_back(wanted);
+        account.waiting.get_or_insert_with(address, VecDeque::new).push_back(wanted);
         if self.waiting() <= WAITING_MAX {
             return 0;
         }
@@ -209,7 +210,8 @@ impl Uploads {
         if self.shares.len() >= SHARES_MAX && !self.shares.contains_key(&share) {
             return None;
         }
-        Some(self.shares.entry(share).or_insert_with(|| Account { had: self.had, ..Account::default() }))
+        let had = self.had;
+        Some(self.shares.get_or_insert_with(share, || Account { had, ..Account::default() }))
     }
 
     /// Forgets who waits for nothing and is not ahead of the others: whoever is ahead would else be served first as

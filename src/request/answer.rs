@@ -3,9 +3,9 @@
 //! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
 //! numbers are ours; names of files are made safe for a terminal here.
 
+use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub struct Status {
     /// How many files are shared.
     pub files: usize,
     /// Everything that is counted.
-    pub counters: BTreeMap<String, u64>,
+    pub counters: SortedMap<String, u64>,
 }
 
 /// A verified peer.
@@ -164,8 +164,8 @@ impl Answer {
     /// The answer as one line of JSON, without saying which kind it is.
     pub fn to_json(&self) -> String {
         let json = match self {
-            Self::Done(text) => serde_json::to_string(&BTreeMap::from([("done", text)])),
-            Self::Refused(text) => serde_json::to_string(&BTreeMap::from([("refused", text)])),
+            Self::Done(text) => serde_json::to_string(&SortedMap::from_iter([("done", text)])),
+            Self::Refused(text) => serde_json::to_string(&SortedMap::from_iter([("refused", text)])),
             Self::Status(status) => serde_json::to_string(status),
             Self::Peers(peers) => serde_json::to_string(peers),
             Self::Fetching(fetches) => serde_json::to_string(fetches),

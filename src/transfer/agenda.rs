@@ -4,16 +4,16 @@
 //! Looking at all of them each time would cost more than everything else.
 
 use crate::sizes::Size;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::time::Time;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Who is to be looked at, and when. No address is in it twice, and none that is no source.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    stirred: BTreeSet<SocketAddr>,
-    times: BTreeMap<SocketAddr, Time>,
-    by_time: BTreeSet<(Time, SocketAddr)>,
+    stirred: SortedSet<SocketAddr>,
+    times: SortedMap<SocketAddr, Time>,
+    by_time: SortedSet<(Time, SocketAddr)>,
 }
 
 impl Agenda {
@@ -41,7 +41,7 @@ impl Agenda {
     }
 
     /// Everybody whose turn it is. Whoever looks at them says when to look again.
-    pub(super) fn take(&mut self, now: Time) -> BTreeSet<SocketAddr> {
+    pub(super) fn take(&mut self, now: Time) -> SortedSet<SocketAddr> {
         let mut turns = std::mem::take(&mut self.stirred);
         turns.extend(self.due(now));
         turns

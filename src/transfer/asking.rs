@@ -7,10 +7,10 @@ use super::source::{Asked, Source, Span, Tongue};
 use super::trial::Stage;
 use super::{Key, Transfers};
 use crate::content::{ContentId, Part};
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use crate::wire::HEADER_BYTES;
 use rand::Rng;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl Transfers {
         limit.release(now, &mut turns);
         for download in downloads.values_mut().filter(|download| !download.is_settling) {
             if download.takes_news() {
-                turns.extend(download.sources.keys());
+                turns.extend(download.sources.keys().copied());
             }
         }
         let mut order: Vec<&mut Download> = downloads.values_mut().filter(|download| !download.is_settling).collect();
@@ -123,7 +123,7 @@ impl Transfers {
                 };
                 (source.waits_for_room, source.looks_again) = (false, None);
                 ask_who_has(now, download, address, questions);
-                let path = paths.entry(address).or_insert_with(|| Path::new(now));
+                let path = paths.get_or_insert_with(address, || Path::new(now));
                 match &download.trial.stage {
                     Stage::Jury(_) => ask_juror(now, download, (path, limit), address, questions),
                     _ if download.is_useful(address) => {
@@ -141,8 +141,8 @@ impl Transfers {
 
 /// When a source is to be looked at if nothing changes for it before.
 fn due(
-    downloads: &BTreeMap<ContentId, Download>,
-    paths: &BTreeMap<SocketAddr, Path<Key>>,
+    downloads: &SortedMap<ContentId, Download>,
+    paths: &SortedMap<SocketAddr, Path<Key>>,
     address: SocketAddr,
 ) -> Option<Time> {
     let path = paths.get(&address);

@@ -13,9 +13,9 @@ use super::trial::Trial;
 use crate::content::tree::{TREE_BLOCK_BYTES, Tree};
 use crate::content::{ContentId, FRAGMENTS_MAX, Part, Ranges};
 use crate::sizes::Size;
+use crate::sorted::SortedMap;
 use crate::time::Time;
 use rand::{Rng, RngExt};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) struct Download {
     /// What is there, of the content and of the tree.
     pub(super) held: [Ranges; 2],
     pub(super) pieces: Option<Pieces>,
-    pub(super) sources: BTreeMap<SocketAddr, Source>,
+    pub(super) sources: SortedMap<SocketAddr, Source>,
     pub(super) assemblies: Assemblies,
     /// True while all is there, and somebody else checks it and makes it last.
     pub(super) is_settling: bool,
@@ -69,7 +69,7 @@ impl Download {
             tree: None,
             held: Default::default(),
             pieces: None,
-            sources: BTreeMap::new(),
+            sources: SortedMap::new(),
             assemblies: Assemblies::default(),
             is_settling: false,
             has_news: false,

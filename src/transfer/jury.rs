@@ -7,8 +7,8 @@
 //! source a download completes, at the price of at most one content for each source that was trusted in vain. Sources
 //! that conspire to damage alike can only make the honest one the last to be believed.
 
+use crate::sorted::SortedMap;
 use rand::{Rng, RngExt};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// How many small blocks every source is asked for again: 192 KiB. A source that damages a byte in every tenth block of
@@ -25,7 +25,7 @@ type Digest = [u8; 32];
 #[derive(Debug, Default)]
 pub(super) struct Jury {
     /// By the place of the block. The digests of all sources that have answered.
-    evidence: BTreeMap<u64, BTreeMap<SocketAddr, Digest>>,
+    evidence: SortedMap<u64, SortedMap<SocketAddr, Digest>>,
     jurors: Vec<SocketAddr>,
 }
 
@@ -34,9 +34,9 @@ impl Jury {
     pub(super) fn draw(size: u64, block_bytes: u64, jurors: Vec<SocketAddr>, rng: &mut impl Rng) -> Jury {
         let blocks = size.div_ceil(block_bytes);
         let wanted = SAMPLES_MAX.min(blocks.div_ceil(SAMPLED_SHARE));
-        let mut evidence = BTreeMap::new();
+        let mut evidence = SortedMap::new();
         while (evidence.len() as u64) < wanted {
-            evidence.insert(rng.random_range(0..blocks) * block_bytes, BTreeMap::new());
+            evidence.insert(rng.random_range(0..blocks) * block_bytes, SortedMap::new());
         }
         Jury { evidence, jurors }
     }
@@ -89,7 +89,7 @@ impl Jury {
 }
 
 /// Whether most others of a kind, at least two, say something else than this one.
-fn is_outvoted(said: &BTreeMap<SocketAddr, Digest>, juror: SocketAddr) -> bool {
+fn is_outvoted(said: &SortedMap<SocketAddr, Digest>, juror: SocketAddr) -> bool {
     let Some(own) = said.get(&juror) else { return true };
     let votes = |digest: &Digest| said.values().filter(|other| *other == digest).count();
     let most = said.values().map(votes).max().unwrap_or(0);

@@ -16,8 +16,8 @@ use super::pace::credit::Credit;
 use super::{DOWNLOADS_MAX, SOURCES_MAX};
 use crate::content::tree::TREE_BLOCK_BYTES;
 use crate::sizes::{Size, no_table};
+use crate::sorted::SortedSet;
 use crate::time::Time;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(super) struct Limit {
     /// What the content that asked last had had.
     had: u64,
     /// Who could deliver, were it not for the limit.
-    held_back: BTreeSet<SocketAddr>,
+    held_back: SortedSet<SocketAddr>,
     /// Whose turn it is, and how much it has been asked for in it.
     turn: Option<(SocketAddr, u64)>,
 }
@@ -104,7 +104,7 @@ impl Limit {
     }
 
     /// The sources in the order in which they may ask: whoever's turn it is goes on until that is over.
-    pub(super) fn in_turn<'a>(&self, turns: &'a BTreeSet<SocketAddr>) -> impl Iterator<Item = SocketAddr> + use<'a> {
+    pub(super) fn in_turn<'a>(&self, turns: &'a SortedSet<SocketAddr>) -> impl Iterator<Item = SocketAddr> + use<'a> {
         let from = self.turn.map(|(whose, bytes)| (whose, bytes >= TURN_BYTES));
         let is_later = move |address: &SocketAddr| {
             from.is_none_or(|(whose, is_over)| if is_over { *address > whose } else { *address >= whose })
@@ -119,9 +119,9 @@ impl Limit {
     }
 
     /// Adds those who waited, if something may be asked for now.
-    pub(super) fn release(&mut self, now: Time, turns: &mut BTreeSet<SocketAddr>) {
+    pub(super) fn release(&mut self, now: Time, turns: &mut SortedSet<SocketAddr>) {
         if !self.held_back.is_empty() && self.question(now) > 0 {
-            turns.append(&mut self.held_back);
+            turns.extend(std::mem::take(&mut self.held_back));
         }
     }
 

@@ -8,8 +8,9 @@ use super::settle::{self, Settled, Settling, failure};
 use super::{ContentOrders, Front};
 use crate::content::{ContentId, SharedFile, StoreFolder, TreeFolder};
 use crate::node::Command;
+use crate::sorted::SortedMap;
 use crate::transfer::Failure;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -36,13 +37,13 @@ pub(super) struct Tasks {
     parts: PathBuf,
     waiting: VecDeque<Task>,
     /// Contents that are read while they come: those that are being fetched.
-    followed: BTreeMap<ContentId, Settling>,
+    followed: SortedMap<ContentId, Settling>,
 }
 
 impl Tasks {
     /// No tasks; parts of contents lie in this folder.
     pub(super) fn new(parts: PathBuf) -> Tasks {
-        Tasks { parts, waiting: VecDeque::new(), followed: BTreeMap::new() }
+        Tasks { parts, waiting: VecDeque::new(), followed: SortedMap::new() }
     }
 
     /// Removes what was left behind long ago.
@@ -58,7 +59,7 @@ impl Tasks {
     }
 
     /// Takes orders. What is short is done at once.
-    pub(super) fn take(&mut self, orders: BTreeMap<ContentId, ContentOrders>, trees: &TreeFolder) {
+    pub(super) fn take(&mut self, orders: SortedMap<ContentId, ContentOrders>, trees: &TreeFolder) {
         for (id, ContentOrders { doubt, discard, follow, settle, prepare }) in orders {
             let is_doubted = if doubt { Journal::doubt(&self.parts, &id) } else { Ok(()) };
             if let Err(error) =

@@ -55,17 +55,21 @@ impl Trees {
         }
         self.is_swept = true;
         remembered.for_each(|(name, stamp, blake3)| self.need(name, stamp, blake3));
-        let needed = self.by_name.values().map(|(_, blake3)| *blake3).collect();
-        if let Err(error) = self.folder.keep_only(&needed) {
+        if let Err(error) = self.folder.keep_only(|blake3| self.is_needed(blake3)) {
             log::warn!("cannot remove the hash trees that nobody needs any more: {error}");
         }
+    }
+
+    fn is_needed(&self, blake3: &Hash) -> bool {
+        self.by_hash.range((*blake3, String::new())..).next().is_some_and(|(hash, _)| hash == blake3)
     }
 
     /// Removes a tree that this file needed, if no other does.
     fn let_go(&mut self, blake3: Hash, name: &str) {
         self.by_hash.remove(&(blake3, name.to_owned()));
-        let is_needed = self.by_hash.range((blake3, String::new())..).next().is_some_and(|(hash, _)| *hash == blake3);
-        if !is_needed && let Err(error) = self.folder.remove(&blake3) {
+        if !self.is_needed(&blake3)
+            && let Err(error) = self.folder.remove(&blake3)
+        {
             log::warn!("cannot remove a hash tree that nobody needs any more: {error}");
         }
     }

@@ -6,8 +6,8 @@
 use super::store::open_own;
 use crate::content::{ContentId, Part, ReadError, WriteError};
 use crate::data_dir::create_folder;
+use crate::sorted::SortedMap;
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 pub struct PartFolder {
     path: PathBuf,
     /// The files in use: two for each download.
-    open: BTreeMap<(ContentId, Part), File>,
+    open: SortedMap<(ContentId, Part), File>,
 }
 
 impl PartFolder {
     /// The unfinished contents in the folder at `path`, which need not exist yet.
     pub fn new(path: PathBuf) -> PartFolder {
-        PartFolder { path, open: BTreeMap::new() }
+        PartFolder { path, open: SortedMap::new() }
     }
 
     /// Keeps some bytes.
@@ -51,13 +51,12 @@ impl PartFolder {
     }
 
     fn file(&mut self, id: &ContentId, part: Part) -> io::Result<&File> {
-        match self.open.entry((*id, part)) {
-            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                create_folder(&self.path)?;
-                Ok(entry.insert(open_part(&self.path, id, part)?))
-            }
+        let key = (*id, part);
+        if !self.open.contains_key(&key) {
+            create_folder(&self.path)?;
+            self.open.insert(key, open_part(&self.path, id, part)?);
         }
+        self.open.get(&key).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 

@@ -9,7 +9,6 @@ use crate::content::tree::{Hash, Refused, Tree};
 use crate::content::{ReadError, hash_from_hex, hex};
 use crate::data_dir::{create_folder, create_new, remove_left_behind};
 use rustix::fs::OFlags;
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -88,11 +87,11 @@ impl TreeFolder {
         remove_if_there(&self.path.join(hex(blake3)))
     }
 
-    /// Removes every tree but these, and what was begun and is not being made any more.
+    /// Removes every tree but those for which `is_needed` says so, and what was begun and is not being made any more.
     ///
     /// # Errors
     /// Whatever the system says; some may be gone then.
-    pub fn keep_only(&self, needed: &BTreeSet<Hash>) -> io::Result<()> {
+    pub fn keep_only(&self, is_needed: impl Fn(&Hash) -> bool) -> io::Result<()> {
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -100,7 +99,7 @@ impl TreeFolder {
         for entry in entries {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
-            let is_spare = hash_from_hex(&name).is_some_and(|hash| !needed.contains(&hash));
+            let is_spare = hash_from_hex(&name).is_some_and(|hash| !is_needed(&hash));
             let path = self.path.join(&*name);
             if is_spare {
                 remove_if_there(&path)?;
@@ -246,10 +245,11 @@ mod tests {
         }
         fs::write(scratch.path().join("mine"), "x").unwrap();
         let new = folder.create().unwrap();
-        folder.keep_only(&BTreeSet::from([*tree.root()])).unwrap();
+        folder.keep_only(|hash| hash == tree.root()).unwrap();
         let entries = fs::read_dir(scratch.path()).unwrap();
-        let names: BTreeSet<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names, BTreeSet::from([hex(tree.root()), "mine".to_owned(), "0.tmp".to_owned()]));
+        let names: std::collections::BTreeSet<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(names, [hex(tree.root()), "mine".to_owned(), "0.tmp".to_owned()].into());
         drop(new);
         folder.remove(tree.root()).unwrap();
         folder.remove(tree.root()).unwrap();
