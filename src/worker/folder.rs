@@ -187,7 +187,8 @@ fn again(state: State) -> Next {
 /// the two cannot be read.
 fn list(folder: &Path, store: &StoreFolder) -> Result<BTreeMap<String, Stamp>, (PathBuf, io::Error)> {
     let stored = store.list(SHARED_FILES_MAX).map_err(|error| (store.path().to_owned(), error))?;
-    let mut found = stored.into_iter().map(|(sha256, stamp)| (stored_name(&sha256), stamp)).collect();
+    let mut found = BTreeMap::new();
+    found.extend(stored.into_iter().map(|(sha256, stamp)| (stored_name(&sha256), stamp)));
     list_folder(folder, &mut found).map_err(|error| (folder.to_owned(), error))?;
     Ok(found)
 }

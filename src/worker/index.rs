@@ -40,8 +40,9 @@ impl Index {
     /// Reads the file.
     pub(super) fn load(&mut self) {
         let files = load_hashes(&self.path).into_iter();
-        self.known =
-            files.map(|SharedFile { name, stamp, sha256, blake3 }| (name, (stamp, Ids { sha256, blake3 }))).collect();
+        // One by one: to collect them would be another sort in the program, for something that happens once.
+        self.known
+            .extend(files.map(|SharedFile { name, stamp, sha256, blake3 }| (name, (stamp, Ids { sha256, blake3 }))));
     }
 
     /// The hashes of a file that is still in the state in which they were taken.
