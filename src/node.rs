@@ -69,6 +69,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::Timers;
@@ -246,19 +247,14 @@ impl<S: Store> Node<S> {
 
     /// The verified peers, neighbours first, then by how lately they were heard; at most `most`.
     pub fn peers(&self, now: Time, most: usize) -> Vec<PeerInfo> {
-        let mut peers: Vec<PeerInfo> = self
-            .peers
-            .iter()
-            .map(|peer| PeerInfo {
-                address: peer.address,
-                heard_ago: now.since(peer.heard),
-                round_trip: peer.round_trip,
-                is_neighbour: self.links.holds(peer.address),
-            })
-            .collect();
-        peers.sort_unstable_by_key(|peer| (!peer.is_neighbour, peer.heard_ago, peer.address));
-        peers.truncate(most);
-        peers
+        let nearest = self.peers_by_worth(|address| self.links.holds(address)).into_iter().take(most);
+        let info = |(is_other, Reverse(heard), address): (bool, Reverse<Time>, SocketAddr)| PeerInfo {
+            address,
+            heard_ago: now.since(heard),
+            round_trip: self.peers.get(address).and_then(|peer| peer.round_trip),
+            is_neighbour: !is_other,
+        };
+        nearest.map(info).collect()
     }
 
     /// How many peers are verified.

@@ -10,13 +10,14 @@ use super::peering::{PEERS_SAVED_MAX, PEERS_SAVED_PER_NETWORK};
 use super::seeking::SEEK_MIN;
 use super::{Destination, Event, Node};
 use crate::content::Store;
-use crate::peers::FORGET_AFTER;
 use crate::peers::crowd::Crowd;
 use crate::peers::links::Link;
+use crate::peers::{FORGET_AFTER, Peer};
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::PleaseSendPeers;
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -154,19 +155,26 @@ impl<S: Store> Node<S> {
     /// earlier run that have not been given up, so that a run without a network loses nothing. One of each host and a
     /// few of each network come before all others, so that no landlord is all that we remember.
     pub(super) fn peers_to_save(&self) -> Vec<SocketAddr> {
-        let mut peers: Vec<_> = self
-            .peers
-            .iter()
-            .map(|peer| (!self.links.contains(peer.address), std::cmp::Reverse(peer.heard), peer.address))
-            .collect();
-        peers.sort_unstable();
-        let verified = peers.into_iter().map(|(_, _, address)| address);
+        let verified =
+            self.peers_by_worth(|address| self.links.contains(address)).into_iter().map(|(_, _, address)| address);
         let remembered = self.anchors.remembered().filter(|address| self.peers.get(*address).is_none());
         let mut crowd = Crowd::default();
         let (few, rest): (Vec<_>, Vec<_>) = verified
             .chain(remembered)
             .partition(|address| crowd.count < PEERS_SAVED_MAX && crowd.admit(*address, PEERS_SAVED_PER_NETWORK));
         few.into_iter().chain(rest).take(PEERS_SAVED_MAX).collect()
+    }
+
+    /// The verified peers, those first for which `is_near` says so, then by how lately they were heard: whether they are
+    /// not near, when they were heard, and where they are.
+    pub(super) fn peers_by_worth(
+        &self,
+        is_near: impl Fn(SocketAddr) -> bool,
+    ) -> Vec<(bool, Reverse<Time>, SocketAddr)> {
+        let worth = |peer: &Peer| (!is_near(peer.address), Reverse(peer.heard), peer.address);
+        let mut peers: Vec<_> = self.peers.iter().map(worth).collect();
+        peers.sort_unstable();
+        peers
     }
 
     /// Probes the neighbours that have been silent, and forgets those that stay so.

@@ -114,9 +114,10 @@ impl Transfers {
                 turns.extend(download.sources.keys().copied());
             }
         }
-        let mut order: Vec<&mut Download> = downloads.values_mut().filter(|download| !download.is_settling).collect();
-        order.sort_by_key(|download| limit.start(download.had));
-        for download in order {
+        let fetching = downloads.values_mut().filter(|download| !download.is_settling);
+        let order: SortedMap<_, _> =
+            fetching.map(|download| ((limit.start(download.had), download.id), download)).collect();
+        for (_, download) in order {
             for address in limit.in_turn(&turns) {
                 let Some(source) = download.sources.get_mut(&address).filter(|source| !source.is_left()) else {
                     continue;

@@ -7,7 +7,7 @@
 //! source a download completes, at the price of at most one content for each source that was trusted in vain. Sources
 //! that conspire to damage alike can only make the honest one the last to be believed.
 
-use crate::sorted::SortedMap;
+use crate::sorted::{SortedMap, SortedSet};
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
 
@@ -77,8 +77,7 @@ impl Jury {
     /// those that have not come last.
     pub(super) fn verdict(&self) -> Vec<(SocketAddr, bool)> {
         let worth = |juror: &SocketAddr| (!self.has_answered(*juror), self.points(*juror), *juror);
-        let mut jurors: Vec<_> = self.jurors.iter().map(worth).collect();
-        jurors.sort_unstable();
+        let jurors: SortedSet<_> = self.jurors.iter().map(worth).collect();
         jurors.into_iter().map(|(is_silent, _, juror)| (juror, !is_silent)).collect()
     }
 

@@ -7,6 +7,7 @@
 use super::jury::Jury;
 use super::pieces::piece_bytes;
 use crate::content::Ranges;
+use crate::sorted::SortedSet;
 use crate::time::Time;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -25,7 +26,7 @@ pub(super) enum Stage {
 
 /// Who may deliver alone, the first before the others. It has no more entries than there are sources.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Vec<Turn>);
+pub(super) struct Turns(SortedSet<Turn>);
 
 /// In this order: who has been silent in the fewest turns, and of those the most credible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,11 +40,12 @@ impl Turns {
     /// The jurors in the order of the verdict, each with whether it has answered for everything.
     pub(super) fn new(verdict: impl IntoIterator<Item = (SocketAddr, bool)>) -> Turns {
         let places = verdict.into_iter().enumerate();
-        let mut turns: Vec<Turn> = places
-            .map(|(place, (source, has_answered))| Turn { silences: u32::from(!has_answered), place, source })
-            .collect();
-        turns.sort_unstable();
-        Turns(turns)
+        let turn = |(place, (source, has_answered)): (usize, (SocketAddr, bool))| Turn {
+            silences: u32::from(!has_answered),
+            place,
+            source,
+        };
+        Turns(places.map(turn).collect())
     }
 
     /// Whose turn it is.
@@ -53,8 +55,9 @@ impl Turns {
 
     /// The first has been silent in its turn.
     pub(super) fn missed(&mut self) {
-        self.0.first_mut().into_iter().for_each(|turn| turn.silences = turn.silences.saturating_add(1));
-        self.0.sort_unstable();
+        let Some(first) = self.0.first().copied() else { return };
+        self.0.remove(&first);
+        self.0.insert(Turn { silences: first.silences.saturating_add(1), ..first });
     }
 
     /// A source that was not there before may deliver too, after those who have been silent as often as the first.
@@ -62,8 +65,7 @@ impl Turns {
         if self.0.iter().all(|turn| turn.source != source) {
             let silences = self.0.first().map_or(0, |turn| turn.silences);
             let place = self.0.iter().map(|turn| turn.place + 1).max().unwrap_or(0);
-            self.0.push(Turn { silences, place, source });
-            self.0.sort_unstable();
+            self.0.insert(Turn { silences, place, source });
         }
     }
 

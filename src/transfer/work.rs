@@ -7,6 +7,7 @@ use super::download::Download;
 use super::pieces::piece_bytes;
 use super::source::{Asked, Source, Span};
 use crate::content::{Part, Ranges};
+use crate::sorted::SortedSet;
 use crate::time::Time;
 use rand::{Rng, RngExt};
 use std::net::SocketAddr;
@@ -96,10 +97,9 @@ impl Download {
     fn stolen(&mut self, address: SocketAddr, overdue: Time) -> Option<Span> {
         let expected = |source: &Source| source.assigned.iter().map(Ranges::count).sum::<u64>();
         let others = self.sources.iter().filter(|(other, source)| **other != address && source.is_active());
-        let mut others: Vec<_> = others.map(|(other, source)| (expected(source), *other)).collect();
-        others.retain(|(expected, _)| *expected > 0);
-        others.sort_unstable_by(|one, other| other.cmp(one));
-        others.into_iter().find_map(|(_, victim)| self.stolen_from(victim, address, overdue))
+        let others: SortedSet<_> = others.map(|(other, source)| (expected(source), *other)).collect();
+        let mut busy = others.into_iter().rev().take_while(|(expected, _)| *expected > 0);
+        busy.find_map(|(_, victim)| self.stolen_from(victim, address, overdue))
     }
 
     /// The same from one of the others.
