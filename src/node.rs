@@ -72,7 +72,7 @@ use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use upkeep::Timers;
+use upkeep::{PeerWorth, Timers};
 
 /// Datagrams that may wait to be fetched; newer ones are dropped and counted. Sixteen times the largest burst of one
 /// call, so whoever drains after every call never sees one dropped. The bursts are at most:
@@ -248,7 +248,7 @@ impl<S: Store> Node<S> {
     /// The verified peers, neighbours first, then by how lately they were heard; at most `most`.
     pub fn peers(&self, now: Time, most: usize) -> Vec<PeerInfo> {
         let nearest = self.peers_by_worth(|address| self.links.holds(address)).into_iter().take(most);
-        let info = |(is_other, Reverse(heard), address): (bool, Reverse<Time>, SocketAddr)| PeerInfo {
+        let info = |(is_other, Reverse(heard), address): PeerWorth| PeerInfo {
             address,
             heard_ago: now.since(heard),
             round_trip: self.peers.get(address).and_then(|peer| peer.round_trip),

@@ -3,8 +3,8 @@
 //! A proof is made of two things in one datagram: the key's own signature or encryption, and our token for the address
 //! from which it came. What it is worth depends on how the two hang together:
 //!
-//! - [`Strength::Meant`]: the token was in an envelope sealed to us, or in one that is signed and names us as the one it
-//!   is meant for. Nobody else was ever given such an envelope.
+//! - [`Strength::Meant`]: the token was in an envelope sealed to us, or in one that is signed and names us as the one
+//!   it is meant for. Nobody else was ever given such an envelope.
 //! - [`Strength::Relayable`]: the token was signed, and nothing says for whom. That is all that the wild does. A thief
 //!   who gets our token for his own address can have somebody sign it for him, because whoever speaks the protocol
 //!   returns tokens to those who ask. So this never takes the place of something better that is held.

@@ -91,6 +91,9 @@ impl Timers {
     }
 }
 
+/// Whether a verified peer is not near, when it was heard last, and where it is.
+pub(super) type PeerWorth = (bool, Reverse<Time>, SocketAddr);
+
 impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
@@ -165,12 +168,8 @@ impl<S: Store> Node<S> {
         few.into_iter().chain(rest).take(PEERS_SAVED_MAX).collect()
     }
 
-    /// The verified peers, those first for which `is_near` says so, then by how lately they were heard: whether they are
-    /// not near, when they were heard, and where they are.
-    pub(super) fn peers_by_worth(
-        &self,
-        is_near: impl Fn(SocketAddr) -> bool,
-    ) -> Vec<(bool, Reverse<Time>, SocketAddr)> {
+    /// The verified peers, those first for which `is_near` says so, then by how lately they were heard.
+    pub(super) fn peers_by_worth(&self, is_near: impl Fn(SocketAddr) -> bool) -> Vec<PeerWorth> {
         let worth = |peer: &Peer| (!is_near(peer.address), Reverse(peer.heard), peer.address);
         let mut peers: Vec<_> = self.peers.iter().map(worth).collect();
         peers.sort_unstable();

@@ -50,9 +50,9 @@ fn a_map_does_what_that_of_the_standard_library_does() {
             assert_same(&map, &model);
         }
         assert_eq!(map.clone().into_iter().collect::<Vec<_>>(), model.clone().into_iter().collect::<Vec<_>>());
-        let text = serde_json::to_string(&map).unwrap();
-        assert_eq!(text, serde_json::to_string(&model).unwrap());
-        assert_eq!(serde_json::from_str::<SortedMap<u8, u32>>(&text).unwrap(), map);
+        let text = serde_json::to_string(&map).unwrap_or_default();
+        assert_eq!(Some(&text), serde_json::to_string(&model).ok().as_ref());
+        assert_eq!(serde_json::from_str(&text).ok(), Some(map));
     }
 }
 

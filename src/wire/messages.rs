@@ -305,8 +305,8 @@ messages! {
             ed25519h: Hex32,
         }
 
-        /// Inside of a `SignedMessage`: it is meant for the holder of this key alone, and nobody else takes anything from
-        /// it.
+        /// Inside of a `SignedMessage`: it is meant for the holder of this key alone, and nobody else takes anything
+        /// from it.
         MeantFor {
             /// An Ed25519 public key.
             ed25519h: Hex32,
