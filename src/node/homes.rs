@@ -1,8 +1,8 @@
 //! Who lives where: taking proofs, telling those who ask, and showing our neighbours our own.
 //!
 //! Nothing that somebody says of somebody else moves anybody here. We show our key to neighbours alone, and only as
-//! long as they have not seen it with the token that they want from us now: a new one may mean that we have moved. Whose
-//! key we do not know yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
+//! long as they have not seen it with the token that they want from us now: a new one may mean that we have moved.
+//! Whose key we do not know yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
 
 use super::Node;
 use super::dispatch::Sender;
