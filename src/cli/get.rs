@@ -4,7 +4,7 @@
 //! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
 
 use super::address::resolve;
-use super::ask::{STOP_PATIENCE, converse, try_converse};
+use super::ask::{STOP_PATIENCE, converse, is_out_of_reach, try_converse};
 use super::bar::{self, Bar};
 use super::goal::{Goal, is_output};
 use super::options::Arguments;
@@ -127,7 +127,7 @@ impl Helper<'_> {
         loop {
             let found = match try_converse(arguments, "/status") {
                 // It is stopping, most likely.
-                Err(_) if now() < stopped => {
+                Err(_) if now() < stopped && !is_out_of_reach(arguments) => {
                     pause();
                     continue;
                 }
