@@ -343,6 +343,9 @@ impl EventLoop {
         let path = self.data_dir.path().display();
         let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
         match why {
+            Failure::NotFound if self.node.peer_count() == 0 => {
+                format!("nobody answers, so nobody could be asked for {id}")
+            }
             Failure::NotFound => format!("nobody in reach has {id}"),
             Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
             Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),

@@ -141,13 +141,20 @@ fn what_cannot_be_done_is_one_sentence_and_leaves_nothing() {
     fs::write(scratch.path().join("there"), "old").unwrap();
     let there = format!("{here}/there");
     let missing = format!("{here}/missing/out");
+    let elsewhere = self::scratch();
+    let seed = seed(elsewhere.path(), b"something else");
+    let peer = seed.address.to_string();
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = nobody.local_addr().unwrap().to_string();
     for (arguments, part, code) in [
         (vec!["notes.txt"], "'notes.txt' is not an id", 2),
         (vec![&id[1..]], "63 hex digits are too few", 2),
         (vec![&*id, "-o", &there], "exists already; --force replaces it", 1),
         (vec![&*id, "-o", here], "is a folder; name a file in it", 1),
         (vec![&*id, "-o", &missing], "cannot write", 1),
-        (vec![&*id, "--timeout", "1"], "nobody in reach has", 1),
+        (vec![&*id, "--timeout", "1"], "nobody answers, so nobody could be asked for", 1),
+        (vec![&*id, "--timeout", "1", "--peer", &silent], "nobody answers, so nobody could be asked for", 1),
+        (vec![&*id, "--timeout", "2", "--peer", &peer], "nobody in reach has", 1),
     ] {
         let said = ended(alone(&data, None, &arguments));
         assert!(said.complaint().contains(part), "{said:?}");
