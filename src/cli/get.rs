@@ -244,7 +244,7 @@ impl Helper<'_> {
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
         self.order(&format!("/get {id} {patience} {}", std::process::id()))?;
-        let mut bar = Bar::new();
+        let mut bar = Bar::new(self.arguments.verbosity);
         let start = now();
         loop {
             if is_interrupted.load(Ordering::Relaxed) {

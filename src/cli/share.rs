@@ -98,7 +98,7 @@ impl Place {
         }
         create_folder(&self.data)
             .map_err(|error| Failure::impossible(DataDirError::Unusable(self.data.clone(), error)))?;
-        let mut bar = Bar::new();
+        let mut bar = Bar::new(arguments.verbosity);
         for path in std::mem::take(&mut files.found) {
             match self.add_file(&path, &mut bar) {
                 Ok(line) => {
