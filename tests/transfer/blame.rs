@@ -5,9 +5,11 @@ use crate::net::{Net, address};
 use crate::plays::{MIB, is_right, settle, sha256};
 use crate::source::Source;
 use cjp2p_node::content::{Part, Ranges, Store};
+use cjp2p_node::transfer::pieces::PIECE_MIN_BYTES;
 use cjp2p_node::transfer::{Ask, Has, Held, Outcome, Question, SOURCES_MAX};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
@@ -81,4 +83,53 @@ fn run(question: &Question) -> Option<(u64, u32, u32)> {
         Ask::Run { offset, block, run, .. } => Some((offset, block, run)),
         _ => None,
     }
+}
+
+#[test]
+fn nobody_takes_over_from_another_what_it_has_said_that_it_does_not_have() {
+    let content = Content::new(8 * MIB);
+    let mut asked = 0;
+    for part in 1..16 {
+        let mut net = sha256(&content, vec![]);
+        let (id, size) = (net.id, content.bytes.len() as u64);
+        let [fast, partial] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut rng = StdRng::from_seed([1; 32]);
+        net.transfers.start(net.now, id, Held::default(), Duration::from_secs(20));
+        let meet = |net: &mut Net, source, has| {
+            net.transfers.offer_source(net.now, &id, source, &mut StdRng::from_seed([2; 32]));
+            net.transfers.vouch(&id, source);
+            net.transfers.take_holdings(net.now, source, &id, Part::Content, Some(size), has);
+        };
+        meet(&mut net, fast, Has::All);
+        let mut questions = Vec::new();
+        for _round in 0..2_000 {
+            let held = net.transfers.progress().next().unwrap().held;
+            if held > size * part / 16 && !net.transfers.is_source(&id, partial) {
+                // Two of four pieces, the first two; and the other one falls silent.
+                meet(&mut net, partial, Has::Some(vec![0b1100_1100; 16]));
+            }
+            let is_met = net.transfers.is_source(&id, partial);
+            questions.clear();
+            net.transfers.ask(net.now, &mut rng, &mut questions);
+            net.now = net.now + Duration::from_micros(50);
+            net.transfers.handle_timeout(net.now);
+            for question in &questions {
+                let Ask::Run { offset, length, block, run, .. } = question.ask else { continue };
+                if question.to == partial {
+                    asked += 1;
+                    let mut pieces = offset / PIECE_MIN_BYTES..(offset + length).div_ceil(PIECE_MIN_BYTES);
+                    assert!(pieces.all(|piece| piece % 4 < 2), "{offset} {length}");
+                } else if is_met {
+                    continue;
+                }
+                for start in (offset..offset + length).step_by(block as usize) {
+                    let end = (start + u64::from(block)).min(offset + length);
+                    let text = base64_simd::STANDARD.encode_to_string(&content.bytes[start as usize..end as usize]);
+                    let place = (u64::from(run), start);
+                    let _ = net.transfers.take_block(net.now, question.to, place, &text, &mut net.store);
+                }
+            }
+        }
+    }
+    assert!(asked > 0, "otherwise this test shows nothing");
 }
