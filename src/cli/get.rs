@@ -221,11 +221,16 @@ impl Helper<'_> {
             Ok(kept) => kept,
             Err(failure) => return Err(self.resign(id, failure)),
         };
+        let has_moved = || self.is_passing() && !is_unchanged(&kept);
+        if has_moved() {
+            return Ok(None);
+        }
+        let may_repeat = matches!(goal, Goal::File(_));
         match self.deliver(goal, id, &kept, is_interrupted) {
             // Nobody reads it any more.
             Err(Failure::Silent) => Err(Failure::Silent),
-            // Somebody else who waited for it has moved it away.
-            Err(_) if self.is_passing() && !is_unchanged(&kept) => Ok(None),
+            // Somebody else who waited for it has moved it away. What was printed is not printed once more.
+            Err(_) if may_repeat && has_moved() => Ok(None),
             Err(failure) => Err(self.resign(id, failure)),
             Ok(()) => Ok(Some(kept)),
         }
