@@ -163,7 +163,9 @@ impl EventLoop {
 
     /// The worker has looked at what is there of a content.
     pub(super) fn begin_fetch(&mut self, id: ContentId, held: Held, patience: Duration) {
-        let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
+        // Who stopped it and began anew may be told twice.
+        let is_meant = |fetch: &Fetch| fetch.id == id && matches!(fetch.stage, Stage::Preparing);
+        let Some(place) = self.fetches.iter().position(is_meant) else { return };
         if self.node.find_shared(&id.to_string()).is_some() {
             self.fetches[place].stage = Stage::Done;
             self.wake_waiter();
