@@ -120,6 +120,12 @@ pub(super) fn try_converse(arguments: &Arguments, command: &str) -> Result<Optio
     }
 }
 
+/// Whether asking again is of no use: the socket is not for us, or its path too long for any.
+pub(super) fn is_out_of_reach(arguments: &Arguments) -> bool {
+    let Ok(Err(error)) = data_path(arguments).map(|path| connect(&control_socket(&path))) else { return false };
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
+}
+
 /// One request and its answer. The connection is still open then.
 pub(super) fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Failure> {
     let path = data_path(arguments)?;

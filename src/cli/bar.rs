@@ -13,19 +13,20 @@ const COLUMNS: usize = 80;
 
 /// The line.
 pub(super) struct Bar {
-    is_terminal: bool,
+    is_drawn: bool,
     drawn: Option<Instant>,
 }
 
 impl Bar {
-    /// A line that is not drawn yet, and will be on standard error if that is a terminal.
-    pub(super) fn new() -> Bar {
-        Bar { is_terminal: io::stderr().is_terminal(), drawn: None }
+    /// A line that is not drawn yet, and will be on standard error if that is a terminal and the user has not asked for
+    /// silence.
+    pub(super) fn new(verbosity: i32) -> Bar {
+        Bar { is_drawn: verbosity >= 0 && io::stderr().is_terminal(), drawn: None }
     }
 
     /// Draws these parts, as many as fit, unless that was done a moment ago.
     pub(super) fn draw(&mut self, parts: impl FnOnce() -> Vec<String>) {
-        if !self.is_terminal || self.drawn.is_some_and(|drawn| now().saturating_duration_since(drawn) < PAUSE) {
+        if !self.is_drawn || self.drawn.is_some_and(|drawn| now().saturating_duration_since(drawn) < PAUSE) {
             return;
         }
         self.drawn = Some(now());

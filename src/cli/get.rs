@@ -4,7 +4,7 @@
 //! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
 
 use super::address::resolve;
-use super::ask::{STOP_PATIENCE, converse, try_converse};
+use super::ask::{STOP_PATIENCE, converse, is_out_of_reach, try_converse};
 use super::bar::{self, Bar};
 use super::goal::{Goal, is_output};
 use super::options::Arguments;
@@ -127,7 +127,7 @@ impl Helper<'_> {
         loop {
             let found = match try_converse(arguments, "/status") {
                 // It is stopping, most likely.
-                Err(_) if now() < stopped => {
+                Err(_) if now() < stopped && !is_out_of_reach(arguments) => {
                     pause();
                     continue;
                 }
@@ -221,11 +221,16 @@ impl Helper<'_> {
             Ok(kept) => kept,
             Err(failure) => return Err(self.resign(id, failure)),
         };
+        let has_moved = || self.is_passing() && !is_unchanged(&kept);
+        if has_moved() {
+            return Ok(None);
+        }
+        let may_repeat = matches!(goal, Goal::File(_));
         match self.deliver(goal, id, &kept, is_interrupted) {
             // Nobody reads it any more.
             Err(Failure::Silent) => Err(Failure::Silent),
-            // Somebody else who waited for it has moved it away.
-            Err(_) if self.is_passing() && !is_unchanged(&kept) => Ok(None),
+            // Somebody else who waited for it has moved it away. What was printed is not printed once more.
+            Err(_) if may_repeat && has_moved() => Ok(None),
             Err(failure) => Err(self.resign(id, failure)),
             Ok(()) => Ok(Some(kept)),
         }
@@ -244,7 +249,7 @@ impl Helper<'_> {
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
         let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
         self.order(&format!("/get {id} {patience} {}", std::process::id()))?;
-        let mut bar = Bar::new();
+        let mut bar = Bar::new(self.arguments.verbosity);
         let start = now();
         loop {
             if is_interrupted.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 //! To the standard output goes what is whole and checked, as into a file, and never to a terminal: it is what strangers
 //! made.
 
-use super::target::{Target, open_unchanged};
+use super::target::{Target, check_unchanged, open_unchanged};
 use super::{Failure, KEPT};
 use cjp2p_node::request::KeptFile;
 use std::fs::File;
@@ -73,5 +73,6 @@ fn print(kept: &KeptFile, is_interrupted: &AtomicBool) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
+    // Too late to take anything back, but whoever reads it can learn that it is not what was asked for.
+    check_unchanged(&source, kept)
 }

@@ -84,7 +84,6 @@ enum Trouble {
 impl Place {
     fn open(arguments: &Arguments) -> Result<Place, Failure> {
         let data = data_path(arguments)?;
-        create_folder(&data).map_err(|error| Failure::impossible(DataDirError::Unusable(data.clone(), error)))?;
         let data = std::path::absolute(&data).map_err(Failure::impossible)?;
         let store = StoreFolder::beside(&data.join("public"));
         Ok(Place { store, trees: TreeFolder::new(data.join("trees")), data })
@@ -97,7 +96,9 @@ impl Place {
         if files.found.is_empty() && !files.has_failed {
             return Err(Failure::Impossible("there is nothing to share in what was named".to_owned()));
         }
-        let mut bar = Bar::new();
+        create_folder(&self.data)
+            .map_err(|error| Failure::impossible(DataDirError::Unusable(self.data.clone(), error)))?;
+        let mut bar = Bar::new(arguments.verbosity);
         for path in std::mem::take(&mut files.found) {
             match self.add_file(&path, &mut bar) {
                 Ok(line) => {
@@ -159,9 +160,16 @@ impl Place {
         }
     }
 
+    /// What is in the store.
+    fn stored(&self) -> Result<Vec<([u8; 32], Stamp)>, Failure> {
+        let failed =
+            |error| Failure::Impossible(format!("cannot read the data directory {}: {error}", shown(&self.data)));
+        self.store.list(SHARED_FILES_MAX).map_err(failed)
+    }
+
     /// Prints what is shared.
     fn list(&self, is_json: bool) -> Result<(), Failure> {
-        let stored = self.store.list(SHARED_FILES_MAX).map_err(Failure::impossible)?;
+        let stored = self.stored()?;
         let mut lines: Vec<Line> = stored
             .into_iter()
             .filter_map(|(sha256, stamp)| {
@@ -183,7 +191,7 @@ impl Place {
     /// Shares a content no longer.
     fn remove(&self, text: &str) -> Result<(), Failure> {
         let id = content_id(text).map_err(Failure::Mistake)?;
-        let stored = self.store.list(SHARED_FILES_MAX).map_err(Failure::impossible)?;
+        let stored = self.stored()?;
         let names = |sha256: &[u8; 32]| match id {
             ContentId::Sha256(wanted) => *sha256 == wanted,
             ContentId::Blake3(wanted) => self.store.note(sha256).is_some_and(|note| note.ids.blake3 == wanted),

@@ -166,7 +166,8 @@ pub(super) fn is_unchanged(kept: &KeptFile) -> bool {
     open_unchanged(kept).is_ok()
 }
 
-fn check_unchanged(file: &File, kept: &KeptFile) -> Result<(), Failure> {
+/// Makes sure that what was read is what was checked.
+pub(super) fn check_unchanged(file: &File, kept: &KeptFile) -> Result<(), Failure> {
     let found = file.metadata().map(|metadata| stamp(&metadata)).map_err(Failure::impossible)?;
     let is_same = found.size == kept.size
         && found.modified_ns == kept.modified_ns

@@ -163,7 +163,9 @@ impl EventLoop {
 
     /// The worker has looked at what is there of a content.
     pub(super) fn begin_fetch(&mut self, id: ContentId, held: Held, patience: Duration) {
-        let Some(place) = self.fetches.iter().position(|fetch| fetch.id == id) else { return };
+        // Who stopped it and began anew may be told twice.
+        let is_meant = |fetch: &Fetch| fetch.id == id && matches!(fetch.stage, Stage::Preparing);
+        let Some(place) = self.fetches.iter().position(is_meant) else { return };
         if self.node.find_shared(&id.to_string()).is_some() {
             self.fetches[place].stage = Stage::Done;
             self.wake_waiter();
@@ -343,6 +345,9 @@ impl EventLoop {
         let path = self.data_dir.path().display();
         let kept = if is_some_there { "; what is there is kept for the next time" } else { "" };
         match why {
+            Failure::NotFound if self.node.peer_count() == 0 => {
+                format!("nobody answers, so nobody could be asked for {id}")
+            }
             Failure::NotFound => format!("nobody in reach has {id}"),
             Failure::Stalled => format!("those who have {id} no longer deliver{kept}"),
             Failure::Wrong => format!("all who have {id} deliver something else than what it names; nothing is kept"),

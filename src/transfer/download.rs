@@ -59,7 +59,6 @@ pub(super) struct Download {
     pub(super) is_disputed: bool,
     /// How often another size was tried because nothing came.
     pub(super) doubts: u8,
-    sources_ever: u32,
 }
 
 impl Download {
@@ -82,7 +81,6 @@ impl Download {
             was_wrong: false,
             is_disputed: false,
             doubts: 0,
-            sources_ever: 0,
         }
     }
 
@@ -127,11 +125,12 @@ impl Download {
         if self.sources.len() >= SOURCES_MAX {
             let left = self.sources.iter().find(|(_, source)| source.is_left()).map(|(address, _)| *address);
             let Some(left) = left else { return false };
-            self.sources.remove(&left);
+            self.sources.remove(&left).into_iter().for_each(|left| self.trial.forget(left.number));
         }
+        let is_free = |number: &u32| self.sources.values().all(|source| source.number != *number);
+        let Some(number) = (0..SOURCES_MAX as u32).find(is_free) else { return false };
         let run = rng.random_range(1..u32::MAX - 1);
-        self.sources.insert(address, Source::new(now, self.sources_ever % u32::BITS, run));
-        self.sources_ever = self.sources_ever.wrapping_add(1);
+        self.sources.insert(address, Source::new(now, number, run));
         true
     }
 

@@ -83,7 +83,7 @@ impl Download {
         self.has_news = true;
         self.tree = Some(tree);
         self.pieces = Some(Pieces::new(size, &self.held[0], !self.is_checkable()));
-        self.trial.begin(now, size);
+        self.trial.begin(now, size, &self.held[Part::Content as usize]);
         self.progressed = now;
     }
 

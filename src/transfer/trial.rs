@@ -4,6 +4,7 @@
 //! is fetched from that source alone, then from the next; what one of them delivered before need not come again. Who
 //! falls silent in its turn waits until all others have been silent as often: it may be honest, and have bad luck.
 
+use super::SOURCES_MAX;
 use super::jury::Jury;
 use super::pieces::piece_bytes;
 use crate::content::Ranges;
@@ -11,6 +12,10 @@ use crate::sorted::SortedSet;
 use crate::time::Time;
 use std::net::SocketAddr;
 use std::ops::Range;
+
+/// The mark of a piece of which something is from somebody that nobody knows any more: from an earlier attempt, or from
+/// a source that has left and made room for another. Below it there is a bit for each source.
+const FORGOTTEN: u64 = 1 << SOURCES_MAX;
 
 /// Who may deliver.
 #[derive(Debug, Default)]
@@ -83,16 +88,17 @@ pub(super) struct Trial {
     pub(super) since: Time,
     piece: u64,
     size: u64,
-    /// Who delivered something of each piece: a bit for each source.
-    contributors: Vec<u32>,
+    /// Who delivered something of each piece: a bit for each source, and one for all that are [`FORGOTTEN`].
+    contributors: Vec<u64>,
 }
 
 impl Trial {
-    /// A content of `size` bytes is going to be fetched.
-    pub(super) fn begin(&mut self, now: Time, size: u64) {
+    /// A content of `size` bytes is going to be fetched, of which `held` is there; nobody knows from whom.
+    pub(super) fn begin(&mut self, now: Time, size: u64, held: &Ranges) {
         let piece = piece_bytes(size);
         let contributors = vec![0; usize::try_from(size.div_ceil(piece)).unwrap_or(0)];
         *self = Trial { stage: Stage::Everybody, since: now, piece, size, contributors };
+        held.within(0..size).for_each(|range| self.mark(range, FORGOTTEN));
     }
 
     /// From now on others may deliver.
@@ -116,12 +122,16 @@ impl Trial {
 
     /// The source of this number delivered this range.
     pub(super) fn note(&mut self, range: Range<u64>, number: u32) {
+        self.mark(range, 1 << number);
+    }
+
+    fn mark(&mut self, range: Range<u64>, mark: u64) {
         if self.piece == 0 || range.is_empty() {
             return;
         }
         for piece in range.start / self.piece..=(range.end - 1) / self.piece {
             if let Some(marks) = usize::try_from(piece).ok().and_then(|piece| self.contributors.get_mut(piece)) {
-                *marks |= 1 << number;
+                *marks |= mark;
             }
         }
     }
@@ -129,6 +139,17 @@ impl Trial {
     /// Whether the source of this number delivered anything.
     pub(super) fn has_contributed(&self, number: u32) -> bool {
         self.contributors.iter().any(|marks| marks & 1 << number != 0)
+    }
+
+    /// The source of this number makes room for another, which may have its number.
+    pub(super) fn forget(&mut self, number: u32) {
+        let of_it = self.contributors.iter_mut().filter(|marks| **marks & 1 << number != 0);
+        of_it.for_each(|marks| *marks = *marks & !(1 << number) | FORGOTTEN);
+    }
+
+    /// Whether something may be there from somebody who is not known any more.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.contributors.iter().any(|marks| marks & FORGOTTEN != 0)
     }
 
     /// What the source of this number delivered alone, in whole pieces. All else is as if it had not been delivered.
@@ -178,7 +199,7 @@ mod tests {
     #[test]
     fn only_pieces_that_one_source_delivered_alone_are_kept_for_it() {
         let mut trial = Trial::default();
-        trial.begin(Time::default(), 3 * PIECE + 9);
+        trial.begin(Time::default(), 3 * PIECE + 9, &Ranges::default());
         trial.note(0..2 * PIECE, 0);
         trial.note(PIECE + 5..PIECE + 6, 1);
         trial.note(3 * PIECE..3 * PIECE + 9, 0);

@@ -44,14 +44,19 @@ impl Download {
                 let liar = turns.first();
                 liar.is_some_and(|liar| self.next_alone(now, liar))
             }
-            _ if contributors.len() == 1 => {
-                self.begin_anew(now, contributors[0]);
+            _ if contributors.len() == 1 && !self.trial.has_forgotten() => {
+                self.begin_anew(now, Some(contributors[0]));
                 // Perhaps the right one has not even answered yet.
                 self.sources.values().any(|source| !source.is_left())
             }
             _ => {
                 let jurors = self.sources.iter().filter(|(_, source)| source.is_active() && source.claim == Some(size));
                 let jurors: Vec<SocketAddr> = jurors.map(|(address, _)| *address).collect();
+                if jurors.is_empty() && self.trial.has_forgotten() {
+                    // It was there from an earlier attempt, and nobody has said anything yet.
+                    self.begin_anew(now, None);
+                    return true;
+                }
                 if jurors.is_empty() {
                     // All who had said that it is so long have left or say otherwise by now.
                     self.reconsider_size(now);
@@ -65,12 +70,13 @@ impl Download {
         }
     }
 
-    /// Everything came from one source and is wrong: without that source, everything again.
-    fn begin_anew(&mut self, now: Time, liar: SocketAddr) {
+    /// Everything came from one source, or from nobody who is known, and is wrong: without that source, everything
+    /// again.
+    fn begin_anew(&mut self, now: Time, liar: Option<SocketAddr>) {
         self.held = Default::default();
         self.revision = self.revision.wrapping_add(1);
         let size = self.size();
-        self.leave(now, liar);
+        liar.into_iter().for_each(|liar| self.leave(now, liar));
         if self.size() == size
             && let Some(size) = size
         {

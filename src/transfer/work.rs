@@ -123,12 +123,13 @@ impl Download {
         spans.find(|span| self.suits(thief, span))
     }
 
-    /// Whether a source may have a span and does not deliver it already.
+    /// Whether a source may have all of a span and does not deliver any of it already.
     fn suits(&self, address: SocketAddr, span: &Span) -> bool {
         let piece = piece_bytes(self.part_bytes(span.part).unwrap_or(1));
         let may_deliver = |source: &Source| {
             let is_new = !source.assigned[span.part as usize].overlaps(span.range.clone());
-            is_new && source.has[span.part as usize].may_have(span.range.start / piece)
+            let mut pieces = span.range.start / piece..span.range.end.div_ceil(piece);
+            is_new && pieces.all(|number| source.has[span.part as usize].may_have(number))
         };
         self.sources.get(&address).is_some_and(may_deliver)
     }

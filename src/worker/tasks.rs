@@ -24,6 +24,16 @@ enum Task {
     Settling(Box<Settling>, bool),
 }
 
+impl Task {
+    /// Whether it finds out what is there of this content.
+    fn looks_for(&self, sought: &ContentId) -> bool {
+        match self {
+            Task::Prepare(id, _) | Task::Scan(Scan { id, .. }) => id == sought,
+            Task::Settle(..) | Task::Settling(..) => false,
+        }
+    }
+}
+
 /// What has come of a task.
 pub(super) struct Done {
     /// A content that is in the store now.
@@ -66,6 +76,10 @@ impl Tasks {
                 is_doubted.and_then(|()| if discard { resume::discard(&self.parts, &id) } else { Ok(()) })
             {
                 log::warn!("cannot keep account of what is there of {id}: {error}");
+            }
+            if discard || prepare.is_some() {
+                // Whoever asked before has gone, and what was seen may not be there any more.
+                self.waiting.retain(|task| !task.looks_for(&id));
             }
             if let Some(front) = follow {
                 self.follow(id, front, trees);
@@ -194,4 +208,36 @@ fn failed(id: ContentId, error: &io::Error) -> Done {
 #[expect(clippy::disallowed_methods, reason = "this is compared with what the file system says of a file")]
 fn time_of_day() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Part, Ranges, part_path};
+
+    #[test]
+    fn who_asks_anew_is_told_once_and_of_nothing_that_was_thrown_away_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = folder.path().to_owned();
+        let (trees, store) = (TreeFolder::new(parts.join("trees")), StoreFolder::beside(&parts.join("public")));
+        let id = ContentId::Sha256([1; 32]);
+        std::fs::write(part_path(&parts, &id, Part::Content), [7; 100]).unwrap();
+        let mut content = Ranges::default();
+        content.insert(0..100).unwrap();
+        Journal { size: Some(200), content, ..Journal::default() }.save(&parts, &id).unwrap();
+        let prepare = |discard| {
+            let prepare = Some(Duration::from_secs(1));
+            BTreeMap::from([(id, ContentOrders { discard, prepare, ..ContentOrders::default() })])
+        };
+        let mut tasks = Tasks::new(parts);
+        tasks.take(prepare(false), &trees);
+        // It has begun to look.
+        assert!(tasks.advance(&[], &trees, &store).is_none());
+        tasks.take(prepare(true), &trees);
+        let mut told = Vec::new();
+        while tasks.has_work(&[]) {
+            told.extend(tasks.advance(&[], &trees, &store).map(|done| done.command));
+        }
+        assert!(matches!(&told[..], [Command::Fetch { held, .. }] if held.content.is_empty()), "{told:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Commands to the running node, over its socket.
 
+use crate::fetching::{alone, ended};
 use crate::harness::{Node, eventually, run, scratch};
 use rustix::process::Signal;
 use std::fs;
@@ -242,4 +243,15 @@ fn a_path_too_long_for_a_socket_is_a_warning() {
     let said = node.terminate();
     assert!(said.status.success() && said.stderr.contains("control.sock"), "{said:?}");
     assert!(said.stdout.contains(&format!("\nstop  kill {pid}\n")), "{said:?}");
+}
+
+#[test]
+fn a_get_that_can_never_ask_the_node_says_so_at_once() {
+    let directory = scratch();
+    let (long, id) = (directory.path().join("x".repeat(120)), "1".repeat(64));
+    let start = Instant::now();
+    let said = ended(alone(&long, None, &[&id]));
+    assert!(said.complaint().contains("too long for the socket"), "{said:?}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(!long.exists(), "it made a data directory that is of no use to it");
 }

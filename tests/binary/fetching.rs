@@ -141,13 +141,20 @@ fn what_cannot_be_done_is_one_sentence_and_leaves_nothing() {
     fs::write(scratch.path().join("there"), "old").unwrap();
     let there = format!("{here}/there");
     let missing = format!("{here}/missing/out");
+    let elsewhere = self::scratch();
+    let seed = seed(elsewhere.path(), b"something else");
+    let peer = seed.address.to_string();
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = nobody.local_addr().unwrap().to_string();
     for (arguments, part, code) in [
         (vec!["notes.txt"], "'notes.txt' is not an id", 2),
         (vec![&id[1..]], "63 hex digits are too few", 2),
         (vec![&*id, "-o", &there], "exists already; --force replaces it", 1),
         (vec![&*id, "-o", here], "is a folder; name a file in it", 1),
         (vec![&*id, "-o", &missing], "cannot write", 1),
-        (vec![&*id, "--timeout", "1"], "nobody in reach has", 1),
+        (vec![&*id, "--timeout", "1"], "nobody answers, so nobody could be asked for", 1),
+        (vec![&*id, "--timeout", "1", "--peer", &silent], "nobody answers, so nobody could be asked for", 1),
+        (vec![&*id, "--timeout", "2", "--peer", &peer], "nobody in reach has", 1),
     ] {
         let said = ended(alone(&data, None, &arguments));
         assert!(said.complaint().contains(part), "{said:?}");
@@ -319,20 +326,26 @@ fn a_full_disk_and_a_place_that_cannot_be_written_are_named_and_what_came_is_of_
     assert!(said.complaint().contains("cannot write to the data directory"), "{said:?}");
 }
 
-#[test]
-fn at_a_terminal_one_line_says_how_far_it_is() {
-    // It takes longer than the pause between two lines.
-    let (scratch, content) = (scratch(), bytes(4 * LARGE));
-    let seed = seed(scratch.path(), &content);
-    let out = scratch.path().join("out");
-    let get =
-        alone(&scratch.path().join("data"), Some(seed.address), &[&ids(&content)[0], "-o", out.to_str().unwrap()]);
+/// What `get` shows at a terminal.
+fn at_a_terminal(get: &Command) -> String {
     let mut command = Command::new("python3");
     command.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]).arg(get.get_program());
     command.args(get.get_args()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let said = ended(command);
-    let shown = said.success();
-    assert!(shown.contains(" of 100.7 MB  ") && shown.contains(" MB/s  ") && shown.contains("1 source"), "{shown:?}");
+    ended(command).success().to_owned()
+}
+
+#[test]
+fn at_a_terminal_one_line_says_how_far_it_is_unless_that_is_not_wanted() {
+    let (scratch, content) = (scratch(), bytes(1_500_000));
+    let seed = seed(scratch.path(), &content);
+    let (data, out) = (scratch.path().join("data"), scratch.path().join("out"));
+    let id = &ids(&content)[0];
+    // It takes longer than the pause between two lines.
+    let slowly = [id, "--download-limit", "500k", "-o", out.to_str().unwrap()];
+    let shown = at_a_terminal(&alone(&data, Some(seed.address), &slowly));
+    assert!(shown.contains(" of 1.5 MB  ") && shown.contains(" MB/s  ") && shown.contains("1 source"), "{shown:?}");
     assert!(shown.ends_with("s)") && shown.lines().count() == 1, "{shown:?}");
     assert!(fs::read(&out).unwrap() == content);
+    let shown = at_a_terminal(&alone(&data, Some(seed.address), &[&slowly[..], &["-q", "--force"]].concat()));
+    assert!(shown.starts_with(out.to_str().unwrap()) && shown.ends_with("s)"), "{shown:?}");
 }

@@ -92,3 +92,29 @@ fn a_data_directory_that_cannot_be_used_is_named_once_and_not_each_file() {
         assert!(said.complaint().contains(&format!("{part} {}: not a directory", data.display())), "{said:?}");
     }
 }
+
+#[test]
+fn listing_and_removing_make_no_data_directory() {
+    let (scratch, id) = (scratch(), "1".repeat(64));
+    let data = scratch.path().join("data");
+    let name = data.to_str().unwrap();
+    assert_eq!(run(&["ls", "--data-dir", name]).success(), "");
+    assert_eq!(run(&["share", "--list", "--data-dir", name]).success(), "");
+    run(&["share", "--remove", &id, "--data-dir", name]).complaint();
+    run(&["share", "--data-dir", name]).complaint();
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_named() {
+    let (scratch, id) = (scratch(), "1".repeat(64));
+    let data = scratch.path().to_str().unwrap();
+    fs::write(scratch.path().join("store"), "no folder").unwrap();
+    for command in [&["ls"][..], &["share", "--list"], &["share", "--remove", &id]] {
+        let said = run(&[command, &["--data-dir", data]].concat());
+        assert!(
+            said.complaint().starts_with(&format!("cjp2p-node: cannot read the data directory {data}: ")),
+            "{said:?}"
+        );
+    }
+}

@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod rng;
 
+mod blame;
 mod content;
 mod disorder;
 mod limit;

@@ -254,8 +254,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run],
-        help: "let the node log and say less; -qq only errors, -qqq no log",
+        commands: &[Run, Get, Share],
+        help: "show no progress, say and log less; -qq only errors, -qqq no log",
     },
     OptionSpec {
         long: "--help",
