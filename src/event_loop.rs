@@ -16,6 +16,7 @@ mod inbox;
 mod lan;
 mod lookup;
 mod news;
+mod people;
 mod requests;
 mod signals;
 mod socket;
@@ -33,6 +34,7 @@ pub use stop::{Remembered, count_of_peers};
 use crate::console::Output;
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
+use crate::names::Names;
 use crate::node::{Command, Destination, Event, Node, Transmit};
 use crate::time::Time;
 use crate::worker::Worker;
@@ -89,6 +91,8 @@ pub struct EventLoop {
     worker: Worker,
     data_dir: DataDir,
     output: Output,
+    /// What the user calls the keys of others.
+    names: Names,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.

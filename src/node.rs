@@ -12,6 +12,7 @@
 //! - `outage`: telling a dead neighbour from a dead network of our own,
 //! - `upkeep`: what the passing of time brings,
 //! - `seeking`: looking for peers and neighbours,
+//! - `people`: who is known by key,
 //! - `sizes`: how full every table is,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
 //!   `uploads`: whose turn it is when there is a limit.
@@ -29,6 +30,7 @@ mod naming;
 mod notes;
 mod outage;
 mod peering;
+mod people;
 mod provoked;
 mod recommended;
 mod repeats;

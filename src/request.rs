@@ -8,7 +8,7 @@
 
 mod answer;
 
-pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
+pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, NameLine, PeerLine, Status};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -80,6 +80,17 @@ pub enum Request {
     Add(SocketAddr),
     /// A line of text to one peer.
     Message(SocketAddr, String),
+    /// What the user calls keys.
+    Names,
+    /// Call a key so.
+    Name {
+        /// The key: all its digits, enough of them, or the name that it has.
+        key: String,
+        /// The name.
+        name: String,
+    },
+    /// Take away the name of a key.
+    Unname(String),
     /// Measure a round trip.
     Ping(SocketAddr),
     /// Show nothing more from an IP address.
@@ -106,6 +117,7 @@ impl Spec {
         let (what, example) = match self.arguments {
             "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
             "IP" => ("which IP address", "192.0.2.1".to_owned()),
+            "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
             _ => return None,
         };
@@ -123,6 +135,13 @@ const SPECS: &[Spec] = &[
         parse: |rest| typed_address(rest).map(Request::Add),
     },
     Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
+    Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
+    Spec {
+        name: "/unname",
+        arguments: "KEY",
+        help: "take the name of a key away",
+        parse: |rest| key(rest).map(Request::Unname),
+    },
     Spec {
         name: "/ping",
         arguments: "ADDR",
@@ -275,6 +294,25 @@ fn message(rest: &str) -> Result<Request, String> {
         return Err(format!("say what to whom, like /msg 192.0.2.1:{PORT} hello"));
     }
     Ok(Request::Message(typed_address(to)?, text.to_owned()))
+}
+
+/// A key and what to call it; neither to see all names.
+fn name(rest: &str) -> Result<Request, String> {
+    let mut words = rest.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (None, ..) => Ok(Request::Names),
+        (Some(key), Some(name), None) => Ok(Request::Name { key: key.to_owned(), name: name.to_owned() }),
+        (Some(_), None, _) => Err("call whom what, like /name KEY alice".to_owned()),
+        (Some(_), Some(_), Some(word)) => Err(format!("a name is one word, so what is '{}'?", mistake(word))),
+    }
+}
+
+/// One word that stands for a key; whose it is, the address book knows.
+fn key(rest: &str) -> Result<String, String> {
+    match rest.split_once(char::is_whitespace) {
+        None => Ok(rest.to_owned()),
+        Some((_, more)) => Err(format!("takes one key, so what is '{}'?", mistake(more))),
+    }
 }
 
 /// An address that was typed into the running node, which looks up no names: it would have to wait for them.

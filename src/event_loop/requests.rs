@@ -6,7 +6,7 @@ use super::clock::unix_seconds;
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
 use crate::console::describe;
-use crate::node::{Command, Event, Hearsay};
+use crate::node::{Command, Event, Hearsay, PeerInfo};
 use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status};
 use std::io::{self, IsTerminal};
@@ -50,6 +50,9 @@ impl EventLoop {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),
+            Request::Names => Answer::Names(self.name_lines()),
+            Request::Name { key, name } => self.name(&key, &name),
+            Request::Unname(key) => self.unname(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
@@ -125,7 +128,7 @@ impl EventLoop {
             let Some(asked) = self.pings.iter().position(|address| address == from) else { return };
             self.pings.remove(asked);
         }
-        if let Some(line) = describe(event, unix_seconds()) {
+        if let Some(line) = describe(event, unix_seconds(), &|key| self.show_key(key)) {
             self.output.print(line);
         }
     }
@@ -153,14 +156,19 @@ impl EventLoop {
 
     fn peer_lines(&self) -> Vec<PeerLine> {
         let peers = self.node.peers(self.clock.now(), PEERS_SHOWN_MAX).into_iter();
-        peers
-            .map(|peer| PeerLine {
+        let line = |peer: PeerInfo| {
+            let key = self.node.who(peer.address);
+            PeerLine {
                 address: peer.address,
                 round_trip_ms: peer.round_trip.map(|span| span.as_secs_f64() * 1e3),
                 heard_ago_s: peer.heard_ago.as_secs_f64(),
                 is_neighbour: peer.is_neighbour,
-            })
-            .collect()
+                name: key.as_ref().and_then(|key| self.names.of(key)).map(str::to_owned),
+                shown: key.as_ref().map(|key| self.show_key(key)),
+                key: key.map(|key| key.to_string()),
+            }
+        };
+        peers.map(line).collect()
     }
 
     fn file_lines(&self) -> Vec<FileLine> {

@@ -106,6 +106,7 @@ impl EventLoop {
             lan,
             news,
             worker,
+            names: data_dir.load_names(),
             data_dir,
             output,
             pings: Vec::with_capacity(PINGS_MAX),

@@ -36,6 +36,8 @@ pub enum Answer {
     },
     /// What others share, have seen and recommend, the latest first.
     Listed(Vec<ListedLine>),
+    /// What the user calls keys.
+    Names(Vec<NameLine>),
 }
 
 /// How the node is doing.
@@ -76,6 +78,15 @@ pub struct PeerLine {
     pub heard_ago_s: f64,
     /// Whether the path to it is kept open.
     pub is_neighbour: bool,
+    /// The key of whoever lives there, in hex, as far as that was proven.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What the user calls that key.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// One of the two as a person is shown it.
+    #[serde(default)]
+    pub shown: Option<String>,
 }
 
 /// What a peer said about a content.
@@ -91,6 +102,15 @@ pub struct ListedLine {
     pub from: SocketAddr,
     /// Seconds since it said so last.
     pub heard_ago_s: f64,
+}
+
+/// What the user calls a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameLine {
+    /// The name.
+    pub name: String,
+    /// The key, in hex.
+    pub key: String,
 }
 
 /// A content that the user wants.
@@ -171,6 +191,7 @@ impl Answer {
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
+            Self::Names(lines) => serde_json::to_string(lines),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -192,6 +213,8 @@ impl fmt::Display for Answer {
             Self::Files { files, .. } => write_lines(f, files),
             Self::Listed(lines) if lines.is_empty() => f.write_str("nobody has said what there is yet"),
             Self::Listed(lines) => write_lines(f, lines),
+            Self::Names(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
+            Self::Names(lines) => write_lines(f, lines),
         }
     }
 }
@@ -211,7 +234,8 @@ impl fmt::Display for PeerLine {
             Some(ms) => write!(f, "{ms:9.3} ms")?,
             None => write!(f, "{:>9} ms", "-")?,
         }
-        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })
+        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })?;
+        self.shown.as_ref().map_or(Ok(()), |shown| write!(f, "   {}", printable(shown, NAME_SHOWN_CHARS)))
     }
 }
 
@@ -228,6 +252,12 @@ impl fmt::Display for FetchLine {
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
             FetchState::Failed(why) => f.write_str(why),
         }
+    }
+}
+
+impl fmt::Display for NameLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.key, self.name)
     }
 }
 
@@ -285,6 +315,9 @@ mod tests {
             round_trip_ms: Some(0.25),
             heard_ago_s: 2.5,
             is_neighbour: true,
+            key: Some("00".to_owned()),
+            name: Some("alice".to_owned()),
+            shown: Some("alice".to_owned()),
         };
         let file = FileLine { name: "a\nb".to_owned(), size: 7, sha256: "00".to_owned() };
         let files = Answer::Files { folder: "/x".to_owned(), files: vec![file] };
