@@ -168,7 +168,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Tells where the holder of a key is, if that was proven and the asker can make use of it.
-    pub(super) fn tell_where(&mut self, sender: &Sender, key: Hex32, reply: &mut Reply) {
+    pub(super) fn tell_where(&mut self, now: Time, sender: &Sender, key: Hex32, reply: &mut Reply) {
         reply.expects_answer();
         let Ok(key) = PublicKey::new(&key.0) else { return };
         let Some((home, _)) = self.homes.find(&key) else { return };
@@ -183,5 +183,9 @@ impl<S: Store> Node<S> {
             messages: messages.into(),
             might_be_ip_spoofing: !sender.is_verified(),
         }));
+        if sender.is_verified() {
+            // Whoever asks will write there, where only what was written to gets in.
+            self.introduce_to(now, sender.address, home);
+        }
     }
 }
