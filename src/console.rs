@@ -14,7 +14,7 @@ pub use output::Output;
 pub use screen::Screen;
 
 use crate::identity::PublicKey;
-use crate::node::Event;
+use crate::node::{Event, PRIVATE_PATIENCE, Undelivered};
 use crate::terminal::printable;
 
 /// How much of a text is shown, in characters; what fits a datagram of the recommended size is shown whole.
@@ -37,11 +37,33 @@ pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String
             let (group, text) = (printable(group, GROUP_SHOWN_CHARS), printable(text, TEXT_SHOWN_CHARS));
             Some(format!("{time} [{group}] {from}{}> {text}", beside(key.as_ref(), show)))
         }
+        Event::PrivateChat { key, text, .. } => {
+            Some(format!("{time} {} (private)> {}", show(key), printable(text, TEXT_SHOWN_CHARS)))
+        }
+        Event::Delivered { to, text, .. } => {
+            Some(format!("{time} {} has seen: {}", show(to), printable(text, TEXT_SHOWN_CHARS)))
+        }
+        Event::Undelivered { to, text, why, .. } => {
+            Some(format!("{time} {}: {}", undelivered(&show(to), *why), printable(text, TEXT_SHOWN_CHARS)))
+        }
         Event::RoundTrip { from, round_trip } => {
             Some(format!("{time} {from} answered after {:.3} ms", round_trip.as_secs_f64() * 1e3))
         }
         _ => None,
     }
+}
+
+/// What is said about a private message that was given up.
+pub fn undelivered(who: &str, why: Undelivered) -> String {
+    let minutes = PRIVATE_PATIENCE.as_secs() / 60;
+    let why = match why {
+        Undelivered::NobodyToAsk => "nobody is in reach who could be asked for the address".to_owned(),
+        Undelivered::NotFound(1) => "the one peer that was asked does not know the address".to_owned(),
+        Undelivered::NotFound(asked) => format!("none of {asked} peers that were asked knows the address"),
+        Undelivered::NoAnswer => "nobody answered at the addresses that others named".to_owned(),
+        Undelivered::Unconfirmed => "it was sent and nothing came back, so it may have been seen or not".to_owned(),
+    };
+    format!("not delivered to {who} within {minutes} minutes, {why}")
 }
 
 /// Whose key it is, behind an address; nothing, if there is no key.
@@ -83,6 +105,15 @@ mod tests {
         assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello");
         let chat = Event::Chat { from, key: Some(Identity::from_seed(&[8; 32]).public()), text: "hello".to_owned() };
         assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (alice)> hello");
+        let (key, text) = (Identity::from_seed(&[8; 32]).public(), "hello".to_owned());
+        let private = Event::PrivateChat { key, from, text: text.clone() };
+        assert_eq!(line(&private, 0), "00:00:00 alice (private)> hello");
+        let seen = Event::Delivered { number: 1, to: key, text: text.clone() };
+        assert_eq!(line(&seen, 0), "00:00:00 alice has seen: hello");
+        let unseen = Event::Undelivered { number: 1, to: key, text, why: Undelivered::NotFound(9) };
+        let expected = "00:00:00 not delivered to alice within 2 minutes, \
+                        none of 9 peers that were asked knows the address: hello";
+        assert_eq!(line(&unseen, 0), expected);
         let pong = Event::RoundTrip { from, round_trip: Duration::from_micros(1_500) };
         assert_eq!(line(&pong, 59), "00:00:59 192.0.2.1:24254 answered after 1.500 ms");
     }
@@ -94,6 +125,7 @@ mod tests {
         for event in [
             Event::Chat { from, key: None, text: nasty.to_owned() },
             Event::GroupChat { from, key: None, group: nasty.to_owned(), text: nasty.to_owned() },
+            Event::PrivateChat { key: Identity::from_seed(&[7; 32]).public(), from, text: nasty.to_owned() },
         ] {
             let line = line(&event, 0);
             assert!(!line.contains(['\n', '\u{1b}', '\u{202e}']), "{line:?}");

@@ -15,6 +15,7 @@ mod fetches;
 mod inbox;
 mod lan;
 mod lookup;
+mod messages;
 mod news;
 mod people;
 mod requests;
@@ -93,6 +94,10 @@ pub struct EventLoop {
     output: Output,
     /// What the user calls the keys of others.
     names: Names,
+    /// What the user wrote to keys, and what became of it.
+    messages: Vec<messages::Message>,
+    /// The number of the next of them.
+    next_message: u64,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
@@ -249,7 +254,10 @@ impl EventLoop {
                 Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
-                event => self.show(&event),
+                event => {
+                    self.note_message(&event);
+                    self.show(&event);
+                }
             }
         }
     }

@@ -50,6 +50,8 @@ impl EventLoop {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),
+            Request::Write { to, text } => self.write(&to, text),
+            Request::Sent => Answer::Messages(self.message_lines()),
             Request::Names => Answer::Names(self.name_lines()),
             Request::Name { key, name } => self.name(&key, &name),
             Request::Unname(key) => self.unname(&key),

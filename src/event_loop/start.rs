@@ -107,6 +107,8 @@ impl EventLoop {
             news,
             worker,
             names: data_dir.load_names(),
+            messages: Vec::new(),
+            next_message: 1,
             data_dir,
             output,
             pings: Vec::with_capacity(PINGS_MAX),

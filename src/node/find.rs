@@ -128,6 +128,12 @@ impl Finds {
         self.finds.retain(|find| find.key != *key);
     }
 
+    /// There is a new peer: where hardly anybody could be asked, it is asked at once.
+    pub(super) fn hurry(&mut self, now: Time) {
+        let few = self.finds.iter_mut().filter(|find| find.asked.len() < ASKED_AT_FIRST);
+        few.for_each(|find| find.due = find.due.min(now));
+    }
+
     /// What came of it so far: how many were asked, and how many addresses were named.
     pub(super) fn outcome(&self, key: &PublicKey) -> (usize, usize) {
         self.finds.iter().find(|find| find.key == *key).map_or((0, 0), |find| (find.asked.len(), find.hints.len()))

@@ -351,6 +351,10 @@ impl<S: Store> Node<S> {
             return;
         }
         self.note_arrival(now, sender.address);
+        if sender.is_new {
+            self.finds.hurry(now);
+            self.tend_finds(now);
+        }
         for (key, _) in self.private.recipients() {
             let is_there = (sender.is_new || is_token_new) && self.is_at(&key, sender.address);
             if is_there || proofs.iter().any(|proof| proof.key == key) {

@@ -38,6 +38,10 @@ pub enum Answer {
     Listed(Vec<ListedLine>),
     /// What the user calls keys.
     Names(Vec<NameLine>),
+    /// A private message is on its way.
+    Message(MessageLine),
+    /// What the user wrote to keys, and what became of it.
+    Messages(Vec<MessageLine>),
 }
 
 /// How the node is doing.
@@ -111,6 +115,37 @@ pub struct NameLine {
     pub name: String,
     /// The key, in hex.
     pub key: String,
+}
+
+/// What the user wrote to the holder of a key. The text is nobody's business any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageLine {
+    /// Its number, as long as the node runs.
+    pub number: u64,
+    /// The key, in hex.
+    pub key: String,
+    /// What the user calls it.
+    pub name: Option<String>,
+    /// One of the two as a person is shown it.
+    pub shown: String,
+    /// What became of it.
+    pub state: MessageState,
+    /// Seconds since it was written.
+    pub said_ago_s: f64,
+}
+
+/// What became of a private message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// It is sent again until it has arrived.
+    Waiting,
+    /// The same, and where to was not known at first.
+    Searching,
+    /// The recipient's node has opened it.
+    Delivered,
+    /// It was given up; a sentence.
+    Failed(String),
 }
 
 /// A content that the user wants.
@@ -192,6 +227,8 @@ impl Answer {
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
             Self::Names(lines) => serde_json::to_string(lines),
+            Self::Message(line) => serde_json::to_string(line),
+            Self::Messages(lines) => serde_json::to_string(lines),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -215,6 +252,9 @@ impl fmt::Display for Answer {
             Self::Listed(lines) => write_lines(f, lines),
             Self::Names(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
             Self::Names(lines) => write_lines(f, lines),
+            Self::Message(line) => line.fmt(f),
+            Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
+            Self::Messages(lines) => write_lines(f, lines),
         }
     }
 }
@@ -258,6 +298,18 @@ impl fmt::Display for FetchLine {
 impl fmt::Display for NameLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", self.key, self.name)
+    }
+}
+
+impl fmt::Display for MessageLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = printable(&self.shown, NAME_SHOWN_CHARS);
+        match &self.state {
+            MessageState::Waiting => write!(f, "on its way to {shown}"),
+            MessageState::Searching => write!(f, "on its way to {shown}, whose address others are asked for"),
+            MessageState::Delivered => write!(f, "{shown} has seen it"),
+            MessageState::Failed(why) => f.write_str(why),
+        }
     }
 }
 
