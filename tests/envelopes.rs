@@ -51,10 +51,21 @@ fn returned(token: &str) -> String {
     format!(r#"{{"AlwaysReturned":{{"cookie":"{token}"}}}}"#)
 }
 
+/// What the other finds in the envelope that it was answered with; nothing else was said but whose it is.
+fn unsealed(answer: &str) -> String {
+    let decoded = cjp2p_node::wire::decode(answer.as_bytes()).unwrap();
+    let [Message::MyPublicKey(key), Message::EncryptedMessages(sealed)] = &decoded.messages[..] else {
+        panic!("{answer}");
+    };
+    assert_eq!(key.ed25519h, keys().0.public().hex());
+    String::from_utf8(keys().1.open_sealed(sealed).unwrap().text).unwrap()
+}
+
 /// The lines that were heard, with their keys.
 fn lines(play: &mut Play) -> Vec<(Option<PublicKey>, String)> {
     let line = |event| match event {
         Event::Chat { key, text, .. } | Event::GroupChat { key, text, .. } => Some((key, text)),
+        Event::PrivateChat { key, text, .. } => Some((Some(key), text)),
         _ => None,
     };
     play.events().into_iter().filter_map(line).collect()
@@ -63,14 +74,19 @@ fn lines(play: &mut Play) -> Vec<(Option<PublicKey>, String)> {
 const CHAT: &str = r#"{"ChatMessage":{"message":"hello"}}"#;
 
 #[test]
-fn a_question_in_an_envelope_is_answered_like_one_outside() {
+fn a_question_in_an_envelope_is_answered_like_one_outside_and_in_private_if_it_was() {
     let question = r#"{"PleaseReturnThisMessage":{"cookie":"5.25"}}"#;
-    for inside in [signed(&format!("[{question}]")), sealed(question, 9), signed(&format!("[{}]", sealed(question, 9)))]
-    {
+    for (inside, is_private) in [
+        (signed(&format!("[{question}]")), false),
+        (sealed(question, 9), true),
+        (signed(&format!("[{}]", sealed(question, 9))), true),
+    ] {
         let mut play = play();
         let token = play.verify(PEER);
         let answer = play.answer(PEER, &format!("[{inside},{}]", returned(&token)));
-        assert_eq!(answer, r#"[{"ReturnedMessage":{"cookie":"5.25"}}]"#);
+        let answer = if is_private { unsealed(&answer) } else { answer };
+        assert_eq!(field(&answer, "ReturnedMessage"), Some(json!({"cookie": "5.25"})), "{answer}");
+        assert_eq!(field(&answer, "MyPublicKey").is_some(), is_private, "{answer}");
         // A stranger gets the same, and our token.
         let answer = play.answer(STRANGER, &format!("[{}]", signed(&format!("[{question}]"))));
         assert_eq!(field(&answer, "ReturnedMessage"), Some(json!({"cookie": "5.25"})));
