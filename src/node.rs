@@ -46,7 +46,9 @@ mod uploads;
 
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
-pub use private::{PATIENCE as PRIVATE_PATIENCE, Undelivered};
+pub use private::{
+    PATIENCE as PRIVATE_PATIENCE, RECIPIENTS_MAX, Undelivered, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_KEY_MAX,
+};
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
 
 use crate::budget::ReplyBudget;

@@ -108,7 +108,8 @@ fn a_node_of_the_wild_confirms_a_message_by_returning_what_it_finds_in_the_envel
     assert!(asked.contains(&address(THIRD)), "{asked:?}");
     let sent = bench.tell(THIRD, &my_key(&bob()), WILD);
     let (_, datagram) = sent.iter().find(|(to, text)| *to == address(WILD) && text.contains("Encrypted")).unwrap();
-    // It has to know whose envelope it may be before it comes to it, and takes nothing from who does not show its token.
+    // It has to know whose envelope it may be before it comes to it, and takes nothing from who does not show its
+    // token.
     let names: Vec<String> = serde_json::from_str::<Vec<Value>>(datagram).unwrap().iter().map(name_of).collect();
     assert_eq!(names[..3], ["AlwaysReturned", "MyPublicKey", "EncryptedMessages"], "{datagram}");
     assert!(!datagram.contains("hello"));

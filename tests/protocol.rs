@@ -371,6 +371,11 @@ fn the_numbers_on_the_page_are_those_of_the_program() {
         ("it remembers the last # of a group", replays::REMEMBERED_MAX),
         ("of a group of senders, of which there are #,", replays::Replays::MAX / replays::REMEMBERED_MAX),
         ("in an envelope before (the node remembers #)", known::KNOWN_MAX),
+        ("After # seconds it is given up", node::PRIVATE_PATIENCE.as_secs() as usize),
+        ("done with. # wait at most,", node::WAITING_MAX),
+        ("wait at most, # for one key", node::WAITING_PER_KEY_MAX),
+        ("with # bytes together", node::WAITING_MAX_BYTES),
+        ("bytes together, for # keys", node::RECIPIENTS_MAX),
         ("Of several tokens of one kind in a datagram the node looks at the first #", tokens::CHECKED_MAX),
     ] {
         let expected = phrase.replace('#', &written(number));

@@ -66,8 +66,8 @@ pub enum Command {
         /// The line.
         text: String,
     },
-    /// Send a line of text to the holder of a key, encrypted, and again until it has arrived or is given up: answered by
-    /// [`Event::Delivered`] or [`Event::Undelivered`].
+    /// Send a line of text to the holder of a key, encrypted, and again until it has arrived or is given up: answered
+    /// by [`Event::Delivered`] or [`Event::Undelivered`].
     PrivateChat {
         /// The key.
         to: PublicKey,
@@ -137,8 +137,8 @@ pub enum Event {
         /// The line.
         text: String,
     },
-    /// Somebody wrote to us in private: encrypted, by the holder of this key. Reported once, and as unsafe for a terminal
-    /// as `Chat`.
+    /// Somebody wrote to us in private: encrypted, by the holder of this key. Reported once, and as unsafe for a
+    /// terminal as `Chat`.
     PrivateChat {
         /// Whose it is.
         key: PublicKey,

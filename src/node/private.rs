@@ -52,8 +52,8 @@ pub const RECIPIENTS_MAX: usize = 16;
 /// known about the path.
 const REPEAT_MIN: Duration = Duration::from_secs(1);
 
-/// The longest pause. So there are eleven tries: where a fifth of all datagrams is lost each way, all fail once in 70,000
-/// times.
+/// The longest pause. So there are eleven tries: where a fifth of all datagrams is lost each way, all fail once in
+/// 70,000 times.
 const REPEAT_MAX: Duration = Duration::from_secs(15);
 
 /// News of where somebody is hurries what waits, but no more often than this.
@@ -311,7 +311,8 @@ impl<S: Store> Node<S> {
         at.into_iter().for_each(|address| self.post(now, address, &to, &text, cookie));
     }
 
-    /// Writes a private line to a peer. Our key comes before the envelope, because the wild has to know whose it may be.
+    /// Writes a private line to a peer. Our key comes before the envelope, because the wild has to know whose it may
+    /// be.
     fn post(&mut self, now: Time, address: SocketAddr, to: &PublicKey, text: &str, cookie: Cookie) {
         let owed = self.peers.get(address).and_then(|peer| peer.owed.clone());
         let Some(sealed) = self.seal_chat(to, text, cookie, owed.as_ref()) else { return };
