@@ -188,6 +188,45 @@ fn one_liar_takes_no_place_from_those_who_know() {
 }
 
 #[test]
+fn liars_who_answer_where_they_say_keep_the_message_from_nobody() {
+    let mut bench = Bench::new();
+    let liars: Vec<String> = (1..=3).map(|n| format!("203.0.{n}.1:24254")).collect();
+    for liar in liars.iter().flat_map(|liar| [liar.clone(), liar.replace(":24254", ":24255")]) {
+        bench.verify(&liar);
+    }
+    bench.verify(THIRD);
+    bench.verify(WILD);
+    bench.write(bob().public(), "hello", 1).unwrap();
+    bench.play.sent();
+    let bob = my_key(&bob());
+    for liar in &liars {
+        bench.tell(liar, &bob, liar);
+        bench.tell(liar, &bob, &liar.replace(":24254", ":24255"));
+    }
+    bench.tell(THIRD, &bob, WILD);
+    let sent = bench.play.run(Duration::from_secs(119));
+    let is_letter = |(_, text): &&(SocketAddr, String)| text.contains("Encrypted");
+    let here = sent.iter().filter(is_letter).filter(|(to, _)| *to == address(WILD)).count();
+    assert!(here >= 3, "{here} times among {}", sent.iter().filter(is_letter).count());
+}
+
+#[test]
+fn who_has_news_all_the_time_is_not_written_to_all_the_time() {
+    let mut bench = Bench::new();
+    bench.verify(WILD);
+    bench.hear_sealed(WILD, &bob(), &line("hello", "1"));
+    bench.write(bob().public(), "hello to you", 1).unwrap();
+    let mut sent = Vec::new();
+    for n in 0..200 {
+        let asks = format!(r#"{{"PleaseAlwaysReturnThisMessage":{{"cookie":"{n}"}}}}"#);
+        sent.extend(bench.hear(WILD, &asks));
+        sent.extend(bench.play.run(Duration::from_millis(500)));
+    }
+    let written = sent.iter().filter(|(_, text)| text.contains("Encrypted")).count();
+    assert!((10..=50).contains(&written), "{written} times in 100 seconds");
+}
+
+#[test]
 fn nobody_can_make_a_node_look_for_somebody() {
     let mut bench = Bench::new();
     bench.verify(THIRD);

@@ -1,10 +1,10 @@
 //! Finding out where the holder of a key is: asking others, and trying what they say.
 //!
 //! Somebody here wants to write to a key whose address is not known, or does not answer. So peers are asked
-//! `WhereAreThey`, neighbours first, a few at once and after growing pauses. What they answer is a hint: an address that
-//! makes sense is sent one small datagram that asks for its token, under the limits of everything that others name (see
-//! [`provoked`](super::provoked)), and nothing more before it has returned ours. That somebody is there is no proof of
-//! whose address it is; only the key's own envelope is, and only that makes it a home.
+//! `WhereAreThey`, neighbours first, a few at once and after growing pauses. What they answer is a hint: an address
+//! that makes sense is sent one small datagram that asks for its token, under the limits of everything that others
+//! name (see [`provoked`](super::provoked)), and nothing more before it has returned ours. That somebody is there is no
+//! proof of whose address it is; only the key's own envelope is, and only that makes it a home.
 //!
 //! Answers may be lies. So each host has a say about two addresses and no more, a host is tried at two of them at most,
 //! and what one says takes no place from the others. This module refuses to look for anybody whom the network names:

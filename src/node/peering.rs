@@ -232,7 +232,7 @@ impl<S: Store> Node<S> {
         if !sender.returns_privately(payload.get()) {
             reply.push_raw("ReturnedMessage", payload.get());
         }
-        if sender.private.as_ref().is_some_and(Envelope::is_letter) {
+        if sender.private.as_ref().is_some_and(Envelope::carries_line) {
             return;
         }
         let address = sender.address;

@@ -59,9 +59,15 @@ const REPEAT_MAX: Duration = Duration::from_secs(15);
 /// News of where somebody is hurries what waits, but no more often than this.
 const HURRY_PAUSE: Duration = Duration::from_millis(200);
 
+/// How often that is: whoever has news all the time, of new tokens say, shall not make us send all the time.
+const HURRIES_MAX: u32 = 8;
+
 /// To how many addresses a message is sent at a time: where the key lives, or lived before a move that is in doubt, and
 /// some that others named.
 const COPIES_MAX: usize = 4;
+
+/// How many addresses are remembered that a message was sent to: two homes, and those that others named.
+const SENT_TO_MAX: usize = 10;
 
 /// After so many times without an answer others are asked where the key lives now.
 const TRIES_BEFORE_FIND: u32 = 2;
@@ -84,14 +90,30 @@ struct Waiting {
     /// When it was sent last, and how often.
     sent: Option<Time>,
     times: u32,
+    /// How often it was hurried.
+    hurries: u32,
+    /// Where it was sent to, longest ago first; at most [`SENT_TO_MAX`] addresses.
+    sent_to: Vec<SocketAddr>,
 }
 
 impl Waiting {
     /// It is sent again soon, because the recipient may be in reach now.
     fn hurry(&mut self, now: Time) {
-        let soon = self.sent.map_or(now, |sent| (sent + HURRY_PAUSE).max(now));
-        self.due = self.due.min(soon);
-        self.pause = REPEAT_MIN;
+        if self.hurries < HURRIES_MAX {
+            self.hurries += 1;
+            let soon = self.sent.map_or(now, |sent| (sent + HURRY_PAUSE).max(now));
+            self.due = self.due.min(soon);
+            self.pause = REPEAT_MIN;
+        }
+    }
+
+    /// It is sent to this address now.
+    fn note_sent_to(&mut self, address: SocketAddr) {
+        self.sent_to.retain(|other| *other != address);
+        if self.sent_to.len() >= SENT_TO_MAX {
+            self.sent_to.remove(0);
+        }
+        self.sent_to.push(address);
     }
 }
 
@@ -124,15 +146,17 @@ impl Private {
         Private { waiting: Vec::new(), rng, received }
     }
 
-    pub(super) fn sizes(&self) -> [Size; 5] {
+    pub(super) fn sizes(&self) -> [Size; 6] {
         // A generator does not grow.
         let Private { waiting, rng: _, received } = self;
         let most = waiting.iter().map(|message| self.waiting_for(&message.to).count()).max();
+        let sent_to = waiting.iter().map(|message| message.sent_to.len()).max();
         [
             Size::new("private messages waiting", waiting.len(), WAITING_MAX),
             Size::new("private messages waiting for one key", most.unwrap_or(0), WAITING_PER_KEY_MAX),
             Size::new("bytes of private messages waiting", self.bytes(), WAITING_MAX_BYTES),
             Size::new("keys that private messages wait for", self.recipients().len(), RECIPIENTS_MAX),
+            Size::new("addresses a private message was sent to", sent_to.unwrap_or(0), SENT_TO_MAX),
             received.size(),
         ]
     }
@@ -210,8 +234,19 @@ impl<S: Store> Node<S> {
             return Err(CommandError::BadText);
         }
         self.chat.may_say(now)?;
-        let (due, pause) = (now, REPEAT_MIN);
-        self.private.waiting.push(Waiting { number, to, text, cookie, said: now, due, pause, sent: None, times: 0 });
+        self.private.waiting.push(Waiting {
+            number,
+            to,
+            text,
+            cookie,
+            said: now,
+            due: now,
+            pause: REPEAT_MIN,
+            sent: None,
+            times: 0,
+            hurries: 0,
+            sent_to: Vec::new(),
+        });
         self.tend_private(now);
         Ok(())
     }
@@ -298,17 +333,30 @@ impl<S: Store> Node<S> {
             self.find(now, to);
             homes.iter().for_each(|home| self.try_former(now, &to, *home));
         }
-        let mut at: Vec<SocketAddr> = Vec::new();
-        for address in homes.into_iter().chain(self.finds.hints(&to)) {
-            if at.len() < COPIES_MAX && !at.contains(&address) && self.peers.get(address).is_some() {
-                at.push(address);
-            }
-        }
+        let at = self.targets(place, &homes);
         let Some(message) = self.private.waiting.get_mut(place).filter(|_| !at.is_empty()) else { return };
         message.sent = Some(now);
         message.times += 1;
+        at.iter().for_each(|address| message.note_sent_to(*address));
         let (text, cookie) = (message.text.clone(), message.cookie);
         at.into_iter().for_each(|address| self.post(now, address, &to, &text, cookie));
+    }
+
+    /// Where a message is sent this time: to where its recipient lives, and by turns to where others say so, as far as
+    /// somebody there is a peer.
+    fn targets(&self, place: usize, homes: &[SocketAddr]) -> Vec<SocketAddr> {
+        let Some(message) = self.private.waiting.get(place) else { return Vec::new() };
+        let hints: Vec<SocketAddr> = self.finds.hints(&message.to).collect();
+        let sent_to = &message.sent_to;
+        let new = hints.iter().filter(|address| !sent_to.contains(address));
+        let again = sent_to.iter().filter(|address| hints.contains(address));
+        let mut at: Vec<SocketAddr> = Vec::new();
+        for address in homes.iter().chain(new).chain(again) {
+            if at.len() < COPIES_MAX && !at.contains(address) && self.peers.get(*address).is_some() {
+                at.push(*address);
+            }
+        }
+        at
     }
 
     /// Writes a private line to a peer. Our key comes before the envelope, because the wild has to know whose it may
@@ -356,9 +404,10 @@ impl<S: Store> Node<S> {
             self.finds.hurry(now);
             self.tend_finds(now);
         }
-        for (key, _) in self.private.recipients() {
+        for (key, place) in self.private.recipients() {
             let is_there = (sender.is_new || is_token_new) && self.is_at(&key, sender.address);
-            if is_there || proofs.iter().any(|proof| proof.key == key) {
+            let was_sent = self.private.waiting.get(place).is_some_and(|it| it.sent_to.contains(&sender.address));
+            if is_there || !was_sent && proofs.iter().any(|proof| proof.key == key) {
                 self.private.hurry(now, &key);
             }
         }

@@ -50,7 +50,7 @@ pub(in crate::node) struct Envelope {
 
 impl Envelope {
     /// Whether a cookie in it stands for its line and not for the path to its sender.
-    pub(in crate::node) fn is_letter(&self) -> bool {
+    pub(in crate::node) fn carries_line(&self) -> bool {
         self.has_line
     }
 }
