@@ -227,7 +227,7 @@ mod tests {
         Journal { size: Some(200), content, ..Journal::default() }.save(&parts, &id).unwrap();
         let prepare = |discard| {
             let prepare = Some(Duration::from_secs(1));
-            BTreeMap::from([(id, ContentOrders { discard, prepare, ..ContentOrders::default() })])
+            SortedMap::from_iter([(id, ContentOrders { discard, prepare, ..ContentOrders::default() })])
         };
         let mut tasks = Tasks::new(parts);
         tasks.take(prepare(false), &trees);
