@@ -3,6 +3,7 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
+//! - [`chat`] talks beside it,
 //! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
@@ -13,6 +14,7 @@
 mod address;
 mod ask;
 mod bar;
+mod chat;
 mod get;
 mod goal;
 mod id;
@@ -78,6 +80,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Status => ask::ask(arguments, "/status"),
         Command::Peers => ask::ask(arguments, "/peers"),
+        Command::Chat => chat::chat(arguments, argument(0)),
         Command::Add => ask::add(arguments, argument(0)),
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),

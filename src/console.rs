@@ -15,6 +15,7 @@ pub use screen::Screen;
 
 use crate::identity::PublicKey;
 use crate::node::Event;
+use crate::request::Topic;
 use crate::terminal::printable;
 
 /// How much of a text is shown, in characters; what fits a datagram of the recommended size is shown whole.
@@ -41,6 +42,17 @@ pub fn describe(event: &Event, seconds: u64) -> Option<String> {
             Some(format!("{time} {from} answered after {:.3} ms", round_trip.as_secs_f64() * 1e3))
         }
         _ => None,
+    }
+}
+
+/// The line that tells a person what they have said themselves, at a time of day in seconds.
+pub fn own_line(topic: &Topic, text: &str, seconds: u64) -> String {
+    let (time, text) = (time_of_day(seconds), printable(text, TEXT_SHOWN_CHARS));
+    match topic {
+        Topic::Group(group) => format!("{time} [{}] me> {text}", printable(group, GROUP_SHOWN_CHARS)),
+        Topic::Everything => format!("{time} me> {text}"),
+        Topic::Person(key) => format!("{time} me to {key:.KEY_SHOWN_CHARS$}…> {text}"),
+        Topic::Address(address) => format!("{time} me to {address}> {text}"),
     }
 }
 

@@ -19,6 +19,7 @@ mod news;
 mod requests;
 mod signals;
 mod socket;
+mod spoken;
 mod start;
 mod stop;
 mod upkeep;
@@ -26,6 +27,7 @@ mod wishes;
 
 pub use clock::entropy;
 pub use lookup::{HostName, look_up};
+pub use signals::catch as catch_signals;
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;
 pub use stop::{Remembered, count_of_peers};
@@ -47,6 +49,7 @@ use news::News;
 use signal_hook::consts::SIGWINCH;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
+use spoken::Spoken;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
@@ -89,6 +92,8 @@ pub struct EventLoop {
     worker: Worker,
     data_dir: DataDir,
     output: Output,
+    /// What was said lately, for those who listen.
+    spoken: Spoken,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
@@ -193,6 +198,7 @@ impl EventLoop {
                 }
             }
         }
+        self.pass_on_what_was_said();
         self.note_progress(false);
         self.note_silence(now);
         if is_alarmed || self.next_upkeep <= now {

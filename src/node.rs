@@ -40,6 +40,7 @@ mod sizes;
 mod upkeep;
 mod uploads;
 
+pub use chat::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};

@@ -7,8 +7,10 @@
 //! the last one leaves nothing behind.
 
 mod answer;
+mod topic;
 
 pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
+pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -86,11 +88,21 @@ pub enum Request {
     Ignore(IpAddr),
     /// Show it again.
     Heed(IpAddr),
-    /// A line of text to everybody in the group `main`.
-    Say(String),
+    /// A line of text to everybody in a group.
+    Say {
+        /// Which, by its name.
+        group: String,
+        /// The line.
+        text: String,
+    },
+    /// Hear what is said about this from now on, and what was lately.
+    Listen(String),
     /// Save and stop.
     Quit,
 }
+
+/// The command by which a program hears what is said.
+pub const LISTEN: &str = "/listen";
 
 /// A command that can be typed.
 struct Spec {
@@ -123,6 +135,7 @@ const SPECS: &[Spec] = &[
         parse: |rest| typed_address(rest).map(Request::Add),
     },
     Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
+    Spec { name: "/say", arguments: "GROUP TEXT", help: "say something in a group", parse: say },
     Spec {
         name: "/ping",
         arguments: "ADDR",
@@ -162,6 +175,12 @@ const SPECS: &[Spec] = &[
         help: "what is being fetched, and what became of it",
         parse: |rest| none(rest, Request::Fetching),
     },
+    Spec {
+        name: LISTEN,
+        arguments: "[WHOM]",
+        help: "for programs: what is said, lately and from now on",
+        parse: |rest| Ok(Request::Listen(rest.to_owned())),
+    },
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
@@ -192,7 +211,8 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     // A second slash takes the meaning from the first.
     let is_said = !line.starts_with('/') || line.starts_with("//");
     if is_said {
-        return Ok(Some(Request::Say(line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}")))));
+        let text = line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}"));
+        return Ok(Some(Request::Say { group: MAIN_GROUP.to_owned(), text }));
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
@@ -277,6 +297,15 @@ fn message(rest: &str) -> Result<Request, String> {
     Ok(Request::Message(typed_address(to)?, text.to_owned()))
 }
 
+fn say(rest: &str) -> Result<Request, String> {
+    let (group, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("say what in which group, like /say {MAIN_GROUP} hello"));
+    }
+    Ok(Request::Say { group: group_name(group)?, text: text.to_owned() })
+}
+
 /// An address that was typed into the running node, which looks up no names: it would have to wait for them.
 fn typed_address(text: &str) -> Result<SocketAddr, String> {
     peer_address(text).map_err(|why| match host_name(text) {
@@ -334,6 +363,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         let peer = address("192.0.2.1:7000");
+        let said = |text: &str| Request::Say { group: MAIN_GROUP.to_owned(), text: text.to_owned() };
         let (id, patience) = (ContentId::Sha256([0xab; 32]), Duration::from_secs(7));
         for (line, request) in [
             ("/help", Request::Help),
@@ -357,9 +387,12 @@ mod tests {
             ("/msg 192.0.2.1:7000  hello  there ", Request::Message(peer, "hello  there".to_owned())),
             ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
             ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
-            ("hello /there", Request::Say("hello /there".to_owned())),
-            ("//help is a command", Request::Say("/help is a command".to_owned())),
-            ("///", Request::Say("//".to_owned())),
+            ("hello /there", said("hello /there")),
+            ("//help is a command", said("/help is a command")),
+            ("///", said("//")),
+            ("/say main  hello ", said("hello")),
+            ("/listen", Request::Listen(String::new())),
+            ("/listen  #main ", Request::Listen("#main".to_owned())),
         ] {
             assert_eq!(parse(line), Ok(Some(request)), "{line}");
         }
@@ -382,6 +415,8 @@ mod tests {
             ("/msg", "/msg 192.0.2.1:24254 hello"),
             ("/msg 192.0.2.1", "say what to whom"),
             ("/msg nobody hello", "'nobody'"),
+            ("/say main", "say what in which group, like /say main hello"),
+            ("/say # hello", "'#' is no name of a group"),
             ("/get notes.txt", "'notes.txt'"),
             (&format!("/get {}c", "ab".repeat(32)), "65 hex digits are too many, 64 make an id"),
             (&format!("/get {}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),

@@ -10,6 +10,7 @@ use super::lan::{Lan, is_own};
 use super::news::News;
 use super::requests::PINGS_MAX;
 use super::socket::{Family, Socket};
+use super::spoken::Spoken;
 use super::upkeep::UPKEEP_PAUSE;
 use super::{
     ALARM, BATCH_MAX, CONTROL, EventLoop, HostName, INBOX, INTERFACES, SIGNALS, UDP, lookup, reachable, signals,
@@ -108,6 +109,7 @@ impl EventLoop {
             worker,
             data_dir,
             output,
+            spoken: Spoken::default(),
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
             fetches: Vec::new(),

@@ -36,6 +36,15 @@ pub enum Answer {
     },
     /// What others share, have seen and recommend, the latest first.
     Listed(Vec<ListedLine>),
+    /// From now on follows what is said, each as [`Answer::Line`].
+    Listening {
+        /// What it is about, for people.
+        about: String,
+        /// What has to stand before a text that is said there, see [`Topic::command`](super::Topic::command).
+        command: String,
+    },
+    /// A line that was said, safe for a terminal.
+    Line(String),
 }
 
 /// How the node is doing.
@@ -171,6 +180,7 @@ impl Answer {
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
+            Self::Listening { .. } | Self::Line(_) => serde_json::to_string(self),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -180,7 +190,8 @@ impl Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done(text) | Self::Refused(text) => f.write_str(text),
+            Self::Done(text) | Self::Refused(text) | Self::Line(text) => f.write_str(text),
+            Self::Listening { about, .. } => write!(f, "listening to {about}"),
             Self::Status(status) => status.fmt(f),
             Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
             Self::Peers(peers) => write_lines(f, peers),

@@ -18,12 +18,13 @@ pub(crate) enum Command {
     Id,
     Status,
     Peers,
+    Chat,
     Add,
     Stop,
     Help,
 }
 
-use Command::{Add, Get, Help, Id, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Chat, Get, Help, Id, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -52,6 +53,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Id, name: "id", arguments: &[], help: "say by which key this node is known" },
     CommandSpec { command: Status, name: "status", arguments: &[], help: "say how the running node is doing" },
     CommandSpec { command: Peers, name: "peers", arguments: &[], help: "list the verified peers of the running node" },
+    CommandSpec {
+        command: Chat,
+        name: "chat",
+        arguments: &["[KEY|GROUP]"],
+        help: "talk beside the running node, to everybody or to one",
+    },
     CommandSpec {
         command: Add,
         name: "add",
@@ -82,10 +89,10 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Add, Stop];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Chat, Add, Stop];
 const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
