@@ -7,10 +7,11 @@
 use super::Failure;
 use super::ask::{Reader, converse};
 use super::options::Arguments;
-use cjp2p_node::console::{Line, Output, start_input};
+use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
 use cjp2p_node::event_loop::catch_signals;
 use cjp2p_node::request::{Answer, LISTEN};
+use cjp2p_node::terminal::printable;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use signal_hook::consts::SIGWINCH;
@@ -43,6 +44,8 @@ struct Chat<'a> {
     /// What the node has said of a line that is not complete.
     begun: Vec<u8>,
     typed: Receiver<Line>,
+    /// Gone with the last who holds it, and what it has said unheard with it.
+    _waker: Arc<Waker>,
     signals: Signals,
 }
 
@@ -57,7 +60,7 @@ pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
         Answer::Refused(why) => return Err(Failure::Impossible(why)),
         _ => return Err(Failure::Impossible("the running node is older than this program; start it anew".to_owned())),
     };
-    let output = Output::start().map_err(Failure::impossible)?;
+    let output = Output::start(false).map_err(Failure::impossible)?;
     if io::stdin().is_terminal() && arguments.verbosity >= 0 {
         output.print(format!("{about}; type and press Enter. /help lists what else can be typed, Ctrl-D leaves"));
     }
@@ -86,13 +89,14 @@ impl<'a> Chat<'a> {
             poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
             let waker = Arc::new(Waker::new(poll.registry(), TYPED)?);
             let (sender, typed) = mpsc::sync_channel(TYPED_MAX);
-            start_input(output.screen(), move |line| {
-                match sender.send(line).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+            start_input(output.screen(), {
+                let waker = waker.clone();
+                move |line| match sender.send(line).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(()) => ControlFlow::Break(()),
                 }
             })?;
-            Ok((Chat { arguments, output: output.clone(), command, node, begun, typed, signals }, poll))
+            Ok((Chat { arguments, output: output.clone(), command, node, begun, typed, _waker: waker, signals }, poll))
         };
         open().map_err(|error| Failure::Impossible(format!("the system has no room for a chat: {error}")))
     }
@@ -187,7 +191,9 @@ impl<'a> Chat<'a> {
         match converse(self.arguments, &request) {
             // What was said comes back as a line among the others.
             Ok((Answer::Done(_), _)) if !is_command => {}
-            Ok((Answer::Refused(why), _)) if !is_command => self.output.print(format!("not said: {why}")),
+            Ok((Answer::Refused(why), _)) if !is_command => {
+                self.output.print(format!("> {}\n{why}", printable(line, LINE_MAX_BYTES)));
+            }
             Ok((answer, _)) => self.output.print(answer.to_string()),
             Err(Failure::Impossible(why) | Failure::Mistake(why)) => self.output.print(why),
             Err(Failure::Silent) => {}
