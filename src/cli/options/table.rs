@@ -56,7 +56,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         command: Chat,
         name: "chat",
-        arguments: &["[KEY|GROUP]"],
+        arguments: &["[WHOM]"],
         help: "talk beside the running node, to everybody or to one",
     },
     CommandSpec {
