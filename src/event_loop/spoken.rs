@@ -1,7 +1,8 @@
 //! What was said lately, for those who listen: a chat shows it when it begins, and what is said from then on.
 //!
 //! The lines are bounded, the oldest goes first, and each has a number, so that a listener who takes them slowly costs
-//! nothing: what it has missed it is told the number of. Nothing is written to a disk; a node that starts knows nothing.
+//! nothing: what it has missed it is told the number of. Nothing is written to a disk; a node that starts knows
+//! nothing.
 
 use super::EventLoop;
 use super::clock::unix_seconds;
