@@ -198,9 +198,15 @@ impl Checks {
 
     /// Invariant 1, and that the smallest request always earns a token.
     fn replied(&mut self, now: Time, heard: &Heard, replies: &[usize], has_token: bool) -> Result<(), String> {
-        let (Some(from), false) = (heard.from, heard.is_verified) else {
+        let Some(from) = heard.from else { return Ok(()) };
+        if heard.is_verified {
+            // The tokens of an address that its owner has left are void. From outside that shows in nothing but a new
+            // token in a small answer, which pays a debt back as it does to a stranger.
+            if has_token && let Some(account) = self.accounts.get_mut(&from) {
+                account.pay_back(now, heard.bytes, replies);
+            }
             return Ok(());
-        };
+        }
         if !replies.is_empty() {
             let account = self.accounts.entry(from).or_default();
             account.reply(now, heard.bytes, replies).map_err(|why| format!("{from}: {why}"))?;
