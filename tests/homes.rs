@@ -217,6 +217,53 @@ fn a_home_in_a_local_network_is_not_told_to_the_world() {
     assert_eq!(told(&mut play, alice().public()), None);
 }
 
+/// What the node shows a neighbour: the envelope, and the node's token for it.
+fn shown(play: &mut Play, to: &str, asks: &str, extra: &str) -> Option<String> {
+    let token = play.token(to);
+    let mut sent = play.hear(
+        to,
+        &format!(r#"[{{"PleaseAlwaysReturnThisMessage":{{"cookie":"{asks}"}}}},{},{extra}]"#, returned(&token)),
+    );
+    let probe = r#"{"PleaseReturnThisMessage":{"cookie":"1"}}"#;
+    for _ in 0..20 {
+        sent.extend(play.hear(to, &format!("[{probe},{}]", returned(&token))));
+        // Its probes are returned, so that the thief is a neighbour.
+        for (_, text) in std::mem::take(&mut sent) {
+            if text.contains(r#""SignedMessage""#) && text.contains(asks) {
+                let signed = json!({"SignedMessage": field(&text, "SignedMessage").unwrap()});
+                return Some(signed.to_string());
+            }
+            if let Some(cookie) = field(&text, "PleaseReturnThisMessage") {
+                sent.extend(play.hear(to, &format!("[{},{}]", json!({"ReturnedMessage": cookie}), returned(&token))));
+            }
+        }
+        sent.extend(play.run(Duration::from_secs(6)));
+    }
+    None
+}
+
+#[test]
+fn who_passes_on_what_two_nodes_show_it_takes_neither_away_from_a_home_that_was_proven_to_the_other() {
+    let other = || Identity::from_seed(&[9; 32]);
+    let mut one = play();
+    let config = Config { identity: Some(other()), version: "cjp2p-node test".to_owned(), ..Config::default() };
+    let mut two = play();
+    two.node = Node::new(config, [77; 32], two.now, MemoryStore::default());
+    // The second knows well where the first lives: it sealed its token there.
+    let token = two.token(HOME);
+    let text = format!("[{},{}]", my_key(&node()), returned(&token));
+    let envelope = Message::EncryptedMessages(node().seal(&other().public(), &text, [4; 32]).unwrap());
+    two.hear(HOME, &format!("[{}]", element(envelope)));
+    assert_eq!(two.node.home(&node().public()), Some(address(HOME)));
+    // The thief is a neighbour of both. It gives each the token that the other gave it, and passes on what is signed.
+    let (token_of_one, token_of_two) = (one.token(THIEF), two.token(THIEF));
+    let by_two = shown(&mut two, THIEF, &token_of_one, &my_key(&thief())).expect("shown to a neighbour");
+    one.hear(THIEF, &format!("[{by_two}]"));
+    let by_one = shown(&mut one, THIEF, &token_of_two, &my_key(&thief())).expect("shown to a neighbour");
+    two.hear(THIEF, &format!("[{by_one}]"));
+    assert_eq!(two.node.home(&node().public()), Some(address(HOME)), "it was taken away by {by_one}");
+}
+
 /// Nodes that hear one another 20 ms later, and lose nothing.
 struct Village {
     now: Time,
