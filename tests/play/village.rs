@@ -5,6 +5,7 @@ use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::Identity;
 use cjp2p_node::node::{Config, Destination, Node, Transmit};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +17,23 @@ pub struct Village {
     pub on_the_way: Vec<(Time, SocketAddr, SocketAddr, Vec<u8>)>,
     /// The signed envelopes that were sent, by sender.
     pub signed: Vec<usize>,
+    /// Who was heard by whom.
+    pub heard: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// Somebody between two of them.
+    pub relay: Option<Relay>,
+    /// How many datagrams it has carried.
+    pub relayed: usize,
+    /// How many of a thousand datagrams are lost, and the state of the chance that decides.
+    loss: (u64, u64),
+}
+
+/// Somebody who carries what `one` sends to `left` to `two`, as if it came from `right`, and the other way round.
+#[derive(Clone, Copy)]
+pub struct Relay {
+    pub left: SocketAddr,
+    pub right: SocketAddr,
+    pub one: SocketAddr,
+    pub two: SocketAddr,
 }
 
 impl Village {
@@ -30,7 +48,16 @@ impl Village {
             (Node::new(config, [n as u8; 32], now, MemoryStore::default()), address(text))
         };
         let nodes = addresses.iter().enumerate().map(node).collect();
-        Village { now, nodes, on_the_way: Vec::new(), signed: vec![0; addresses.len()] }
+        Village {
+            now,
+            nodes,
+            on_the_way: Vec::new(),
+            signed: vec![0; addresses.len()],
+            heard: BTreeSet::new(),
+            relay: None,
+            relayed: 0,
+            loss: (0, 0),
+        }
     }
 
     pub fn run(&mut self, span: Duration) {
@@ -44,6 +71,20 @@ impl Village {
             let (due, later): (Vec<_>, Vec<_>) = self.on_the_way.drain(..).partition(|(at, ..)| *at <= self.now);
             self.on_the_way = later;
             for (_, from, to, payload) in due {
+                if self.is_lost() {
+                    continue;
+                }
+                let carried = self.relay.and_then(|relay| match to {
+                    to if to == relay.left => Some((relay.right, relay.two)),
+                    to if to == relay.right => Some((relay.left, relay.one)),
+                    _ => None,
+                });
+                if let Some((from, to)) = carried {
+                    self.relayed += 1;
+                    self.on_the_way.push((self.now + Duration::from_millis(20), from, to, payload));
+                    continue;
+                }
+                self.heard.insert((from, to));
                 if let Some((node, _)) = self.nodes.iter_mut().find(|(_, here)| *here == to) {
                     node.handle_datagram(self.now, from, &payload);
                 }
@@ -55,6 +96,20 @@ impl Village {
             }
         }
         self.now = end;
+    }
+
+    /// From now on so many of a thousand datagrams are lost.
+    pub fn lose(&mut self, of_a_thousand: u64, seed: u64) {
+        self.loss = (of_a_thousand, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    }
+
+    fn is_lost(&mut self) -> bool {
+        // xorshift64 (Marsaglia 2003).
+        let (loss, state) = &mut self.loss;
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % 1_000 < *loss
     }
 
     fn send(&mut self) {
