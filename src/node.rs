@@ -20,6 +20,7 @@
 
 mod buffers;
 mod chat;
+mod claims;
 mod dispatch;
 mod envelopes;
 mod fetch;
@@ -36,6 +37,7 @@ mod reply;
 mod runs;
 mod seeking;
 mod serve;
+mod shares;
 mod sizes;
 mod upkeep;
 mod uploads;
@@ -70,6 +72,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use sha2::{Digest, Sha256};
+use shares::Shares;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -126,6 +129,8 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    /// What was signed lately for those who ask where we are.
+    answers: Shares,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -169,6 +174,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
             config,
             rng,
         }

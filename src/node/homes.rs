@@ -12,13 +12,13 @@ use super::reply::Reply;
 use crate::content::Store;
 use crate::hash::Key;
 use crate::identity::opening::{Kind, Layer};
-use crate::identity::whereabouts::{Outcome, Proof, Strength};
+use crate::identity::whereabouts::{Proof, Strength};
 use crate::identity::{PublicKey, TEXT_MAX_BYTES};
 use crate::peers::address::makes_sense_to;
 use crate::peers::links::LINKS_MAX;
 use crate::sizes::Size;
 use crate::time::Time;
-use crate::tokens::{Cookie, Owed};
+use crate::tokens::{self, Cookie, Owed};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{Forwarded, MeantFor, MyPublicKey};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Hex32, Message, NullableHex32};
@@ -28,13 +28,13 @@ use std::time::Duration;
 
 /// What it proves that an envelope with these messages came from an address with our token for it. What is sealed is
 /// sealed to us, and what is meant for others was put aside before.
-pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr) -> Proof {
+pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr, token: tokens::Proof) -> Proof {
     let is_meant = match layer.kind {
         Kind::Signed => audience(messages).next().is_some(),
         Kind::Sealed | Kind::Fast => true,
     };
     let strength = if is_meant { Strength::Meant } else { Strength::Relayable };
-    Proof { key: layer.key, address, strength }
+    Proof { key: layer.key, address, strength, is_fresh: token != tokens::Proof::Doubted }
 }
 
 /// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
@@ -137,16 +137,27 @@ impl<S: Store> Node<S> {
             return;
         }
         self.showings.note(now, neighbour, what, probe.cookie);
+        let reader = self.homes.who(neighbour);
+        self.with_own_proof(owed, reader, |proof| writer.push(proof, DATAGRAM_SEND_MAX_BYTES));
+    }
+
+    /// Makes what proves our key to whoever gave us a token: that, signed, and meant for the reader if we know its key.
+    pub(super) fn with_own_proof<T>(
+        &self,
+        owed: &Owed,
+        reader: Option<PublicKey>,
+        push: impl FnOnce(&Message<'_>) -> T,
+    ) {
         let mut inner = Writer::default();
         inner.push_raw("AlwaysReturned", owed.as_json(), TEXT_MAX_BYTES);
         inner.push(&Message::MyPublicKey(MyPublicKey { ed25519h: self.public_key().hex() }), TEXT_MAX_BYTES);
-        if let Some(key) = self.homes.who(neighbour) {
+        if let Some(key) = reader {
             inner.push(&Message::MeantFor(MeantFor { ed25519h: key.hex() }), TEXT_MAX_BYTES);
         }
         let text = String::from_utf8(inner.take()).unwrap_or_default();
         // It is far shorter than an envelope may be.
         if let Ok(signed) = self.identity.sign(&text) {
-            writer.push(&Message::SignedMessage(signed), DATAGRAM_SEND_MAX_BYTES);
+            push(&Message::SignedMessage(signed));
         }
     }
 
@@ -155,22 +166,13 @@ impl<S: Store> Node<S> {
         self.homes.find(key).map(|(home, _)| home)
     }
 
-    /// Takes note of who lives where a datagram came from.
-    pub(super) fn take_proofs(&mut self, now: Time, proofs: &[Proof]) {
-        for proof in proofs {
-            match self.homes.prove(now, *proof) {
-                Outcome::Found | Outcome::Stayed => {}
-                // Whoever has seen how the old address was proven could prove it again.
-                Outcome::Moved(from) => self.issuer.void(now, from),
-                Outcome::Weaker => self.counters.homes_refused += 1,
-            }
-        }
-    }
-
     /// Tells where the holder of a key is, if that was proven and the asker can make use of it.
-    pub(super) fn tell_where(&mut self, sender: &Sender, key: Hex32, reply: &mut Reply) {
+    pub(super) fn tell_where(&mut self, now: Time, sender: &Sender, key: Hex32, reply: &mut Reply) {
         reply.expects_answer();
         let Ok(key) = PublicKey::new(&key.0) else { return };
+        if key == self.public_key() {
+            return self.tell_where_we_are(now, sender, reply);
+        }
         let Some((home, _)) = self.homes.find(&key) else { return };
         if home == sender.address || !makes_sense_to(home, sender.address) {
             return;

@@ -98,8 +98,10 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
-        let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
+        let fetching = [self.fetching.due(), self.transfers.due()];
+        let optional = [timers.lan, timers.save, self.links.due(), self.homes.due()];
+        let optional = optional.into_iter().chain(fetching);
+        let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
 
@@ -111,6 +113,7 @@ impl<S: Store> Node<S> {
         }
         self.issuer.rotate(now, &mut self.rng);
         self.tend_links(now);
+        self.tend_claims(now);
         if now >= self.timers.expire {
             self.expire_peers(now);
         }
