@@ -16,6 +16,9 @@ use std::time::Duration;
 const HOME: &str = "203.0.113.5:24254";
 const ELSEWHERE: &str = "198.51.100.7:40000";
 
+/// How many movers: enough to show that it is no luck, where it does not take long.
+const SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 500 };
+
 /// How long the address that is left is asked, at most.
 const ASKED_FOR: Duration = Duration::from_millis(2_750);
 
@@ -140,12 +143,12 @@ fn who_lives_now_where_a_node_of_the_wild_was_holds_nothing_for_it() {
 fn however_many_claim_a_key_its_home_is_asked_once_a_second() {
     let (mut play, sent) = claimed(2, 2);
     let mut questions = asked(&sent, HOME, alice().public());
-    let (mut answered, mut ephemeral) = (0, 3);
-    for second in 0..60 {
+    let (mut answered, mut claims) = (0, 0);
+    for second in 0..30 {
         for thief in 0..10 {
             let thief = format!("198.51.{thief}.{second}:40000");
             let token = play.token(&thief);
-            ephemeral += 1;
+            claims += 1;
             let sent = play.hear(&thief, &format!("[{}]", ours(&alice(), &token)));
             questions.extend(asked(&sent, HOME, alice().public()));
             questions.extend(asked(&play.run(Duration::from_millis(100)), HOME, alice().public()));
@@ -156,10 +159,10 @@ fn however_many_claim_a_key_its_home_is_asked_once_a_second() {
             }
         }
     }
-    let most = 60 + usize::from(ASKED_MAX);
-    assert!((30..=most).contains(&questions.len()), "{} questions", questions.len());
+    let most = 30 + usize::from(ASKED_MAX);
+    assert!((15..=most).contains(&questions.len()), "{} questions", questions.len());
     assert_eq!(home(&play), Some(address(HOME)));
-    assert!(ephemeral > 600 && play.node.sizes().all(|size| size.len <= size.max));
+    assert!(claims == 300 && play.node.sizes().all(|size| size.len <= size.max));
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn claims_of_many_keys_are_bounded_and_those_of_one_host_few() {
     for n in 10..110 {
         let (home, elsewhere) = (format!("203.0.{n}.5:24254"), format!("198.51.{n}.7:40000"));
         for (place, ephemeral) in [(home, 1), (elsewhere, 2)] {
-            let token = play.token(&place);
+            let token = play.wait(Duration::from_millis(3)).token(&place);
             play.hear(&place, &format!("[{}]", sealed(&person(n), &returned(&token), ephemeral)));
         }
         assert!(play.node.sizes().all(|size| size.len <= size.max));
@@ -189,8 +192,8 @@ fn who_asks_where_our_key_is_gets_a_proof_that_is_meant_for_it_once_it_has_shown
         let mut play = play();
         let token = play.token(HOME);
         let proof = if has_shown { format!(",{}", ours(&alice(), &token)) } else { String::new() };
-        let answer = play.answer(HOME, &format!("[{question},{asks},{}{proof}]", returned(&token)));
-        let envelope = field(&answer, "SignedMessage").unwrap();
+        let sent = play.hear(HOME, &format!("[{question},{asks},{}{proof}]", returned(&token)));
+        let envelope = field(&sent[0].1, "SignedMessage").unwrap();
         assert_eq!(envelope["payload_json"], json!(inside));
         assert_eq!(
             json!({"SignedMessage": envelope}).to_string().len(),
@@ -265,9 +268,9 @@ fn who_carries_between_two_others_what_they_say_moves_neither() {
 }
 
 #[test]
-fn whoever_moves_is_reachable_within_five_seconds_where_a_tenth_is_lost() {
+fn ninety_nine_of_a_hundred_movers_are_reachable_within_five_seconds_where_a_tenth_is_lost() {
     let (mut worst, mut late) = (Duration::ZERO, 0);
-    for seed in 0..60 {
+    for seed in 0..SEEDS {
         let mut village = village();
         village.lose(100, seed);
         let place = address("192.0.2.77:24254");
@@ -287,6 +290,8 @@ fn whoever_moves_is_reachable_within_five_seconds_where_a_tenth_is_lost() {
         village.run(Duration::from_secs(5));
         assert_eq!(village.says(0, 1), Some(place), "seed {seed}");
     }
-    println!("the slowest of 60 took {worst:?}");
-    assert_eq!(late, 0, "the slowest took {worst:?}");
+    println!("the slowest of {SEEDS} took {worst:?}");
+    // A handshake of three datagrams in which three are lost takes longer, and nobody can help that.
+    assert!(100 * late <= SEEDS as usize, "{late} took longer, the slowest {worst:?}");
+    assert!(worst < Duration::from_secs(15), "{worst:?}");
 }

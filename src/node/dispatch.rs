@@ -258,6 +258,8 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
+        } else if is_changed {
+            self.show_key_again(now, sender.address);
         } else if is_answered {
             self.show_key(now, sender.address);
         }

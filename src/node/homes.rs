@@ -8,6 +8,7 @@ use super::Node;
 use super::dispatch::Sender;
 use super::envelopes::audience;
 use super::notes::Note;
+use super::provoked;
 use super::reply::Reply;
 use crate::content::Store;
 use crate::hash::Key;
@@ -40,6 +41,13 @@ pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr
 /// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
+/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived; each further one is
+/// twice as long. Who has moved is to be found within seconds, even if this is lost.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often it is shown again. Some nodes answer no probes; and later ones carry it too.
+const AGAIN_MAX: u32 = 3;
+
 /// What a neighbour was shown last.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
@@ -50,6 +58,9 @@ struct Shown {
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
     looked: Time,
+    /// When it is to be shown again, and how often it was.
+    again: Option<Time>,
+    repeats: u32,
 }
 
 /// What our neighbours were shown; of those that are none any more nothing is remembered.
@@ -72,8 +83,13 @@ impl Showings {
     pub(super) fn arrived(&mut self, neighbour: SocketAddr, cookie: Cookie) {
         let shown = self.shown.iter_mut().find(|shown| shown.neighbour == neighbour);
         if let Some(shown) = shown.filter(|shown| shown.probe == Some(cookie)) {
-            shown.probe = None;
+            (shown.probe, shown.again) = (None, None);
         }
+    }
+
+    /// When something is to be shown again.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.shown.iter().filter_map(|shown| shown.again).min()
     }
 
     /// Whether it is time for a look at what a neighbour was shown.
@@ -96,8 +112,11 @@ impl Showings {
 
     /// This is shown to a neighbour, with a probe.
     fn note(&mut self, now: Time, neighbour: SocketAddr, what: u64, probe: Cookie) {
-        self.shown.retain(|shown| shown.neighbour != neighbour);
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now });
+        let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
+        let before = before.map(|place| self.shown.swap_remove(place)).filter(|shown| shown.what == what);
+        let repeats = before.map_or(0, |shown| shown.repeats + 1);
+        let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * (1 << repeats));
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, again, repeats });
     }
 }
 
@@ -111,6 +130,25 @@ impl<S: Store> Node<S> {
         let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
         if owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed))) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        }
+    }
+
+    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too often,
+    /// because some give out another one in each datagram.
+    pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
+        if self.links.holds(neighbour) && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour) {
+            self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        }
+    }
+
+    /// Shows again what has not arrived, as far as we know.
+    pub(super) fn tend_showings(&mut self, now: Time) {
+        while let Some(shown) = self.showings.shown.iter_mut().find(|shown| shown.again.is_some_and(|due| due <= now)) {
+            shown.again = None;
+            let neighbour = shown.neighbour;
+            if self.links.holds(neighbour) {
+                self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+            }
         }
     }
 

@@ -99,7 +99,7 @@ impl<S: Store> Node<S> {
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
         let fetching = [self.fetching.due(), self.transfers.due()];
-        let optional = [timers.lan, timers.save, self.links.due(), self.homes.due()];
+        let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
         let optional = optional.into_iter().chain(fetching);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
@@ -114,6 +114,7 @@ impl<S: Store> Node<S> {
         self.issuer.rotate(now, &mut self.rng);
         self.tend_links(now);
         self.tend_claims(now);
+        self.tend_showings(now);
         if now >= self.timers.expire {
             self.expire_peers(now);
         }
