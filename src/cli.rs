@@ -6,6 +6,7 @@
 //! - [`chat`] talks beside it,
 //! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
+//! - [`msg`] writes to people through the running node,
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
 //!
@@ -18,6 +19,7 @@ mod chat;
 mod get;
 mod goal;
 mod id;
+mod msg;
 mod options;
 mod ping;
 mod probe;
@@ -82,6 +84,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Peers => ask::ask(arguments, "/peers"),
         Command::Chat => chat::chat(arguments, argument(0)),
         Command::Add => ask::add(arguments, argument(0)),
+        Command::Msg => msg::msg(arguments, argument(0), argument(1)),
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),

@@ -62,6 +62,14 @@ counters! {
     homes_moved,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
+    /// Questions to peers where the holder of a key is.
+    people_asked_for,
+    /// Datagrams with a private message of ours, repetitions included.
+    private_sent,
+    /// Private messages of ours that have arrived.
+    private_delivered,
+    /// Private messages of ours that were given up.
+    private_given_up,
     /// Tokens that came back and were not ours, or too old.
     tokens_wrong,
     /// Addresses named by peers that we did not take: unusable, of narrower scope than their source, or no room.

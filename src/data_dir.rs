@@ -5,6 +5,7 @@
 //! | `key` | the secret from which the node's key derives; for the owner's eyes alone, and never written again |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
+//! | `names.json` | what the user calls the keys of others |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
@@ -30,6 +31,7 @@ pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 
 use crate::content::SharedFile;
+use crate::names::Names;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,6 +173,11 @@ impl DataDir {
         self.path.join("peers.json")
     }
 
+    /// Where the names are kept that the user gave to keys.
+    pub fn names_file(&self) -> PathBuf {
+        self.path.join("names.json")
+    }
+
     /// Where the hashes of shared files are remembered.
     pub fn hashes_file(&self) -> PathBuf {
         self.path.join("hashes.json")
@@ -202,6 +209,11 @@ impl DataDir {
     /// The peers of an earlier run, best first. A file that cannot be understood is set aside, never lost.
     pub fn load_peers(&self) -> Vec<SocketAddr> {
         load(&self.peers_file(), peers_file::FILE_MAX_BYTES, parse_peers)
+    }
+
+    /// The names that the user gave to keys. A file that cannot be understood is set aside, never lost.
+    pub fn load_names(&self) -> Names {
+        load(&self.names_file(), crate::names::FILE_MAX_BYTES, Names::parse)
     }
 
     /// How many peers the next start would load; a look that changes nothing.

@@ -15,7 +15,9 @@ mod fetches;
 mod inbox;
 mod lan;
 mod lookup;
+mod messages;
 mod news;
+mod people;
 mod requests;
 mod signals;
 mod socket;
@@ -35,6 +37,7 @@ pub use stop::{Remembered, count_of_peers};
 use crate::console::Output;
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
+use crate::names::Names;
 use crate::node::{Command, Destination, Event, Node, Transmit};
 use crate::time::Time;
 use crate::worker::Worker;
@@ -94,6 +97,12 @@ pub struct EventLoop {
     output: Output,
     /// What was said lately, for those who listen.
     spoken: Spoken,
+    /// What the user calls the keys of others.
+    names: Names,
+    /// What the user wrote to keys, and what became of it.
+    messages: Vec<messages::Message>,
+    /// The number of the next of them.
+    next_message: u64,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
@@ -251,7 +260,10 @@ impl EventLoop {
                 Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
-                event => self.show(&event),
+                event => {
+                    self.note_message(&event);
+                    self.show(&event);
+                }
             }
         }
     }

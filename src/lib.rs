@@ -101,7 +101,8 @@
 //!
 //! - [`event_loop`]: the loop above, with `mio`; [`worker`]: what may keep a disk busy,
 //! - [`console`], [`request`], [`control`]: what a user says to the running node, and how it answers,
-//! - [`terminal`]: text from strangers, made safe to print; [`data_dir`]: what is kept between runs.
+//! - [`names`]: what people call keys; [`terminal`]: text from strangers, made safe to print,
+//! - [`data_dir`]: what is kept between runs.
 
 pub mod budget;
 pub mod console;
@@ -112,6 +113,7 @@ pub mod data_dir;
 pub mod event_loop;
 mod hash;
 pub mod identity;
+pub mod names;
 pub mod node;
 pub mod peers;
 mod rate;

@@ -9,7 +9,10 @@
 mod answer;
 mod topic;
 
-pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
+pub use answer::{
+    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, NameLine, PeerLine,
+    Status,
+};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
@@ -82,6 +85,26 @@ pub enum Request {
     Add(SocketAddr),
     /// A line of text to one peer.
     Message(SocketAddr, String),
+    /// A line of text to the holder of a key, in private.
+    Write {
+        /// The key: all its digits, enough of them, or its name.
+        to: String,
+        /// The line.
+        text: String,
+    },
+    /// What became of such lines.
+    Sent,
+    /// What the user calls keys.
+    Names,
+    /// Call a key so.
+    Name {
+        /// The key: all its digits, enough of them, or the name that it has.
+        key: String,
+        /// The name.
+        name: String,
+    },
+    /// Take away the name of a key.
+    Unname(String),
     /// Measure a round trip.
     Ping(SocketAddr),
     /// Show nothing more from an IP address.
@@ -118,6 +141,7 @@ impl Spec {
         let (what, example) = match self.arguments {
             "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
             "IP" => ("which IP address", "192.0.2.1".to_owned()),
+            "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
             _ => return None,
         };
@@ -134,8 +158,21 @@ const SPECS: &[Spec] = &[
         help: "make contact with an address",
         parse: |rest| typed_address(rest).map(Request::Add),
     },
-    Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
+    Spec {
+        name: "/msg",
+        arguments: "KEY TEXT",
+        help: "say something in private, or to an ADDR in the open",
+        parse: message,
+    },
     Spec { name: "/say", arguments: "GROUP TEXT", help: "say something in a group", parse: say },
+    Spec { name: "/sent", arguments: "", help: "what became of it", parse: |rest| none(rest, Request::Sent) },
+    Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
+    Spec {
+        name: "/unname",
+        arguments: "KEY",
+        help: "take the name of a key away",
+        parse: |rest| key(rest).map(Request::Unname),
+    },
     Spec {
         name: "/ping",
         arguments: "ADDR",
@@ -292,9 +329,39 @@ fn message(rest: &str) -> Result<Request, String> {
     let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let text = text.trim();
     if text.is_empty() {
-        return Err(format!("say what to whom, like /msg 192.0.2.1:{PORT} hello"));
+        return Err(format!("say what to whom, like /msg alice hello, or /msg 192.0.2.1:{PORT} hello"));
     }
-    Ok(Request::Message(typed_address(to)?, text.to_owned()))
+    let text = text.to_owned();
+    match peer_address(to) {
+        Ok(address) => Ok(Request::Message(address, text)),
+        // Neither a key nor a name has a colon in it, nor only digits and dots, unless it is a key.
+        Err(why) if to.contains([':', '[']) || to.contains('.') && to.bytes().all(is_of_ip) => Err(why),
+        Err(_) => Ok(Request::Write { to: to.to_owned(), text }),
+    }
+}
+
+/// Whether an IPv4 address may have this.
+fn is_of_ip(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
+}
+
+/// A key and what to call it; neither to see all names.
+fn name(rest: &str) -> Result<Request, String> {
+    let mut words = rest.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (None, ..) => Ok(Request::Names),
+        (Some(key), Some(name), None) => Ok(Request::Name { key: key.to_owned(), name: name.to_owned() }),
+        (Some(_), None, _) => Err("call whom what, like /name KEY alice".to_owned()),
+        (Some(_), Some(_), Some(word)) => Err(format!("a name is one word, so what is '{}'?", mistake(word))),
+    }
+}
+
+/// One word that stands for a key; whose it is, the address book knows.
+fn key(rest: &str) -> Result<String, String> {
+    match rest.split_once(char::is_whitespace) {
+        None => Ok(rest.to_owned()),
+        Some((_, more)) => Err(format!("takes one key, so what is '{}'?", mistake(more))),
+    }
 }
 
 fn say(rest: &str) -> Result<Request, String> {
@@ -385,6 +452,11 @@ mod tests {
             ("/add 192.0.2.1:7000", Request::Add(peer)),
             ("/ping\t192.0.2.1:7000", Request::Ping(peer)),
             ("/msg 192.0.2.1:7000  hello  there ", Request::Message(peer, "hello  there".to_owned())),
+            ("/msg alice  hello  there ", Request::Write { to: "alice".to_owned(), text: "hello  there".to_owned() }),
+            ("/sent", Request::Sent),
+            ("/name", Request::Names),
+            ("/name 0xab alice", Request::Name { key: "0xab".to_owned(), name: "alice".to_owned() }),
+            ("/unname alice", Request::Unname("alice".to_owned())),
             ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
             ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
             ("hello /there", said("hello /there")),
@@ -414,9 +486,15 @@ mod tests {
             ("/add example.org:7", "'cjp2p-node add'"),
             ("/msg", "/msg 192.0.2.1:24254 hello"),
             ("/msg 192.0.2.1", "say what to whom"),
-            ("/msg nobody hello", "'nobody'"),
             ("/say main", "say what in which group, like /say main hello"),
             ("/say # hello", "'#' is no name of a group"),
+            ("/msg 192.0.2 hello", "'192.0.2'"),
+            ("/msg ::1: hello", "'::1:'"),
+            ("/name alice", "/name KEY alice"),
+            ("/name alice bob carol", "'carol'"),
+            ("/unname", "whose, like /unname alice"),
+            ("/unname alice bob", "'bob'"),
+            ("/sent now", "'now'"),
             ("/get notes.txt", "'notes.txt'"),
             (&format!("/get {}c", "ab".repeat(32)), "65 hex digits are too many, 64 make an id"),
             (&format!("/get {}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),

@@ -223,6 +223,11 @@ impl Owed {
         (text.len() <= OWED_MAX_BYTES).then(|| Owed(text.into()))
     }
 
+    /// One as long as any, to see what fits beside it.
+    pub fn longest() -> Owed {
+        Owed("0".repeat(OWED_MAX_BYTES).into())
+    }
+
     /// The JSON text to echo.
     pub fn as_json(&self) -> &str {
         &self.0

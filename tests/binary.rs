@@ -38,6 +38,8 @@ mod limits;
 mod listing;
 #[path = "binary/lying.rs"]
 mod lying;
+#[path = "binary/people.rs"]
+mod people;
 #[path = "binary/printing.rs"]
 mod printing;
 #[path = "binary/sharing.rs"]

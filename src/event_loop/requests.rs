@@ -4,7 +4,7 @@
 
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
-use crate::node::{Command, Event, Hearsay};
+use crate::node::{Command, Event, Hearsay, PeerInfo};
 use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status, Topic};
 use std::io::{self, IsTerminal};
@@ -52,6 +52,11 @@ impl EventLoop {
                 self.note_said(&answer, Topic::Address(plain(to)), &text);
                 answer
             }
+            Request::Write { to, text } => self.write(&to, text),
+            Request::Sent => Answer::Messages(self.message_lines()),
+            Request::Names => Answer::Names(self.name_lines()),
+            Request::Name { key, name } => self.name(&key, &name),
+            Request::Unname(key) => self.unname(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
@@ -157,14 +162,19 @@ impl EventLoop {
 
     fn peer_lines(&self) -> Vec<PeerLine> {
         let peers = self.node.peers(self.clock.now(), PEERS_SHOWN_MAX).into_iter();
-        peers
-            .map(|peer| PeerLine {
+        let line = |peer: PeerInfo| {
+            let key = self.node.who(peer.address);
+            PeerLine {
                 address: peer.address,
                 round_trip_ms: peer.round_trip.map(|span| span.as_secs_f64() * 1e3),
                 heard_ago_s: peer.heard_ago.as_secs_f64(),
                 is_neighbour: peer.is_neighbour,
-            })
-            .collect()
+                name: key.as_ref().and_then(|key| self.names.of(key)).map(str::to_owned),
+                shown: key.as_ref().map(|key| self.show_key(key)),
+                key: key.map(|key| key.to_string()),
+            }
+        };
+        peers.map(line).collect()
     }
 
     fn file_lines(&self) -> Vec<FileLine> {

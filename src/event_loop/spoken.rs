@@ -7,7 +7,7 @@
 use super::EventLoop;
 use super::clock::unix_seconds;
 use crate::console::{describe, own_line};
-use crate::identity::PublicKey;
+use crate::names::TYPED_DIGITS_MIN;
 use crate::node::Event;
 use crate::peers::address::plain;
 use crate::request::{Answer, Topic, group_name, peer_address};
@@ -62,15 +62,23 @@ impl Spoken {
 fn topic(event: &Event) -> Option<Topic> {
     match event {
         Event::Chat { from, key, .. } => Some(key.map_or(Topic::Address(*from), Topic::Person)),
+        Event::PrivateChat { key, .. } => Some(Topic::Person(*key)),
+        Event::Delivered { to, .. } | Event::Undelivered { to, .. } => Some(Topic::Person(*to)),
         Event::GroupChat { group, .. } => Some(Topic::Group(group.clone())),
         _ => None,
     }
 }
 
+/// Whether this seems to be meant for a key, or the beginning of one.
+fn is_like_key(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    digits.len() >= TYPED_DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 impl EventLoop {
     /// Shows an event to people, wherever they listen; nothing, if it is none for them.
     pub(super) fn show_to_people(&mut self, event: &Event) {
-        let Some(line) = describe(event, unix_seconds()) else { return };
+        let Some(line) = describe(event, unix_seconds(), &|key| self.show_key(key)) else { return };
         if let Some(topic) = topic(event) {
             self.spoken.push(topic, line.clone());
         }
@@ -79,8 +87,8 @@ impl EventLoop {
 
     /// Takes note of what the user has said, if it was said.
     pub(super) fn note_said(&mut self, answer: &Answer, topic: Topic, text: &str) {
-        if matches!(answer, Answer::Done(_)) {
-            let line = own_line(&topic, text, unix_seconds());
+        if matches!(answer, Answer::Done(_) | Answer::Message(_)) {
+            let line = own_line(&topic, text, unix_seconds(), &|key| self.show_key(key));
             self.spoken.push(topic, line);
         }
     }
@@ -90,9 +98,13 @@ impl EventLoop {
         if text.is_empty() {
             return Ok(Topic::Everything);
         }
-        let key = PublicKey::parse(text).map(Topic::Person);
         let address = || peer_address(text).map(|address| Topic::Address(plain(address)));
-        key.or_else(|_| address()).or_else(|_| group_name(text).map(Topic::Group))
+        match self.find_key(text).map(Topic::Person).or_else(|why| address().map_err(|_| why)) {
+            // What looks like a key and is none is a mistake; nobody calls a group so.
+            Err(why) if is_like_key(text) => Err(why),
+            Err(_) => group_name(text).map(Topic::Group),
+            topic => topic,
+        }
     }
 
     /// Begins to tell somebody what is said: about what, and with which line to begin.
@@ -101,7 +113,7 @@ impl EventLoop {
             Ok(topic) => {
                 let about = match &topic {
                     Topic::Everything => "everything".to_owned(),
-                    Topic::Person(key) => key.to_string(),
+                    Topic::Person(key) => self.show_key(key),
                     Topic::Group(group) => format!("the group {group}"),
                     Topic::Address(address) => address.to_string(),
                 };

@@ -212,6 +212,11 @@ impl Whereabouts {
         Some((home.address, home.proven))
     }
 
+    /// All keys that have an address.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.homes.iter().map(|(key, _)| *key)
+    }
+
     /// Whose address this is; of several the one that proved it last.
     pub fn who(&self, address: SocketAddr) -> Option<PublicKey> {
         let there = self.homes.iter().filter(|(_, home)| home.address == address);

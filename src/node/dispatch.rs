@@ -2,19 +2,21 @@
 
 use super::envelopes::decode_layers;
 use super::homes::proof;
+use super::private::{Envelope, envelope_of};
 use super::reply::{Reply, Terms, Tokens};
 use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
-use crate::identity::PublicKey;
+use crate::identity::{PublicKey, whereabouts};
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
 use crate::tokens::{CHECKED_MAX, Owed, Proof};
+use crate::wire::encode::Writer;
 use crate::wire::messages::Unknown;
 use crate::wire::{HEADER_BYTES, MESSAGES_MAX, Message, decode};
 use std::net::SocketAddr;
 
 /// Where a datagram came from and what it proved.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Sender {
     pub(super) address: SocketAddr,
     /// What the returned token is worth; `None` for an unverified sender.
@@ -35,6 +37,10 @@ pub(super) struct Sender {
     pub(super) was_followed_up: bool,
     /// The key of the envelope around the message that is being handled, if there is one.
     pub(super) key: Option<PublicKey>,
+    /// The same envelope, if it is private.
+    pub(super) private: Option<Envelope>,
+    /// What is to be said in private, and to whom.
+    pub(super) answers: Vec<(PublicKey, Writer)>,
 }
 
 /// Counts one more token of a kind; whether it is still to be checked.
@@ -62,6 +68,8 @@ impl Sender {
             is_reader: false,
             was_followed_up: false,
             key: None,
+            private: None,
+            answers: Vec::new(),
         }
     }
 
@@ -123,16 +131,25 @@ impl<S: Store> Node<S> {
         let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
         self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
         let outer = decoded.messages.iter().map(|message| (None, message));
-        let inner =
-            inner.iter().flat_map(|(layer, decoded)| decoded.messages.iter().map(|message| (Some(layer.key), message)));
-        let all = outer.chain(inner).take(MESSAGES_MAX);
+        let within = inner
+            .iter()
+            .enumerate()
+            .flat_map(|(place, (_, decoded))| decoded.messages.iter().map(move |message| (Some(place), message)));
+        let all = outer.chain(within).take(MESSAGES_MAX);
+        let mut at = None;
         // Names are taken last, when all that may prove the sender has been seen.
         let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
-        for (key, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
-            sender.key = key;
+        for (place, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
+            if place != at {
+                at = place;
+                let layer = place.and_then(|place| inner.get(place));
+                sender.key = layer.map(|(layer, _)| layer.key);
+                sender.private = layer.and_then(|(layer, decoded)| envelope_of(&layers, layer, decoded));
+            }
             self.dispatch(now, &mut sender, message, &mut reply);
         }
-        self.conclude(now, &sender, reply);
+        self.seal_answers(now, &mut sender, &mut reply);
+        self.conclude(now, &sender, reply, &proofs);
         weaker.into_iter().for_each(|key| self.ask_for_better(now, from, key));
     }
 
@@ -211,8 +228,9 @@ impl<S: Store> Node<S> {
             // So was whom they are meant for.
             Message::MyPublicKey(_) | Message::MeantFor(_) => {}
             Message::WhereAreThey(question) => self.tell_where(now, sender, question.ed25519h, reply),
-            // We asked nobody where somebody is, and know of no versions.
-            Message::Forwarded(_) | Message::GetLatest(_) | Message::Latest(_) => {}
+            Message::Forwarded(answer) => self.take_whereabouts(now, sender, answer),
+            // We know of no versions.
+            Message::GetLatest(_) | Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }
@@ -229,7 +247,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Sends the answer, and sees to the tokens that travelled in the datagram.
-    fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
+    fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply, proofs: &[whereabouts::Proof]) {
         // However often it was asked for, the list is made once.
         if reply.is_list_expected() {
             self.list_content(now, sender, &mut reply);
@@ -262,6 +280,9 @@ impl<S: Store> Node<S> {
             self.show_key_again(now, sender.address);
         } else if is_answered {
             self.show_key(now, sender.address);
+        }
+        if sender.is_proven() {
+            self.hurry_private(now, sender, is_changed, proofs);
         }
         if sender.is_new && !self.transfers.is_idle() {
             self.welcome_source(now, sender.address);

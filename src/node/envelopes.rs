@@ -56,6 +56,11 @@ impl Envelopes {
         known.sizes().into_iter().chain([replays])
     }
 
+    /// The keys that were proven.
+    pub(super) fn known(&self) -> impl Iterator<Item = PublicKey> {
+        self.known.iter()
+    }
+
     /// Writes down whose keys were proven, by somebody who reads its address: others could fill the table.
     pub(super) fn note(&mut self, layers: &[Layer]) {
         layers.iter().for_each(|layer| self.known.note(layer.key));

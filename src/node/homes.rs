@@ -223,5 +223,9 @@ impl<S: Store> Node<S> {
             messages: messages.into(),
             might_be_ip_spoofing: !sender.is_verified(),
         }));
+        if sender.is_verified() {
+            // Whoever asks will write there, where only what was written to gets in.
+            self.introduce_to(now, sender.address, home);
+        }
     }
 }

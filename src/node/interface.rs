@@ -1,5 +1,6 @@
 //! What goes into the [`Node`](super::Node) and what comes out, besides datagrams.
 
+use super::Undelivered;
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
 use crate::identity::{Identity, PublicKey};
@@ -65,6 +66,16 @@ pub enum Command {
         /// The line.
         text: String,
     },
+    /// Send a line of text to the holder of a key, encrypted, and again until it has arrived or is given up: answered by
+    /// [`Event::Delivered`] or [`Event::Undelivered`].
+    PrivateChat {
+        /// The key.
+        to: PublicKey,
+        /// The line.
+        text: String,
+        /// By which the answer names it.
+        number: u64,
+    },
     /// Send a line of text to every verified peer in reach.
     GroupChat {
         /// The group, `main` by default.
@@ -125,6 +136,36 @@ pub enum Event {
         key: Option<PublicKey>,
         /// The line.
         text: String,
+    },
+    /// Somebody wrote to us in private: encrypted, by the holder of this key. Reported once, and as unsafe for a terminal
+    /// as `Chat`.
+    PrivateChat {
+        /// Whose it is.
+        key: PublicKey,
+        /// The verified address it came from.
+        from: SocketAddr,
+        /// The line.
+        text: String,
+    },
+    /// A [`Command::PrivateChat`] has arrived: the recipient's node has opened it.
+    Delivered {
+        /// Its number.
+        number: u64,
+        /// The recipient.
+        to: PublicKey,
+        /// The line.
+        text: String,
+    },
+    /// A [`Command::PrivateChat`] was given up.
+    Undelivered {
+        /// Its number.
+        number: u64,
+        /// The recipient.
+        to: PublicKey,
+        /// The line.
+        text: String,
+        /// Why.
+        why: Undelivered,
     },
     /// Somebody wrote to a group; reported once. As unsafe for a terminal as `Chat`.
     GroupChat {
@@ -191,6 +232,10 @@ pub enum CommandError {
     BadText,
     /// Others would not hear this line: they listen to so many lines of one author and no more.
     TooFast,
+    /// A private message to our own key.
+    ToOneself,
+    /// So much waits to be delivered that nothing more can.
+    TooMuchWaiting,
     /// A table is full.
     Full,
     /// This content is not being fetched.
@@ -208,6 +253,10 @@ impl fmt::Display for CommandError {
             Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
             Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
+            Self::ToOneself => f.write_str("not sent: that is the key of this node"),
+            Self::TooMuchWaiting => {
+                f.write_str("not sent: too much waits already to be delivered; try again when some of it has been")
+            }
             Self::Full => f.write_str("the table for that is full"),
             Self::NotFetching => f.write_str("that is not being fetched"),
         }

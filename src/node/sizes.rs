@@ -44,6 +44,8 @@ impl<S: Store> Node<S> {
             homes,
             showings,
             answers,
+            finds,
+            private,
         } = self;
         no_table(strangers);
         no_table(outages);
@@ -64,6 +66,7 @@ impl<S: Store> Node<S> {
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
+        let people = people.chain(finds.sizes()).chain(private.sizes());
         own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(homes.sizes())
     }
 }

@@ -100,7 +100,7 @@ impl<S: Store> Node<S> {
         let timers = &self.timers;
         let fetching = [self.fetching.due(), self.transfers.due()];
         let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
-        let optional = optional.into_iter().chain(fetching);
+        let optional = optional.into_iter().chain(fetching).chain([self.finds.due(), self.private.due()]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -127,6 +127,8 @@ impl<S: Store> Node<S> {
         if self.timers.save.is_some_and(|due| now >= due) {
             self.ask_to_save(now);
         }
+        self.tend_finds(now);
+        self.tend_private(now);
         self.tend_fetching(now);
         self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
     }

@@ -14,6 +14,7 @@ use super::tasks::Tasks;
 use super::trees::Trees;
 use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
+use crate::data_dir::render_peers;
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -32,13 +33,19 @@ const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
 /// How much of a file's name is logged, in characters.
 const NAME_SHOWN_CHARS: usize = 100;
 
+/// The small files that are written when somebody says so.
+pub(super) struct Savers {
+    pub(super) peers: Saver,
+    pub(super) names: Saver,
+}
+
 /// The thread's end of the worker.
 pub(super) struct Work<R> {
     inbox: Arc<Inbox>,
     folder: Folder,
     index: Index,
     trees: Trees,
-    saver: Saver,
+    savers: Savers,
     queue: Queue,
     tasks: Tasks,
     /// How many bytes of contents are kept that were fetched.
@@ -55,7 +62,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         folder: Folder,
         index: Index,
         trees: Trees,
-        saver: Saver,
+        savers: Savers,
         tasks: Tasks,
         report: R,
     ) -> Work<R> {
@@ -64,7 +71,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             folder,
             index,
             trees,
-            saver,
+            savers,
             queue: Queue::default(),
             tasks,
             store_limit: None,
@@ -84,7 +91,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
-        self.saver.flush()
+        // Each is tried, whatever becomes of the other.
+        let [peers, names] = [self.savers.peers.flush(), self.savers.names.flush()];
+        peers && names
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -104,10 +113,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
-        match orders.save {
-            Some(peers) => self.saver.save(peers),
-            None => self.saver.retry(),
-        }
+        self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
+        self.savers.names.take(orders.save_names);
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

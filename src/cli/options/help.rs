@@ -41,6 +41,11 @@ fn remarks(command: Command) -> String {
             "An ADDR is like 192.0.2.1, [2001:db8::1]:24254 or example.org; the port is 24254 if none is named.\n",
         );
     }
+    if command == Command::Msg {
+        text.push_str(
+            "A KEY is 64 hex digits, enough of those of a key that the node knows, or a name given with /name.\n",
+        );
+    }
     if command == Command::Get {
         text.push_str(
             "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n\

@@ -20,11 +20,12 @@ pub(crate) enum Command {
     Peers,
     Chat,
     Add,
+    Msg,
     Stop,
     Help,
 }
 
-use Command::{Add, Chat, Get, Help, Id, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Chat, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -65,6 +66,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: &["ADDR"],
         help: "let the running node make contact with a node",
     },
+    CommandSpec {
+        command: Msg,
+        name: "msg",
+        arguments: &["KEY", "TEXT"],
+        help: "write to somebody in private; wait until it was seen",
+    },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
     CommandSpec {
         command: Help,
@@ -89,11 +96,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Chat, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers, Msg];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -221,8 +228,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
-        commands: &[Send, Add, Ls],
-        help: "how long to wait for an answer (default: 2, add: 5, ls: 1)",
+        commands: &[Send, Add, Msg, Ls],
+        help: "how long to wait for an answer (default: 2, add: 5, msg: 120, ls: 1)",
     },
     OptionSpec {
         long: "--count",
