@@ -94,6 +94,7 @@ pub struct Checks {
     disturbed: Time,
     unprompted: Vec<Time>,
     meddled: Vec<Time>,
+    doubts: Vec<Time>,
     tries: Vec<Time>,
     wakes: Vec<Time>,
 }
@@ -111,6 +112,7 @@ impl Checks {
             disturbed: now,
             unprompted: Vec::new(),
             meddled: Vec::new(),
+            doubts: Vec::new(),
             tries: Vec::new(),
             wakes: Vec::new(),
         };
@@ -248,7 +250,7 @@ fn within_a_minute(times: &mut Vec<Time>, now: Time) -> usize {
 
 /// Whether this asks for an answer; tokens ride along with everything.
 fn is_question(element: &Element<'_>) -> bool {
-    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage")
+    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage" | "WhereAreThey")
 }
 
 fn is_token(name: &str) -> bool {
