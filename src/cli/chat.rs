@@ -190,7 +190,7 @@ impl<'a> Chat<'a> {
         let request = if is_command { line.to_owned() } else { format!("{}{said}", self.command) };
         match converse(self.arguments, &request) {
             // What was said comes back as a line among the others.
-            Ok((Answer::Done(_), _)) if !is_command => {}
+            Ok((Answer::Done(_) | Answer::Message(_), _)) if !is_command => {}
             Ok((Answer::Refused(why), _)) if !is_command => {
                 self.output.print(format!("> {}\n{why}", printable(line, LINE_MAX_BYTES)));
             }

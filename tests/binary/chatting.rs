@@ -102,6 +102,34 @@ fn who_comes_later_reads_what_was_said_in_the_group_and_nothing_else() {
 }
 
 #[test]
+fn a_chat_with_one_person_is_private_and_says_what_was_seen() {
+    let (first, second) = (scratch(), scratch());
+    let (one, other) = pair(first.path(), second.path());
+    let (alices, bobs) = (one.ask(["id"]).success().to_owned(), other.ask(["id"]).success().to_owned());
+    // Who has not met them by key yet finds them by it.
+    let mut bob = Talker::begin(second.path(), &[&alices]);
+    bob.say(&format!("/name {alices} alice"));
+    bob.hears("is called alice now");
+    bob.say("only for you");
+    bob.hears("me to alice> only for you");
+    bob.hears("alice has seen: only for you");
+    // The beginning of a key that is known is enough.
+    let alice = Talker::begin(first.path(), &[&bobs[..10]]);
+    alice.hears(&format!("{}… (private)> only for you", &bobs[..16]));
+    converse(second.path(), b"{\"command\":\"/say main for all\"}\n");
+    let everything = Talker::begin(first.path(), &[]);
+    everything.hears("for all");
+    everything.hears("only for you");
+    assert_eq!(alice.heard().len(), 1, "{:?}", alice.heard());
+    // By name, too, and only what was said between the two.
+    let again = Talker::begin(second.path(), &["alice"]);
+    again.hears("alice has seen: only for you");
+    assert!(!again.heard().iter().any(|line| line.contains("for all")));
+    let wrong = one.ask(["chat", "0123456789abcdef"]);
+    assert!(wrong.complaint().contains("no key that is known here begins with 0123456789abcdef"), "{wrong:?}");
+}
+
+#[test]
 fn a_chat_ends_with_its_node_and_says_so() {
     let folder = scratch();
     let node = Node::start(folder.path(), &[]);
