@@ -3,6 +3,7 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
+//! - [`chat`] talks beside it,
 //! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`msg`] writes to people through the running node,
@@ -14,6 +15,7 @@
 mod address;
 mod ask;
 mod bar;
+mod chat;
 mod get;
 mod goal;
 mod id;
@@ -80,6 +82,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Status => ask::ask(arguments, "/status"),
         Command::Peers => ask::ask(arguments, "/peers"),
+        Command::Chat => chat::chat(arguments, argument(0)),
         Command::Add => ask::add(arguments, argument(0)),
         Command::Msg => msg::msg(arguments, argument(0), argument(1)),
         Command::Stop => ask::stop(arguments),

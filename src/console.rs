@@ -15,6 +15,7 @@ pub use screen::Screen;
 
 use crate::identity::PublicKey;
 use crate::node::{Event, PRIVATE_PATIENCE, Undelivered};
+use crate::request::Topic;
 use crate::terminal::printable;
 
 /// How much of a text is shown, in characters; what fits a datagram of the recommended size is shown whole.
@@ -23,7 +24,7 @@ const TEXT_SHOWN_CHARS: usize = 6_000;
 /// How much of a group's name is shown, in characters.
 const GROUP_SHOWN_CHARS: usize = 32;
 
-/// How a key is shown to a person: see [`Names::show`](crate::names::Names::show).
+/// How a key is shown to a person: see [`AddressBook::show`](crate::address_book::AddressBook::show).
 pub type ShowKey<'a> = &'a dyn Fn(&PublicKey) -> String;
 
 /// The line that tells a person about an event, at a time of day in seconds; `None` if it is nothing for people.
@@ -53,6 +54,17 @@ pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String
     }
 }
 
+/// The line that tells a person what they have said themselves, at a time of day in seconds.
+pub fn own_line(topic: &Topic, text: &str, seconds: u64, show: ShowKey<'_>) -> String {
+    let (time, text) = (time_of_day(seconds), printable(text, TEXT_SHOWN_CHARS));
+    match topic {
+        Topic::Group(group) => format!("{time} [{}] me> {text}", printable(group, GROUP_SHOWN_CHARS)),
+        Topic::Everything => format!("{time} me> {text}"),
+        Topic::Person(key) => format!("{time} me to {}> {text}", show(key)),
+        Topic::Address(address) => format!("{time} me to {address}> {text}"),
+    }
+}
+
 /// What is said about a private message that was given up.
 pub fn undelivered(who: &str, why: Undelivered) -> String {
     let minutes = PRIVATE_PATIENCE.as_secs() / 60;
@@ -79,14 +91,14 @@ pub fn time_of_day(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address_book::AddressBook;
     use crate::identity::Identity;
-    use crate::names::Names;
     use std::iter::empty;
     use std::time::Duration;
 
     /// The line about an event, of somebody who calls one key alice.
     fn line(event: &Event, seconds: u64) -> String {
-        let mut names = Names::default();
+        let mut names = AddressBook::default();
         names.give(Identity::from_seed(&[8; 32]).public(), "alice").unwrap();
         describe(event, seconds, &|key| names.show(key, &mut empty())).unwrap()
     }

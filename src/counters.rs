@@ -55,8 +55,11 @@ counters! {
     envelopes_repeated,
     /// Signed envelopes that name somebody else as the one they are meant for.
     envelopes_for_others,
-    /// Proofs that a key lives at an address, of which a better one for another address was held.
+    /// Proofs that a key lives at an address, of which a better one for another address was held, or where somebody was
+    /// still there.
     homes_refused,
+    /// Keys that have moved: where they lived nobody answered any more.
+    homes_moved,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
     /// Questions to peers where the holder of a key is.

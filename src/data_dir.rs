@@ -5,7 +5,7 @@
 //! | `key` | the secret from which the node's key derives; for the owner's eyes alone, and never written again |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
-//! | `names.json` | what the user calls the keys of others |
+//! | `people.json` | what the user calls the keys of others |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
@@ -30,8 +30,8 @@ pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 
+use crate::address_book::AddressBook;
 use crate::content::SharedFile;
-use crate::names::Names;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -174,8 +174,8 @@ impl DataDir {
     }
 
     /// Where the names are kept that the user gave to keys.
-    pub fn names_file(&self) -> PathBuf {
-        self.path.join("names.json")
+    pub fn people_file(&self) -> PathBuf {
+        self.path.join("people.json")
     }
 
     /// Where the hashes of shared files are remembered.
@@ -212,8 +212,8 @@ impl DataDir {
     }
 
     /// The names that the user gave to keys. A file that cannot be understood is set aside, never lost.
-    pub fn load_names(&self) -> Names {
-        load(&self.names_file(), crate::names::FILE_MAX_BYTES, Names::parse)
+    pub fn load_people(&self) -> AddressBook {
+        load(&self.people_file(), crate::address_book::FILE_MAX_BYTES, AddressBook::parse)
     }
 
     /// How many peers the next start would load; a look that changes nothing.

@@ -21,6 +21,7 @@ mod people;
 mod requests;
 mod signals;
 mod socket;
+mod spoken;
 mod start;
 mod stop;
 mod upkeep;
@@ -28,14 +29,15 @@ mod wishes;
 
 pub use clock::entropy;
 pub use lookup::{HostName, look_up};
+pub use signals::catch as catch_signals;
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;
 pub use stop::{Remembered, count_of_peers};
 
+use crate::address_book::AddressBook;
 use crate::console::Output;
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
-use crate::names::Names;
 use crate::node::{Command, Destination, Event, Node, Transmit};
 use crate::time::Time;
 use crate::worker::Worker;
@@ -50,6 +52,7 @@ use news::News;
 use signal_hook::consts::SIGWINCH;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
+use spoken::Spoken;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
@@ -92,8 +95,10 @@ pub struct EventLoop {
     worker: Worker,
     data_dir: DataDir,
     output: Output,
+    /// What was said lately, for those who listen.
+    spoken: Spoken,
     /// What the user calls the keys of others.
-    names: Names,
+    address_book: AddressBook,
     /// What the user wrote to keys, and what became of it.
     messages: Vec<messages::Message>,
     /// The number of the next of them.
@@ -202,6 +207,7 @@ impl EventLoop {
                 }
             }
         }
+        self.pass_on_what_was_said();
         self.note_progress(false);
         self.note_silence(now);
         if is_alarmed || self.next_upkeep <= now {

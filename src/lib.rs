@@ -101,9 +101,10 @@
 //!
 //! - [`event_loop`]: the loop above, with `mio`; [`worker`]: what may keep a disk busy,
 //! - [`console`], [`request`], [`control`]: what a user says to the running node, and how it answers,
-//! - [`names`]: what people call keys; [`terminal`]: text from strangers, made safe to print,
+//! - [`address_book`]: what people call keys; [`terminal`]: text from strangers, made safe to print,
 //! - [`data_dir`]: what is kept between runs.
 
+pub mod address_book;
 pub mod budget;
 pub mod console;
 pub mod content;
@@ -113,7 +114,6 @@ pub mod data_dir;
 pub mod event_loop;
 mod hash;
 pub mod identity;
-pub mod names;
 pub mod node;
 pub mod peers;
 mod rate;

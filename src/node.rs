@@ -21,6 +21,7 @@
 
 mod buffers;
 mod chat;
+mod claims;
 mod dispatch;
 mod envelopes;
 mod fetch;
@@ -40,10 +41,12 @@ mod reply;
 mod runs;
 mod seeking;
 mod serve;
+mod shares;
 mod sizes;
 mod upkeep;
 mod uploads;
 
+pub use chat::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use private::{
@@ -78,6 +81,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use sha2::{Digest, Sha256};
+use shares::Shares;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -135,6 +139,8 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    /// What was signed lately for those who ask where we are.
+    answers: Shares,
     finds: Finds,
     private: Private,
 }
@@ -180,6 +186,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
             config,

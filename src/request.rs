@@ -7,11 +7,13 @@
 //! the last one leaves nothing behind.
 
 mod answer;
+mod topic;
 
 pub use answer::{
-    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, NameLine, PeerLine,
+    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, PeerLine, PersonLine,
     Status,
 };
+pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -93,27 +95,37 @@ pub enum Request {
     /// What became of such lines.
     Sent,
     /// What the user calls keys.
-    Names,
+    People,
     /// Call a key so.
-    Name {
+    NamePerson {
         /// The key: all its digits, enough of them, or the name that it has.
         key: String,
         /// The name.
         name: String,
     },
     /// Take away the name of a key.
-    Unname(String),
+    UnnamePerson(String),
     /// Measure a round trip.
     Ping(SocketAddr),
     /// Show nothing more from an IP address.
     Ignore(IpAddr),
     /// Show it again.
     Heed(IpAddr),
-    /// A line of text to everybody in the group `main`.
-    Say(String),
+    /// A line of text to everybody in a group.
+    Say {
+        /// Which, by its name.
+        group: String,
+        /// The line.
+        text: String,
+    },
+    /// Hear what is said about this from now on, and what was lately.
+    Listen(String),
     /// Save and stop.
     Quit,
 }
+
+/// The command by which a program hears what is said.
+pub const LISTEN: &str = "/listen";
 
 /// A command that can be typed.
 struct Spec {
@@ -146,6 +158,7 @@ const SPECS: &[Spec] = &[
         help: "make contact with an address",
         parse: |rest| typed_address(rest).map(Request::Add),
     },
+    Spec { name: "/say", arguments: "GROUP TEXT", help: "say something in a group", parse: say },
     Spec {
         name: "/msg",
         arguments: "KEY TEXT",
@@ -158,7 +171,7 @@ const SPECS: &[Spec] = &[
         name: "/unname",
         arguments: "KEY",
         help: "take the name of a key away",
-        parse: |rest| key(rest).map(Request::Unname),
+        parse: |rest| key(rest).map(Request::UnnamePerson),
     },
     Spec {
         name: "/ping",
@@ -199,6 +212,12 @@ const SPECS: &[Spec] = &[
         help: "what is being fetched, and what became of it",
         parse: |rest| none(rest, Request::Fetching),
     },
+    Spec {
+        name: LISTEN,
+        arguments: "[WHOM]",
+        help: "for programs: what is said, lately and from now on",
+        parse: |rest| Ok(Request::Listen(rest.to_owned())),
+    },
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
@@ -229,7 +248,8 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     // A second slash takes the meaning from the first.
     let is_said = !line.starts_with('/') || line.starts_with("//");
     if is_said {
-        return Ok(Some(Request::Say(line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}")))));
+        let text = line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}"));
+        return Ok(Some(Request::Say { group: MAIN_GROUP.to_owned(), text }));
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
@@ -329,8 +349,8 @@ fn is_of_ip(byte: u8) -> bool {
 fn name(rest: &str) -> Result<Request, String> {
     let mut words = rest.split_whitespace();
     match (words.next(), words.next(), words.next()) {
-        (None, ..) => Ok(Request::Names),
-        (Some(key), Some(name), None) => Ok(Request::Name { key: key.to_owned(), name: name.to_owned() }),
+        (None, ..) => Ok(Request::People),
+        (Some(key), Some(name), None) => Ok(Request::NamePerson { key: key.to_owned(), name: name.to_owned() }),
         (Some(_), None, _) => Err("call whom what, like /name KEY alice".to_owned()),
         (Some(_), Some(_), Some(word)) => Err(format!("a name is one word, so what is '{}'?", mistake(word))),
     }
@@ -342,6 +362,15 @@ fn key(rest: &str) -> Result<String, String> {
         None => Ok(rest.to_owned()),
         Some((_, more)) => Err(format!("takes one key, so what is '{}'?", mistake(more))),
     }
+}
+
+fn say(rest: &str) -> Result<Request, String> {
+    let (group, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("say what in which group, like /say {MAIN_GROUP} hello"));
+    }
+    Ok(Request::Say { group: group_name(group)?, text: text.to_owned() })
 }
 
 /// An address that was typed into the running node, which looks up no names: it would have to wait for them.
@@ -401,6 +430,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         let peer = address("192.0.2.1:7000");
+        let said = |text: &str| Request::Say { group: MAIN_GROUP.to_owned(), text: text.to_owned() };
         let (id, patience) = (ContentId::Sha256([0xab; 32]), Duration::from_secs(7));
         for (line, request) in [
             ("/help", Request::Help),
@@ -424,14 +454,17 @@ mod tests {
             ("/msg 192.0.2.1:7000  hello  there ", Request::Message(peer, "hello  there".to_owned())),
             ("/msg alice  hello  there ", Request::Write { to: "alice".to_owned(), text: "hello  there".to_owned() }),
             ("/sent", Request::Sent),
-            ("/name", Request::Names),
-            ("/name 0xab alice", Request::Name { key: "0xab".to_owned(), name: "alice".to_owned() }),
-            ("/unname alice", Request::Unname("alice".to_owned())),
+            ("/name", Request::People),
+            ("/name 0xab alice", Request::NamePerson { key: "0xab".to_owned(), name: "alice".to_owned() }),
+            ("/unname alice", Request::UnnamePerson("alice".to_owned())),
             ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
             ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
-            ("hello /there", Request::Say("hello /there".to_owned())),
-            ("//help is a command", Request::Say("/help is a command".to_owned())),
-            ("///", Request::Say("//".to_owned())),
+            ("hello /there", said("hello /there")),
+            ("//help is a command", said("/help is a command")),
+            ("///", said("//")),
+            ("/say main  hello ", said("hello")),
+            ("/listen", Request::Listen(String::new())),
+            ("/listen  #main ", Request::Listen("#main".to_owned())),
         ] {
             assert_eq!(parse(line), Ok(Some(request)), "{line}");
         }
@@ -453,6 +486,8 @@ mod tests {
             ("/add example.org:7", "'cjp2p-node add'"),
             ("/msg", "/msg 192.0.2.1:24254 hello"),
             ("/msg 192.0.2.1", "say what to whom"),
+            ("/say main", "say what in which group, like /say main hello"),
+            ("/say # hello", "'#' is no name of a group"),
             ("/msg 192.0.2 hello", "'192.0.2'"),
             ("/msg ::1: hello", "'::1:'"),
             ("/name alice", "/name KEY alice"),

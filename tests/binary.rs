@@ -8,6 +8,8 @@
 #[path = "binary/harness.rs"]
 mod harness;
 
+#[path = "binary/chatting.rs"]
+mod chatting;
 #[path = "binary/command_line.rs"]
 mod command_line;
 #[path = "binary/console.rs"]

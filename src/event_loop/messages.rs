@@ -7,7 +7,7 @@ use super::EventLoop;
 use crate::console::undelivered;
 use crate::identity::PublicKey;
 use crate::node::{Command, Event};
-use crate::request::{Answer, MessageLine, MessageState};
+use crate::request::{Answer, MessageLine, MessageState, Topic};
 use crate::time::Time;
 
 /// How many messages are remembered, with what became of them; the oldest is forgotten first. The node lets 64 wait.
@@ -29,6 +29,7 @@ impl EventLoop {
             Ok(to) => to,
             Err(why) => return Answer::Refused(why),
         };
+        let (topic, said) = (Topic::Person(to), text.clone());
         let (now, number) = (self.clock.now(), self.next_message);
         let is_found = self.node.is_found(&to);
         if let Err(error) = self.node.handle_command(now, Command::PrivateChat { to, text, number }) {
@@ -42,7 +43,9 @@ impl EventLoop {
         let message = Message { number, to, said: now, state };
         let line = self.message_line(&message);
         self.messages.push(message);
-        Answer::Message(line)
+        let answer = Answer::Message(line);
+        self.note_said(&answer, topic, &said);
+        answer
     }
 
     /// What became of all of them.
@@ -54,7 +57,7 @@ impl EventLoop {
         MessageLine {
             number: message.number,
             key: message.to.to_string(),
-            name: self.names.of(&message.to).map(str::to_owned),
+            name: self.address_book.of(&message.to).map(str::to_owned),
             shown: self.show_key(&message.to),
             state: message.state.clone(),
             said_ago_s: self.clock.now().since(message.said).as_secs_f64(),

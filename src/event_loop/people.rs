@@ -2,12 +2,12 @@
 
 use super::EventLoop;
 use crate::identity::PublicKey;
-use crate::request::{Answer, NameLine};
+use crate::request::{Answer, PersonLine};
 
 impl EventLoop {
     /// A key as the user is shown it.
     pub(super) fn show_key(&self, key: &PublicKey) -> String {
-        self.names.show(key, &mut self.node.known_keys())
+        self.address_book.show(key, &mut self.node.known_keys())
     }
 
     /// The key that the user means.
@@ -15,20 +15,20 @@ impl EventLoop {
     /// # Errors
     /// One sentence for the user.
     pub(super) fn find_key(&self, text: &str) -> Result<PublicKey, String> {
-        self.names.find(text, &mut self.node.known_keys())
+        self.address_book.find(text, &mut self.node.known_keys())
     }
 
     /// Calls a key so from now on.
-    pub(super) fn name(&mut self, text: &str, name: &str) -> Answer {
+    pub(super) fn name_person(&mut self, text: &str, name: &str) -> Answer {
         let named = self.find_key(text).and_then(|key| {
             if key == self.node.public_key() {
                 return Err("that is the key of this node".to_owned());
             }
-            self.names.give(key, name).map(|before| (key, before))
+            self.address_book.give(key, name).map(|before| (key, before))
         });
         match named {
             Ok((key, before)) => {
-                self.worker.save_names(self.names.render());
+                self.worker.save_people(self.address_book.render());
                 let before = before.map_or_else(String::new, |before| format!(" and no longer {before}"));
                 Answer::Done(format!("{key} is called {name} now{before}"))
             }
@@ -37,14 +37,14 @@ impl EventLoop {
     }
 
     /// Takes a name away.
-    pub(super) fn unname(&mut self, text: &str) -> Answer {
+    pub(super) fn unname_person(&mut self, text: &str) -> Answer {
         let key = match self.find_key(text) {
             Ok(key) => key,
             Err(why) => return Answer::Refused(why),
         };
-        match self.names.take(&key) {
+        match self.address_book.take(&key) {
             Some(name) => {
-                self.worker.save_names(self.names.render());
+                self.worker.save_people(self.address_book.render());
                 Answer::Done(format!("{key} is called {name} no longer"))
             }
             None => Answer::Refused(format!("{} has no name", self.show_key(&key))),
@@ -52,7 +52,7 @@ impl EventLoop {
     }
 
     /// All names.
-    pub(super) fn name_lines(&self) -> Vec<NameLine> {
-        self.names.iter().map(|(key, name)| NameLine { name: name.to_owned(), key: key.to_string() }).collect()
+    pub(super) fn person_lines(&self) -> Vec<PersonLine> {
+        self.address_book.iter().map(|(key, name)| PersonLine { name: name.to_owned(), key: key.to_string() }).collect()
     }
 }

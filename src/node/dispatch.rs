@@ -51,7 +51,7 @@ pub(super) fn within(count: &mut usize) -> bool {
 
 /// The better of two proofs: a wrong or ageing token beside the right one takes nothing away.
 fn better(one: Option<Proof>, other: Option<Proof>) -> Option<Proof> {
-    one.filter(|proof| *proof == Proof::Current).or(other).or(one)
+    one.max(other)
 }
 
 impl Sender {
@@ -110,8 +110,8 @@ impl<S: Store> Node<S> {
             self.counters.elements_malformed += decoded.malformed as u64;
             let before = sender.proof.take();
             is_ours |= self.read_tokens(&mut sender, &decoded.messages);
-            if sender.is_verified() {
-                proofs.push(proof(layer, &decoded.messages, from));
+            if let Some(token) = sender.proof {
+                proofs.push(proof(layer, &decoded.messages, from, token));
             }
             sender.proof = better(before, sender.proof);
         }
@@ -123,7 +123,10 @@ impl<S: Store> Node<S> {
             sender.is_new = self.believe(now, from);
             self.envelopes.note(&layers);
         }
-        self.take_proofs(now, &proofs);
+        let weaker = self.take_proofs(now, &proofs);
+        if sender.proof.is_some_and(|proof| proof != Proof::Doubted) {
+            self.take_sign_of_life(now, from);
+        }
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
         let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
         self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
@@ -147,6 +150,7 @@ impl<S: Store> Node<S> {
         }
         self.seal_answers(now, &mut sender, &mut reply);
         self.conclude(now, &sender, reply, &proofs);
+        weaker.into_iter().for_each(|key| self.ask_for_better(now, from, key));
     }
 
     /// Reads the tokens among messages. True if the datagram is one of our own that came back to us.
@@ -272,6 +276,8 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
+        } else if is_changed {
+            self.show_key_again(now, sender.address);
         } else if is_answered {
             self.show_key(now, sender.address);
         }

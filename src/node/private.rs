@@ -206,9 +206,9 @@ impl Private {
 }
 
 impl<S: Store> Node<S> {
-    /// Where to write to the holder of a key: where it was proven to live.
+    /// Where to write to the holder of a key: where it was proven to live, and where it may have moved to.
     fn addresses_of(&self, key: &PublicKey) -> impl Iterator<Item = SocketAddr> + use<S> {
-        self.home(key).into_iter()
+        self.homes.all_of(key).into_iter().flatten()
     }
 
     /// Whether the address of a key is known.

@@ -43,6 +43,7 @@ impl<S: Store> Node<S> {
             envelopes,
             homes,
             showings,
+            answers,
             finds,
             private,
         } = self;
@@ -53,8 +54,8 @@ impl<S: Store> Node<S> {
         no_table(counters);
         let own = [
             issuer.size(),
-            homes.size(),
             showings.size(),
+            answers.size("shares of signatures"),
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
             Size::new("bytes of a list under construction", scratch.len(), DATAGRAM_SEND_MAX_BYTES),
@@ -66,6 +67,6 @@ impl<S: Store> Node<S> {
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         let people = people.chain(finds.sizes()).chain(private.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes())
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(homes.sizes())
     }
 }

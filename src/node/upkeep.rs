@@ -98,8 +98,9 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
-        let optional = optional.into_iter().chain([self.finds.due(), self.private.due()]);
+        let fetching = [self.fetching.due(), self.transfers.due()];
+        let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
+        let optional = optional.into_iter().chain(fetching).chain([self.finds.due(), self.private.due()]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -112,6 +113,8 @@ impl<S: Store> Node<S> {
         }
         self.issuer.rotate(now, &mut self.rng);
         self.tend_links(now);
+        self.tend_claims(now);
+        self.tend_showings(now);
         if now >= self.timers.expire {
             self.expire_peers(now);
         }

@@ -36,8 +36,17 @@ pub enum Answer {
     },
     /// What others share, have seen and recommend, the latest first.
     Listed(Vec<ListedLine>),
+    /// From now on follows what is said, each as [`Answer::Line`].
+    Listening {
+        /// What it is about, for people.
+        about: String,
+        /// What has to stand before a text that is said there, see [`Topic::command`](super::Topic::command).
+        command: String,
+    },
+    /// A line that was said, safe for a terminal.
+    Line(String),
     /// What the user calls keys.
-    Names(Vec<NameLine>),
+    People(Vec<PersonLine>),
     /// A private message is on its way.
     Message(MessageLine),
     /// What the user wrote to keys, and what became of it.
@@ -110,7 +119,7 @@ pub struct ListedLine {
 
 /// What the user calls a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameLine {
+pub struct PersonLine {
     /// The name.
     pub name: String,
     /// The key, in hex.
@@ -226,7 +235,8 @@ impl Answer {
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
-            Self::Names(lines) => serde_json::to_string(lines),
+            Self::Listening { .. } | Self::Line(_) => serde_json::to_string(self),
+            Self::People(lines) => serde_json::to_string(lines),
             Self::Message(line) => serde_json::to_string(line),
             Self::Messages(lines) => serde_json::to_string(lines),
         };
@@ -238,7 +248,8 @@ impl Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done(text) | Self::Refused(text) => f.write_str(text),
+            Self::Done(text) | Self::Refused(text) | Self::Line(text) => f.write_str(text),
+            Self::Listening { about, .. } => write!(f, "listening to {about}"),
             Self::Status(status) => status.fmt(f),
             Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
             Self::Peers(peers) => write_lines(f, peers),
@@ -250,8 +261,8 @@ impl fmt::Display for Answer {
             Self::Files { files, .. } => write_lines(f, files),
             Self::Listed(lines) if lines.is_empty() => f.write_str("nobody has said what there is yet"),
             Self::Listed(lines) => write_lines(f, lines),
-            Self::Names(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
-            Self::Names(lines) => write_lines(f, lines),
+            Self::People(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
+            Self::People(lines) => write_lines(f, lines),
             Self::Message(line) => line.fmt(f),
             Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
             Self::Messages(lines) => write_lines(f, lines),
@@ -295,7 +306,7 @@ impl fmt::Display for FetchLine {
     }
 }
 
-impl fmt::Display for NameLine {
+impl fmt::Display for PersonLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", self.key, self.name)
     }

@@ -36,7 +36,7 @@ const NAME_SHOWN_CHARS: usize = 100;
 /// The small files that are written when somebody says so.
 pub(super) struct Savers {
     pub(super) peers: Saver,
-    pub(super) names: Saver,
+    pub(super) people: Saver,
 }
 
 /// The thread's end of the worker.
@@ -92,8 +92,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         while self.round().is_continue() {}
         self.index.save();
         // Each is tried, whatever becomes of the other.
-        let [peers, names] = [self.savers.peers.flush(), self.savers.names.flush()];
-        peers && names
+        let [peers, people] = [self.savers.peers.flush(), self.savers.people.flush()];
+        peers && people
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -114,7 +114,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
-        self.savers.names.take(orders.save_names);
+        self.savers.people.take(orders.save_people);
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

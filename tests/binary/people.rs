@@ -104,10 +104,10 @@ fn names_outlive_the_node_and_a_damaged_file_is_set_aside() {
     type_line(&mut node, "/name");
     type_line(&mut node, "/quit");
     assert!(node.finish().success().contains(&format!("{}  alice", keys[0])));
-    fs::write(directory.path().join("names.json"), "{").unwrap();
+    fs::write(directory.path().join("people.json"), "{").unwrap();
     let mut node = start(directory.path(), &[]);
     type_line(&mut node, "/name");
     type_line(&mut node, "/quit");
     assert!(node.finish().success().contains("nobody has a name yet"));
-    assert_eq!(fs::read(directory.path().join("names.json.damaged")).unwrap(), b"{");
+    assert_eq!(fs::read(directory.path().join("people.json.damaged")).unwrap(), b"{");
 }

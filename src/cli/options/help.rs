@@ -53,6 +53,12 @@ fn remarks(command: Command) -> String {
             but the file, or what came of it until the command was interrupted, which goes on from there.\n",
         );
     }
+    if command == Command::Chat {
+        text.push_str(
+            "WHOM is a key, an address, or a group (#GROUP if its name looks like something else); without it you hear\n\
+            everything and speak to the group main. Ctrl-D leaves, and the node goes on.\n",
+        );
+    }
     if command == Command::Send {
         text.push_str("Example: cjp2p-node send 127.0.0.1 '[{\"PleaseSendPeers\":{}}]'\n");
     }

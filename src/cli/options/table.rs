@@ -18,13 +18,14 @@ pub(crate) enum Command {
     Id,
     Status,
     Peers,
+    Chat,
     Add,
     Msg,
     Stop,
     Help,
 }
 
-use Command::{Add, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Chat, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -53,6 +54,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Id, name: "id", arguments: &[], help: "say by which key this node is known" },
     CommandSpec { command: Status, name: "status", arguments: &[], help: "say how the running node is doing" },
     CommandSpec { command: Peers, name: "peers", arguments: &[], help: "list the verified peers of the running node" },
+    CommandSpec {
+        command: Chat,
+        name: "chat",
+        arguments: &["[WHOM]"],
+        help: "talk beside the running node, to everybody or to one",
+    },
     CommandSpec {
         command: Add,
         name: "add",
@@ -89,10 +96,10 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Add, Msg, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Add, Msg, Stop];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
 const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers, Msg];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[

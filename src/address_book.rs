@@ -42,12 +42,12 @@ pub type Known<'a> = &'a mut dyn Iterator<Item = PublicKey>;
 
 /// The address book: one name for a key, one key for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct AddressBook {
     /// In the order in which they were given.
     entries: Vec<(PublicKey, String)>,
 }
 
-impl Names {
+impl AddressBook {
     /// Calls a key so from now on. Says what it was called before, if that was something else.
     ///
     /// # Errors
@@ -147,11 +147,11 @@ impl Names {
 
     /// The names in the text of a file; what is no name of a key, or one for the second time, is stepped over, so that
     /// a person may edit it. `None` if it is damaged.
-    pub fn parse(bytes: &[u8]) -> Option<Names> {
+    pub fn parse(bytes: &[u8]) -> Option<AddressBook> {
         #[derive(Deserialize)]
         struct File<'a> {
             #[serde(borrow)]
-            names: Vec<&'a RawValue>,
+            people: Vec<&'a RawValue>,
         }
         #[derive(Deserialize)]
         struct Entry {
@@ -159,19 +159,19 @@ impl Names {
             key: String,
         }
         let file: File<'_> = serde_json::from_slice(bytes).ok()?;
-        let mut names = Names::default();
-        for Entry { name, key } in file.names.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()) {
+        let mut book = AddressBook::default();
+        for Entry { name, key } in file.people.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()) {
             let Ok(key) = PublicKey::parse(&key) else { continue };
-            if names.of(&key).is_none() {
-                let _ = names.give(key, &name);
+            if book.of(&key).is_none() {
+                let _ = book.give(key, &name);
             }
         }
-        Some(names)
+        Some(book)
     }
 
-    /// The text of the file: `{"names":[{"name":"…","key":"…"},…]}`, a line each.
+    /// The text of the file: `{"people":[{"name":"…","key":"…"},…]}`, a line each.
     pub fn render(&self) -> String {
-        let mut text = "{\"names\":[".to_owned();
+        let mut text = "{\"people\":[".to_owned();
         for (n, (key, name)) in self.entries.iter().enumerate() {
             // Nothing that may be in a name has to be escaped; writing to a string cannot fail.
             let _ = write!(text, "{}\n  {{\"name\":\"{name}\",\"key\":\"{key}\"}}", if n == 0 { "" } else { "," });
@@ -231,27 +231,27 @@ mod tests {
 
     #[test]
     fn a_name_is_shown_in_place_of_its_key_and_finds_it_in_either_case() {
-        let mut names = Names::default();
-        assert_eq!(names.give(key(1), "Alice"), Ok(None));
-        assert_eq!(names.show(&key(1), &mut empty()), "Alice");
+        let mut book = AddressBook::default();
+        assert_eq!(book.give(key(1), "Alice"), Ok(None));
+        assert_eq!(book.show(&key(1), &mut empty()), "Alice");
         for text in ["Alice", "alice", "ALICE"] {
-            assert_eq!(names.find(text, &mut empty()), Ok(key(1)), "{text}");
+            assert_eq!(book.find(text, &mut empty()), Ok(key(1)), "{text}");
         }
-        assert_eq!(names.give(key(1), "alice.2"), Ok(Some("Alice".to_owned())));
-        assert!(names.find("Alice", &mut empty()).unwrap_err().contains("nobody is called 'Alice'"));
-        assert_eq!(names.take(&key(1)), Some("alice.2".to_owned()));
-        assert_eq!((names.take(&key(1)), names.iter().count()), (None, 0));
+        assert_eq!(book.give(key(1), "alice.2"), Ok(Some("Alice".to_owned())));
+        assert!(book.find("Alice", &mut empty()).unwrap_err().contains("nobody is called 'Alice'"));
+        assert_eq!(book.take(&key(1)), Some("alice.2".to_owned()));
+        assert_eq!((book.take(&key(1)), book.iter().count()), (None, 0));
     }
 
     #[test]
     fn a_name_belongs_to_one_key() {
-        let mut names = Names::default();
-        names.give(key(1), "alice").unwrap();
+        let mut book = AddressBook::default();
+        book.give(key(1), "alice").unwrap();
         for other in ["alice", "ALICE"] {
-            assert!(names.give(key(2), other).unwrap_err().starts_with("alice is what "), "{other}");
+            assert!(book.give(key(2), other).unwrap_err().starts_with("alice is what "), "{other}");
         }
-        assert_eq!(names.give(key(1), "alice"), Ok(None), "it is no change");
-        assert_eq!(names.of(&key(2)), None);
+        assert_eq!(book.give(key(1), "alice"), Ok(None), "it is no change");
+        assert_eq!(book.of(&key(2)), None);
     }
 
     #[test]
@@ -291,14 +291,14 @@ mod tests {
             "a\\b",
             "…",
         ];
-        let mut names = Names::default();
+        let mut book = AddressBook::default();
         for name in wrong {
-            let why = names.give(key(1), name).unwrap_err();
+            let why = book.give(key(1), name).unwrap_err();
             assert!(!why.contains(['\n', '\u{1b}', '\u{202e}']), "{name:?}: {why}");
         }
         for name in ["a", "cafe", "Jürgen", "дедушка", "太郎", "alice-2_home.example", &"ü".repeat(NAME_MAX_CHARS)]
         {
-            names.give(key(1), name).unwrap();
+            book.give(key(1), name).unwrap();
         }
     }
 
@@ -306,8 +306,8 @@ mod tests {
     fn a_key_without_a_name_is_shown_with_as_many_digits_as_tell_it_from_the_others() {
         let (one, other, common) = alike();
         assert!(common >= 3, "among 256 keys two begin alike");
-        let names = Names::default();
-        assert_eq!(names.show(&one, &mut [other].into_iter()), format!("{one:.16}…"), "they differ sooner");
+        let book = AddressBook::default();
+        assert_eq!(book.show(&one, &mut [other].into_iter()), format!("{one:.16}…"), "they differ sooner");
         // Two keys that begin with the same twenty digits cannot be made here; that the digits are counted can be seen.
         assert_eq!(common_digits(&one, &one), KEY_DIGITS);
         assert_eq!(&one.to_string()[..common], &other.to_string()[..common]);
@@ -316,17 +316,17 @@ mod tests {
 
     #[test]
     fn the_beginning_of_one_known_key_is_enough() {
-        let names = Names::default();
+        let book = AddressBook::default();
         let all = || (0..=255).map(key);
         let text = key(7).to_string();
         for typed in
             [&text[..], &text[..8], &text[..63], &format!("0x{text}"), &text.to_uppercase(), &format!("{text:.16}…")]
         {
-            assert_eq!(names.find(typed, &mut all()), Ok(key(7)), "{typed}");
+            assert_eq!(book.find(typed, &mut all()), Ok(key(7)), "{typed}");
         }
         // It is one key, however often it is known.
-        assert_eq!(names.find(&text[..8], &mut all().chain(all())), Ok(key(7)));
-        assert_eq!(names.find(&text, &mut empty()), Ok(key(7)), "a whole one need not be known");
+        assert_eq!(book.find(&text[..8], &mut all().chain(all())), Ok(key(7)));
+        assert_eq!(book.find(&text, &mut empty()), Ok(key(7)), "a whole one need not be known");
         for (typed, part) in [
             (&text[..7], "too short for a key: type 8"),
             (&text[..8], "no key that is known here begins with"),
@@ -335,7 +335,7 @@ mod tests {
             ("", "too short"),
             (&"0".repeat(64), "cannot be anybody's key"),
         ] {
-            let why = names.find(typed, &mut empty()).unwrap_err();
+            let why = book.find(typed, &mut empty()).unwrap_err();
             assert!(why.contains(part), "{typed}: {why}");
         }
     }
@@ -343,43 +343,43 @@ mod tests {
     #[test]
     fn two_known_keys_that_begin_so_are_not_guessed_between() {
         let (one, other, common) = alike();
-        let names = Names::default();
+        let book = AddressBook::default();
         let typed = &one.to_string()[..common];
-        let why = names.find_beginning(typed, &mut [one, other].into_iter()).unwrap_err();
+        let why = book.find_beginning(typed, &mut [one, other].into_iter()).unwrap_err();
         assert!(why.contains("more than one key"), "{why}");
-        assert_eq!(names.find_beginning(&one.to_string()[..=common], &mut [one, other].into_iter()), Ok(one));
+        assert_eq!(book.find_beginning(&one.to_string()[..=common], &mut [one, other].into_iter()), Ok(one));
     }
 
     #[test]
     fn there_is_a_last_name() {
-        let mut names = Names::default();
+        let mut book = AddressBook::default();
         let many = |n: usize| {
             let mut seed = [9; 32];
             seed[..8].copy_from_slice(&n.to_le_bytes());
             Identity::from_seed(&seed).public()
         };
         for n in 0..NAMES_MAX {
-            names.give(many(n), &format!("{}{n:04}", "ü".repeat(NAME_MAX_CHARS - 4))).unwrap();
+            book.give(many(n), &format!("{}{n:04}", "ü".repeat(NAME_MAX_CHARS - 4))).unwrap();
         }
-        assert!(names.give(many(NAMES_MAX), "one-too-many").unwrap_err().contains("1024 names already"));
-        assert_eq!(names.give(many(0), "another"), Ok(Some(format!("{}0000", "ü".repeat(NAME_MAX_CHARS - 4)))));
-        let text = names.render();
+        assert!(book.give(many(NAMES_MAX), "one-too-many").unwrap_err().contains("1024 names already"));
+        assert_eq!(book.give(many(0), "another"), Ok(Some(format!("{}0000", "ü".repeat(NAME_MAX_CHARS - 4)))));
+        let text = book.render();
         assert!(text.len() as u64 <= FILE_MAX_BYTES / 4);
-        assert_eq!(Names::parse(text.as_bytes()), Some(names));
+        assert_eq!(AddressBook::parse(text.as_bytes()), Some(book));
     }
 
     #[test]
     fn what_is_no_entry_is_stepped_over_and_what_is_no_file_is_damaged() {
         let (one, two) = (key(1), key(2));
         let text = format!(
-            r#"{{"names":[7,{{"name":"a b","key":"{one}"}},{{"name":"alice","key":"0x{one}","note":"mine"}},
+            r#"{{"people":[7,{{"name":"a b","key":"{one}"}},{{"name":"alice","key":"0x{one}","note":"mine"}},
             {{"name":"again","key":"{one}"}},{{"name":"ALICE","key":"{two}"}},{{"name":"x","key":"y"}}]}}"#
         );
-        let names = Names::parse(text.as_bytes()).unwrap();
-        assert_eq!(names.iter().collect::<Vec<_>>(), [(one, "alice")]);
-        assert_eq!(Names::parse(Names::default().render().as_bytes()), Some(Names::default()));
-        for damage in ["", "[]", "{}", "{\"names\":{}}", "{\"names\":[", "\u{fffd}"] {
-            assert_eq!(Names::parse(damage.as_bytes()), None, "{damage}");
+        let book = AddressBook::parse(text.as_bytes()).unwrap();
+        assert_eq!(book.iter().collect::<Vec<_>>(), [(one, "alice")]);
+        assert_eq!(AddressBook::parse(AddressBook::default().render().as_bytes()), Some(AddressBook::default()));
+        for damage in ["", "[]", "{}", "{\"people\":{}}", "{\"people\":[", "\u{fffd}"] {
+            assert_eq!(AddressBook::parse(damage.as_bytes()), None, "{damage}");
         }
     }
 }
