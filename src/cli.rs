@@ -5,6 +5,7 @@
 //! - [`ask`] speaks with the node that is running,
 //! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
+//! - [`stream`] and [`follow`] make a live stream of what comes in, and print one,
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
 //!
@@ -13,6 +14,7 @@
 mod address;
 mod ask;
 mod bar;
+mod follow;
 mod get;
 mod goal;
 mod id;
@@ -22,6 +24,7 @@ mod probe;
 mod run;
 mod send;
 mod share;
+mod stream;
 mod target;
 
 use options::{Arguments, Command};
@@ -82,6 +85,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Stream => stream::stream(arguments, argument(0)),
+        Command::Follow => follow::follow(arguments, argument(0)),
         Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {

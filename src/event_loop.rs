@@ -21,6 +21,7 @@ mod signals;
 mod socket;
 mod start;
 mod stop;
+mod streams;
 mod upkeep;
 mod wishes;
 
@@ -93,6 +94,8 @@ pub struct EventLoop {
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
     awaited: Awaited,
+    /// The streams of our own that have not ended.
+    streams: Vec<String>,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// Who is woken up when one of them has ended.

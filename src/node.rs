@@ -14,7 +14,8 @@
 //! - `seeking`: looking for peers and neighbours,
 //! - `sizes`: how full every table is,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
-//!   `uploads`: whose turn it is when there is a limit.
+//!   `uploads`: whose turn it is when there is a limit,
+//! - `streams`: signed streams, our own and those that are followed.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
@@ -37,12 +38,14 @@ mod runs;
 mod seeking;
 mod serve;
 mod sizes;
+mod streams;
 mod upkeep;
 mod uploads;
 
-pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
+pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, StreamCommand, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
+pub use streams::{APPEND_MAX_BYTES, STREAMS_MAX, StreamInfo};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
@@ -125,6 +128,7 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    streams: streams::Streams,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -168,6 +172,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            streams: streams::Streams::default(),
             config,
             rng,
         }
@@ -203,6 +208,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Fetch { id, held, patience } => self.fetch(now, id, held, patience),
+            Command::Stream(command) => self.command_stream(now, command),
             Command::AskForLists => {
                 self.ask_for_lists(now);
                 Ok(())

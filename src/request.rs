@@ -4,11 +4,13 @@
 //!
 //! A process that waits for a content, as `get` does, puts its number at the end: `/get ID SECONDS PID` when it begins,
 //! `/unget ID PID` when it gives up, and `/drop ID PID` when it has it. So one of several never stops the others, and
-//! the last one leaves nothing behind.
+//! the last one leaves nothing behind. The commands `stream` and `follow` say what they want in JSON: see `streams`.
 
 mod answer;
+mod streams;
 
 pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
+pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -88,6 +90,8 @@ pub enum Request {
     Heed(IpAddr),
     /// A line of text to everybody in the group `main`.
     Say(String),
+    /// Something about signed streams.
+    Stream(StreamRequest),
     /// Save and stop.
     Quit,
 }
@@ -164,6 +168,7 @@ const SPECS: &[Spec] = &[
     },
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
+    Spec { name: "/stream", arguments: "JSON", help: "what the commands stream and follow say", parse: streams::parse },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
     Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
 ];

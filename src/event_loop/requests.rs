@@ -54,6 +54,7 @@ impl EventLoop {
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
             Request::Say(text) => self.say(text),
+            Request::Stream(request) => self.carry_out_stream(request),
             Request::Quit => {
                 self.is_stopping = true;
                 Answer::Done("stopping".to_owned())

@@ -110,6 +110,7 @@ impl EventLoop {
             output,
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
+            streams: Vec::new(),
             fetches: Vec::new(),
             waiter: None,
             is_console,

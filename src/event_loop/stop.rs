@@ -40,6 +40,7 @@ impl EventLoop {
     /// can take our place.
     pub(super) fn stop(mut self) -> Remembered {
         self.note_progress(true);
+        self.end_streams();
         let peers = self.node.saved_peers();
         let count = peers.len();
         // The worker may be waiting for us to listen.

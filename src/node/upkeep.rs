@@ -98,8 +98,9 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
-        let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
+        let fetching = [self.fetching.due(), self.transfers.due(), self.streams.due()];
+        let optional = [timers.lan, timers.save, self.links.due()].into_iter().chain(fetching);
+        let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
 
@@ -124,7 +125,9 @@ impl<S: Store> Node<S> {
             self.ask_to_save(now);
         }
         self.tend_fetching(now);
-        self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
+        self.tend_streams(now);
+        let is_idle = self.transfers.is_idle() && self.streams.is_idle();
+        self.timers.earliest = now + if is_idle { STEP_MIN } else { STEP_FETCHING };
     }
 
     /// The machine slept or moved: every neighbour has to prove again that it is there, at once.
