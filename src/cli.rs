@@ -7,6 +7,7 @@
 //! - [`id`] says by which key the node is known,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`msg`] writes to people through the running node,
+//! - [`stream`] and [`follow`] make a live stream of what comes in, and print one,
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
 //!
@@ -16,6 +17,7 @@ mod address;
 mod ask;
 mod bar;
 mod chat;
+mod follow;
 mod get;
 mod goal;
 mod id;
@@ -26,6 +28,7 @@ mod probe;
 mod run;
 mod send;
 mod share;
+mod stream;
 mod target;
 
 use options::{Arguments, Command};
@@ -88,6 +91,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Stream => stream::stream(arguments, argument(0)),
+        Command::Follow => follow::follow(arguments, argument(0)),
         Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {

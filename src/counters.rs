@@ -82,6 +82,12 @@ counters! {
     events_dropped,
     /// Content that arrived and was not kept: nobody asked for it, or it was not what its id says.
     content_refused,
+    /// Blocks of streams that we follow, not signed by the owner or not to be checked because too many were not.
+    stream_blocks_forged,
+    /// Blocks of streams that their owners have signed and that say something else than others that they have signed.
+    stream_blocks_conflicting,
+    /// Blocks of streams that were there already, or were of no use; their signatures were not looked at.
+    stream_blocks_useless,
     /// Reads of shared files that failed.
     reads_failed,
 }

@@ -10,6 +10,7 @@
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
+//! | `streams/` | the names that streams of this key have had, each in a file of its own |
 //! | `node.json` | process id and UDP address of the running node |
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
@@ -23,12 +24,14 @@ mod files;
 mod hashes_file;
 mod key_file;
 mod peers_file;
+mod used_names;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
+pub use used_names::use_name;
 
 use crate::address_book::AddressBook;
 use crate::content::SharedFile;

@@ -24,6 +24,7 @@ mod socket;
 mod spoken;
 mod start;
 mod stop;
+mod streams;
 mod upkeep;
 mod wishes;
 
@@ -107,6 +108,8 @@ pub struct EventLoop {
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
     awaited: Awaited,
+    /// The streams of our own that have not ended.
+    streams: Vec<String>,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// Who is woken up when one of them has ended.

@@ -94,6 +94,7 @@
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
+//! - [`stream`]: bytes that grow, signed by whose they are, and following them,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
 //! - [`node`]: the state machine made of all these.
 //!
@@ -120,6 +121,7 @@ mod rate;
 pub mod request;
 pub mod sizes;
 pub mod sorted;
+pub mod stream;
 pub mod terminal;
 pub mod time;
 pub mod tokens;

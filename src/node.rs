@@ -15,7 +15,8 @@
 //! - `people`: who is known by key; `find`: where they are; `private`: what the user writes to them,
 //! - `sizes`: how full every table is,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
-//!   `uploads`: whose turn it is when there is a limit.
+//!   `uploads`: whose turn it is when there is a limit,
+//! - `streams`: signed streams, our own and those that are followed.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
@@ -43,16 +44,18 @@ mod seeking;
 mod serve;
 mod shares;
 mod sizes;
+mod streams;
 mod upkeep;
 mod uploads;
 
 pub use chat::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
-pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
+pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, StreamCommand, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use private::{
     PATIENCE as PRIVATE_PATIENCE, RECIPIENTS_MAX, Undelivered, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_KEY_MAX,
 };
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
+pub use streams::{APPEND_MAX_BYTES, STREAMS_MAX, StreamInfo};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
@@ -143,6 +146,7 @@ pub struct Node<S> {
     answers: Shares,
     finds: Finds,
     private: Private,
+    streams: streams::Streams,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -189,6 +193,7 @@ impl<S: Store> Node<S> {
             answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
+            streams: streams::Streams::default(),
             config,
             rng,
         }
@@ -225,6 +230,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Fetch { id, held, patience } => self.fetch(now, id, held, patience),
+            Command::Stream(command) => self.command_stream(now, command),
             Command::AskForLists => {
                 self.ask_for_lists(now);
                 Ok(())

@@ -4,15 +4,17 @@
 //!
 //! A process that waits for a content, as `get` does, puts its number at the end: `/get ID SECONDS PID` when it begins,
 //! `/unget ID PID` when it gives up, and `/drop ID PID` when it has it. So one of several never stops the others, and
-//! the last one leaves nothing behind.
+//! the last one leaves nothing behind. The commands `stream` and `follow` say what they want in JSON: see `streams`.
 
 mod answer;
+mod streams;
 mod topic;
 
 pub use answer::{
     Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, PeerLine, PersonLine,
     Status,
 };
+pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
@@ -120,6 +122,8 @@ pub enum Request {
     },
     /// Hear what is said about this from now on, and what was lately.
     Listen(String),
+    /// Something about signed streams.
+    Stream(StreamRequest),
     /// Save and stop.
     Quit,
 }
@@ -220,6 +224,7 @@ const SPECS: &[Spec] = &[
     },
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
+    Spec { name: "/stream", arguments: "JSON", help: "what the commands stream and follow say", parse: streams::parse },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
     Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
 ];

@@ -63,6 +63,7 @@ impl EventLoop {
             Request::Say { group, text } => self.say(group, text),
             // Who types it here hears everything anyway; others were let in before.
             Request::Listen(_) => Answer::Refused("'cjp2p-node chat' listens; here everything is shown".to_owned()),
+            Request::Stream(request) => self.carry_out_stream(request),
             Request::Quit => {
                 self.is_stopping = true;
                 Answer::Done("stopping".to_owned())

@@ -115,6 +115,7 @@ impl EventLoop {
             spoken: Spoken::default(),
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
+            streams: Vec::new(),
             fetches: Vec::new(),
             waiter: None,
             is_console,

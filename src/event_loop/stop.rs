@@ -45,6 +45,7 @@ impl EventLoop {
             1 => log::warn!("a private message was not delivered and is lost"),
             waiting => log::warn!("{waiting} private messages were not delivered and are lost"),
         }
+        self.end_streams();
         let peers = self.node.saved_peers();
         let count = peers.len();
         // The worker may be waiting for us to listen.

@@ -277,25 +277,55 @@ mod tests {
     }
 
     fn proof(n: u64, address: SocketAddr, strength: Strength) -> Proof {
-        Proof { key: key(n), address, strength }
+        Proof { key: key(n), address, strength, is_fresh: false }
+    }
+
+    /// Lets all deadlines pass; what was decided about who has moved.
+    fn pass(known: &mut Whereabouts) -> Vec<Decision> {
+        let mut moved = Vec::new();
+        while let Some(due) = known.due() {
+            let decision = known.decide(due, &mut |_| true);
+            moved.extend(decision.filter(|decision| !matches!(decision, Decision::Ask(..))));
+        }
+        moved
     }
 
     #[test]
-    fn the_newest_of_the_strongest_proofs_wins_at_once() {
+    fn the_newest_of_the_strongest_proofs_wins_where_nobody_answers() {
         let (mut known, here, there) = (Whereabouts::default(), address(1, 1), address(2, 2));
         assert_eq!(known.prove(at(0), proof(1, here, Strength::Relayable)), Outcome::Found);
-        assert_eq!(known.prove(at(1), proof(1, there, Strength::Relayable)), Outcome::Moved(here));
-        assert_eq!(known.prove(at(2), proof(1, here, Strength::Meant)), Outcome::Moved(there));
-        assert_eq!(known.prove(at(3), proof(1, there, Strength::Relayable)), Outcome::Weaker);
-        assert_eq!(known.prove(at(4), proof(1, here, Strength::Relayable)), Outcome::Stayed);
+        assert_eq!(known.prove(at(10), proof(1, there, Strength::Relayable)), Outcome::Claimed);
+        assert_eq!(known.all_of(&key(1)), [Some(here), Some(there)]);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
+        assert_eq!(known.prove(at(20), proof(1, here, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(there)]);
+        assert_eq!(known.prove(at(30), proof(1, there, Strength::Relayable)), Outcome::Weaker);
+        assert_eq!(known.prove(at(40), proof(1, here, Strength::Relayable)), Outcome::Stayed);
         assert_eq!(
-            known.prove(at(5), proof(1, there, Strength::Relayable)),
+            known.prove(at(50), proof(1, there, Strength::Relayable)),
             Outcome::Weaker,
             "what is weak renews nothing"
         );
-        assert_eq!(known.prove(at(6), proof(1, there, Strength::Meant)), Outcome::Moved(here));
-        assert_eq!(known.find(&key(1)), Some((there, at(6))));
+        assert_eq!(known.prove(at(60), proof(1, there, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
+        assert_eq!(known.all_of(&key(1)), [Some(there), None]);
         assert_eq!((known.who(there), known.who(here)), (Some(key(1)), None));
+    }
+
+    #[test]
+    fn a_fresh_proof_that_is_no_weaker_refuses_a_claim_and_its_host_cannot_repeat_it_at_once() {
+        let (mut known, here, there) = (Whereabouts::default(), address(1, 1), address(2, 2));
+        let fresh = |strength| Proof { is_fresh: true, ..proof(1, here, strength) };
+        known.prove(at(0), proof(1, here, Strength::Meant));
+        assert_eq!(known.prove(at(10), proof(1, there, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(known.prove(at(10), proof(1, here, Strength::Meant)), Outcome::Stayed);
+        assert_eq!(known.prove(at(10), fresh(Strength::Relayable)), Outcome::Stayed);
+        assert_eq!(known.all_of(&key(1)), [Some(here), Some(there)], "that was no answer");
+        assert_eq!(known.prove(at(10), fresh(Strength::Meant)), Outcome::Refuted);
+        assert_eq!(known.all_of(&key(1)), [Some(here), None]);
+        assert_eq!(known.prove(at(19), proof(1, address(2, 3), Strength::Meant)), Outcome::Refused);
+        assert_eq!(known.prove(at(19), proof(1, address(3, 3), Strength::Meant)), Outcome::Claimed);
+        assert_eq!(known.prove(at(20), proof(1, there, Strength::Meant)), Outcome::Claimed);
     }
 
     #[test]
@@ -304,7 +334,8 @@ mod tests {
         known.prove(at(0), proof(1, here, Strength::Meant));
         assert_eq!(known.prove(at(7_199), proof(1, here, Strength::Relayable)), Outcome::Stayed);
         assert_eq!(known.prove(at(7_199), proof(1, there, Strength::Relayable)), Outcome::Weaker);
-        assert_eq!(known.prove(at(7_200), proof(1, there, Strength::Relayable)), Outcome::Moved(here));
+        assert_eq!(known.prove(at(7_200), proof(1, there, Strength::Relayable)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
     }
 
     #[test]

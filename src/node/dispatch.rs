@@ -101,8 +101,11 @@ impl<S: Store> Node<S> {
         self.issuer.rotate(now, &mut self.rng);
         let mut sender = Sender::unproven(from);
         let mut is_ours = self.read_tokens(&mut sender, &decoded.messages);
+        // What a stream brings that we follow is looked at there, once, on its own account.
+        let is_block = !is_ours && self.take_stream_blocks(now, from, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
-        let layers = if is_ours { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
+        let is_closed = is_ours || is_block;
+        let layers = if is_closed { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
         let mut proofs = Vec::new();
@@ -219,6 +222,7 @@ impl<S: Store> Node<S> {
             Message::Content(content) => self.take_content(now, sender, content),
             Message::Block(block) => self.take_block(now, sender, block),
             Message::Holdings(holdings) => self.take_holdings(now, sender, holdings),
+            Message::StreamHoldings(holdings) => self.take_stream_holdings(now, sender, holdings),
             Message::MaybeTheyHaveSome(maybe) => self.take_maybe(now, sender, maybe),
             // Tokens were read before, and nobody was asked which messages it supports.
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
@@ -286,6 +290,9 @@ impl<S: Store> Node<S> {
         }
         if sender.is_new && !self.transfers.is_idle() {
             self.welcome_source(now, sender.address);
+        }
+        if sender.is_new {
+            self.knock_for_streams(now, sender.address);
         }
         // Also if nothing is fetched any more: this may have ended it.
         self.drive(now);

@@ -5,6 +5,8 @@ use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
 use crate::identity::{Identity, PublicKey};
 use crate::peers::address::NAMED_PORT_MIN;
+use crate::stream::follow::From;
+use crate::stream::{BadName, StreamId};
 use crate::transfer::{Failure, Held};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -110,6 +112,8 @@ pub enum Command {
         /// For how long nothing may arrive before it is given up.
         patience: Duration,
     },
+    /// Something about streams.
+    Stream(StreamCommand),
     /// Ask some peers what they share; see [`Node::recommended`](super::Node::recommended).
     AskForLists,
     /// Stop fetching a content; what is there is kept.
@@ -121,6 +125,29 @@ pub enum Command {
         /// Whether it is what its id says, or why it could not be made to last.
         outcome: Result<bool, Failure>,
     },
+}
+
+/// What the node can do about signed streams.
+#[derive(Clone, Debug)]
+pub enum StreamCommand {
+    /// Begin a stream of our own with this name. Whoever says so sees to it that the name is used once: the node does not
+    /// know what it has signed in an earlier life.
+    Begin(String),
+    /// Append bytes to it, at most [`APPEND_MAX_BYTES`](super::APPEND_MAX_BYTES) of them.
+    Append(String, Vec<u8>),
+    /// It has ended.
+    End(String),
+    /// Follow a stream; it is read with [`Node::read_stream`](super::Node::read_stream).
+    Follow {
+        /// Which.
+        id: StreamId,
+        /// Where to begin.
+        from: From,
+        /// How long nobody may be heard who has it before it is given up.
+        patience: Duration,
+    },
+    /// Follow it no longer. What is there is passed on for a while.
+    Unfollow(StreamId),
 }
 
 /// What the node tells local applications and the event loop.
@@ -240,6 +267,14 @@ pub enum CommandError {
     Full,
     /// This content is not being fetched.
     NotFetching,
+    /// A stream cannot be called that.
+    BadStreamName(BadName),
+    /// There is a stream of ours with this name already.
+    StreamExists,
+    /// There is no such stream of ours, or it has ended.
+    NoStream,
+    /// The stream is not followed.
+    NotFollowing,
 }
 
 impl fmt::Display for CommandError {
@@ -259,6 +294,10 @@ impl fmt::Display for CommandError {
             }
             Self::Full => f.write_str("the table for that is full"),
             Self::NotFetching => f.write_str("that is not being fetched"),
+            Self::BadStreamName(why) => why.fmt(f),
+            Self::StreamExists => f.write_str("there is a stream of that name already"),
+            Self::NoStream => f.write_str("there is no such stream, or it has ended"),
+            Self::NotFollowing => f.write_str("that stream is not followed"),
         }
     }
 }

@@ -46,6 +46,7 @@ impl<S: Store> Node<S> {
             answers,
             finds,
             private,
+            streams,
         } = self;
         no_table(strangers);
         no_table(outages);
@@ -67,6 +68,7 @@ impl<S: Store> Node<S> {
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         let people = people.chain(finds.sizes()).chain(private.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(homes.sizes())
+        let envelopes = envelopes.sizes().chain(homes.sizes());
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(streams.sizes())
     }
 }

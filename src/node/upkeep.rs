@@ -98,7 +98,7 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let fetching = [self.fetching.due(), self.transfers.due()];
+        let fetching = [self.fetching.due(), self.transfers.due(), self.streams.due()];
         let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
         let optional = optional.into_iter().chain(fetching).chain([self.finds.due(), self.private.due()]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
@@ -130,7 +130,9 @@ impl<S: Store> Node<S> {
         self.tend_finds(now);
         self.tend_private(now);
         self.tend_fetching(now);
-        self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
+        self.tend_streams(now);
+        let is_idle = self.transfers.is_idle() && self.streams.is_idle();
+        self.timers.earliest = now + if is_idle { STEP_MIN } else { STEP_FETCHING };
     }
 
     /// The machine slept or moved: every neighbour has to prove again that it is there, at once.

@@ -3,6 +3,7 @@
 //! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
 //! numbers are ours; names of files are made safe for a terminal here.
 
+use super::StreamAnswer;
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub enum Answer {
     Message(MessageLine),
     /// What the user wrote to keys, and what became of it.
     Messages(Vec<MessageLine>),
+    /// About a signed stream.
+    Stream(StreamAnswer),
 }
 
 /// How the node is doing.
@@ -239,6 +242,7 @@ impl Answer {
             Self::People(lines) => serde_json::to_string(lines),
             Self::Message(line) => serde_json::to_string(line),
             Self::Messages(lines) => serde_json::to_string(lines),
+            Self::Stream(answer) => serde_json::to_string(answer),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -266,6 +270,8 @@ impl fmt::Display for Answer {
             Self::Message(line) => line.fmt(f),
             Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
             Self::Messages(lines) => write_lines(f, lines),
+            Self::Stream(StreamAnswer::Own(length, _)) => write!(f, "{length} bytes"),
+            Self::Stream(StreamAnswer::Chunk(offset, ..)) => write!(f, "bytes from {offset} on"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, path, peer, port, rate, shown, size, text_of, timeout, wait};
+use super::values::{bind, count, path, peer, place, port, rate, shown, size, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -11,6 +11,8 @@ pub(crate) enum Command {
     #[default]
     Run,
     Get,
+    Stream,
+    Follow,
     Share,
     Ls,
     Send,
@@ -25,7 +27,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Chat, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop, Stream};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -37,6 +39,13 @@ pub(super) struct CommandSpec {
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Run, name: "", arguments: &[], help: "run a node until Ctrl-C" },
     CommandSpec { command: Get, name: "get", arguments: &["ID"], help: "fetch a content and check it" },
+    CommandSpec {
+        command: Stream,
+        name: "stream",
+        arguments: &["NAME"],
+        help: "sign what comes in, live, for whoever follows",
+    },
+    CommandSpec { command: Follow, name: "follow", arguments: &["KEY/NAME"], help: "print a stream while it grows" },
     CommandSpec {
         command: Share,
         name: "share",
@@ -96,11 +105,12 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help];
-const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
-const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
+const ALL: &[Command] =
+    &[Run, Get, Stream, Follow, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help];
 const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers, Msg];
+const WITH_SOCKET: &[Command] = &[Run, Get, Stream, Follow, Send, Ping];
+const WITH_NODE: &[Command] = &[Run, Get, Stream, Follow];
+const WITH_DATA: &[Command] = &[Run, Get, Stream, Follow, Share, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -172,7 +182,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("RATE", |to, text| rate(text).map(|rate| to.download_limit = Some(rate))),
         is_repeatable: false,
-        commands: WITH_NODE,
+        commands: &[Run, Get],
         help: "how much content is asked for, in bytes a second, like 500k (default: all)",
     },
     OptionSpec {
@@ -196,8 +206,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| timeout(text).map(|timeout| to.timeout = Some(timeout))),
         is_repeatable: false,
-        commands: &[Get],
+        commands: &[Get, Follow],
         help: "give up after so long without progress (default: 20)",
+    },
+    OptionSpec {
+        long: "--from",
+        short: None,
+        set: Set::Value("PLACE", |to, text| place(text).map(|is_end| to.is_from_end = is_end)),
+        is_repeatable: false,
+        commands: &[Follow],
+        help: "where to begin: start, as far as anybody has it, or end (default: start)",
     },
     OptionSpec {
         long: "--list",
@@ -268,7 +286,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run, Get, Share],
+        commands: &[Run, Get, Stream, Follow, Share],
         help: "show no progress, say and log less; -qq only errors, -qqq no log",
     },
     OptionSpec {
