@@ -92,7 +92,8 @@ use upkeep::{PeerWorth, Timers};
 /// - a datagram: 32 of an answer, 4 introductions, 16 contacts and 8 trials of those it names, one greeting or
 ///   follow-up, and one doubt about a peer in its way: 62; and a question for each claim that is due: 64,
 /// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network, 32 questions after a key
-///   and 8 addresses tried for it: 93; a question for each claim that is due: 64; and, after a sleep, a private message for each of 16
+///   and 8 addresses tried for it: 93; a question for each claim that is due: 64; and, after a sleep, a private
+///   message for each of 16
 ///   keys to 4 addresses: 64.
 pub const OUTBOX_MAX: usize = 1_024;
 
