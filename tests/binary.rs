@@ -38,6 +38,8 @@ mod limits;
 mod listing;
 #[path = "binary/lying.rs"]
 mod lying;
+#[path = "binary/moving.rs"]
+mod moving;
 #[path = "binary/people.rs"]
 mod people;
 #[path = "binary/printing.rs"]

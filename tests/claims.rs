@@ -3,9 +3,10 @@
 
 mod play;
 
+use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::claims::{ASKED_MAX, CLAIMS_MAX};
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::Command;
+use cjp2p_node::node::{Command, Config, Node};
 use play::keys::*;
 use play::village::{Relay, Village};
 use play::{Play, address, field};
@@ -144,14 +145,14 @@ fn however_many_claim_a_key_its_home_is_asked_once_a_second() {
     let (mut play, sent) = claimed(2, 2);
     let mut questions = asked(&sent, HOME, alice().public());
     let (mut answered, mut claims) = (0, 0);
-    for second in 0..30 {
-        for thief in 0..10 {
+    for second in 0..20 {
+        for thief in 0..5 {
             let thief = format!("198.51.{thief}.{second}:40000");
             let token = play.token(&thief);
             claims += 1;
             let sent = play.hear(&thief, &format!("[{}]", ours(&alice(), &token)));
             questions.extend(asked(&sent, HOME, alice().public()));
-            questions.extend(asked(&play.run(Duration::from_millis(100)), HOME, alice().public()));
+            questions.extend(asked(&play.run(Duration::from_millis(200)), HOME, alice().public()));
             // She answers whatever she is asked.
             if let Some(token) = questions.get(answered) {
                 play.hear(HOME, &format!("[{}]", ours(&alice(), token)));
@@ -159,10 +160,10 @@ fn however_many_claim_a_key_its_home_is_asked_once_a_second() {
             }
         }
     }
-    let most = 30 + usize::from(ASKED_MAX);
-    assert!((15..=most).contains(&questions.len()), "{} questions", questions.len());
+    let most = 20 + usize::from(ASKED_MAX);
+    assert!((10..=most).contains(&questions.len()), "{} questions", questions.len());
     assert_eq!(home(&play), Some(address(HOME)));
-    assert!(claims == 300 && play.node.sizes().all(|size| size.len <= size.max));
+    assert!(claims == 100 && play.node.sizes().all(|size| size.len <= size.max));
 }
 
 #[test]
@@ -239,6 +240,34 @@ fn who_has_forgotten_us_and_moved_is_told_who_we_are_and_can_prove_it_as_well_as
     play.hear(ELSEWHERE, &format!("[{}]", ours(&alice(), &token)));
     play.run(ASKED_FOR);
     assert_eq!(home(&play), Some(address(ELSEWHERE)));
+}
+
+#[test]
+fn what_was_encrypted_for_us_before_a_restart_proves_nothing_after_it() {
+    let mut before = play();
+    let token = before.verify(HOME);
+    let line = r#"{"ChatMessage":{"message":"old"}}"#;
+    let envelope = sealed(&alice(), &format!("{},{line}", returned(&token)), 1);
+    let hears_it = |play: &mut Play| play.events().iter().any(|event| format!("{event:?}").contains("old"));
+    before.hear(HOME, &format!("[{envelope}]"));
+    assert_eq!((home(&before), hears_it(&mut before)), (Some(address(HOME)), true));
+    before.hear(HOME, &format!("[{envelope}]"));
+    assert_eq!((before.node.counters().envelopes_repeated, hears_it(&mut before)), (1, false));
+    // The same key, and another life.
+    let config = Config { identity: Some(node()), ..Config::default() };
+    let mut after = play();
+    after.node = Node::new(config, [43; 32], after.now, MemoryStore::default());
+    after.hear(HOME, &format!("[{envelope}]"));
+    assert_eq!(after.node.counters().envelopes_opened, 1);
+    assert_eq!((home(&after), after.node.peer_count(), hears_it(&mut after)), (None, 0, false));
+    // Nor does it move anybody who has shown a new token meanwhile.
+    let token = after.wait(Duration::from_secs(1)).token(ELSEWHERE);
+    after.hear(ELSEWHERE, &format!("[{}]", ours(&alice(), &token)));
+    for n in 0..10 {
+        let old = sealed(&alice(), &returned("AAAAAAAA"), 10 + n);
+        after.wait(Duration::from_secs(1)).hear(HOME, &format!("[{old}]"));
+    }
+    assert_eq!(homes(&after), [address(ELSEWHERE)]);
 }
 
 /// Two nodes that know each other, and a third party that knows both.

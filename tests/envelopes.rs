@@ -5,9 +5,8 @@
 mod play;
 
 use base64_simd::STANDARD;
-use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::{Command, Config, Event, Node};
+use cjp2p_node::node::{Command, Config, Event};
 use cjp2p_node::wire::{MESSAGES_MAX, Message};
 use play::{Play, address, field};
 use serde_json::json;
@@ -247,29 +246,6 @@ fn one_who_returned_our_token_and_floods_takes_nothing_from_forty_others() {
         play.wait(Duration::from_micros(50));
     }
     assert_eq!(play.node.counters().envelopes_opened - before, 400);
-}
-
-#[test]
-fn what_was_encrypted_for_us_before_a_restart_proves_nothing_after_it() {
-    let mut before = play();
-    let token = returned(&before.verify(PEER));
-    let envelope = sealed(&format!("{token},{CHAT}"), 1);
-    let key = keys().1.public();
-    before.hear(PEER, &format!("[{envelope}]"));
-    assert_eq!((before.node.home(&key), lines(&mut before).len()), (Some(address(PEER)), 1));
-    before.hear(PEER, &format!("[{envelope}]"));
-    assert_eq!((before.node.counters().envelopes_repeated, lines(&mut before)), (1, vec![]));
-    // The same key, and another life.
-    let config = Config { identity: Some(keys().0), ..Config::default() };
-    let mut after = play();
-    after.node = Node::new(config, [43; 32], after.now, MemoryStore::default());
-    after.hear(PEER, &format!("[{envelope}]"));
-    assert_eq!(after.node.counters().envelopes_opened, 1);
-    assert_eq!((after.node.home(&key), after.node.peer_count(), lines(&mut after)), (None, 0, vec![]));
-    // Nor does it with a token that is right for somebody else's address.
-    let token = returned(&after.verify(STRANGER));
-    after.wait(Duration::from_secs(1)).hear(STRANGER, &format!("[{},{token}]", sealed(&returned("AAAAAAAA"), 2)));
-    assert_eq!((after.node.counters().envelopes_opened, after.node.home(&key)), (2, None));
 }
 
 #[test]

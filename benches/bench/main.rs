@@ -1,13 +1,14 @@
 //! Measures a node against the least that any node could do: a bare loop that sends every datagram back.
 //!
-//! Run it as `scripts/bench [size] [stages] [envelopes] [requests] [memory] [idle] [transfer] [mtu]`; without a word it
-//! does all eight, in about eight minutes. What it prints are figures and ratios taken within one run; it asserts
+//! Run it as `scripts/bench [size] [stages] [envelopes] [flood] [requests] [memory] [idle] [transfer] [mtu]`; without a
+//! word it does all nine, in about ten minutes. What it prints are figures and ratios taken within one run; it asserts
 //! nothing about them, because machines differ. Only the size of the binary has a limit that holds everywhere. All
 //! traffic stays on the loopback interface, or in networks made for it, and everything it starts ends with it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod echo;
 mod envelopes;
+mod flood;
 mod idle;
 mod load;
 mod memory;
@@ -34,10 +35,11 @@ fn main() {
         _ if !has("--bench") => return,
         _ => {}
     }
-    let parts: [(&str, fn()); 8] = [
+    let parts: [(&str, fn()); 9] = [
         ("size", size::measure),
         ("stages", stages::measure),
         ("envelopes", envelopes::measure),
+        ("flood", flood::measure),
         ("requests", requests::measure),
         ("memory", memory::measure),
         ("idle", idle::measure),

@@ -6,7 +6,8 @@
 //! if nobody there proves the key with a token that went with the question, the claim is believed.
 //!
 //! The table is bounded. A key has one claim, the newest of the strongest. Where there are too many the oldest goes, of
-//! the host that makes most: who wants to keep somebody else's from being heard needs as many hosts as there are places.
+//! the host that makes most: who wants to keep somebody else's from being heard needs as many hosts as there are
+//! places.
 
 use super::PublicKey;
 use super::whereabouts::{Proof, Strength};

@@ -14,8 +14,8 @@
 //! then, [`Whereabouts::all_of`] names both addresses.
 //!
 //! A proof can be sent again by whoever has seen it, from the address that it is about, since source addresses can be
-//! forged. So an answer counts only with a token that went with the question (see [`crate::tokens::Issuer::doubt`]); and
-//! the tokens of an address have to be worthless from the moment when its owner is known to have moved: whoever
+//! forged. So an answer counts only with a token that went with the question (see [`crate::tokens::Issuer::doubt`]);
+//! and the tokens of an address have to be worthless from the moment when its owner is known to have moved: whoever
 //! learns of [`Decision::Moved`] has to see to that (see [`crate::tokens::Issuer::void`]).
 //!
 //! This module refuses to believe what anybody says of somebody else, and to look at envelopes and tokens itself.

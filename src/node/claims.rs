@@ -35,8 +35,8 @@ const ANSWERS: Rates = Rates {
 };
 
 impl<S: Store> Node<S> {
-    /// The addresses to which something for the holder of a key should go: its home, if one was proven, and, while it is
-    /// asked there, the address to which it may have moved.
+    /// The addresses to which something for the holder of a key should go: its home, if one was proven, and, while it
+    /// is asked there, the address to which it may have moved.
     pub fn homes_of(&self, key: &PublicKey) -> impl Iterator<Item = SocketAddr> {
         self.homes.all_of(key).into_iter().flatten()
     }

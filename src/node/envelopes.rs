@@ -25,13 +25,13 @@ use rand::Rng;
 use std::time::Duration;
 
 /// How many envelopes are opened. One costs at most 125 µs of a core of 2020, whatever it is, in a datagram that is no
-/// longer than we would send (280 µs in the longest there is): one of a key that we do not know, which takes two secrets
-/// to find out. `scripts/bench envelopes` measures that. So the 400 a second of strangers take a twentieth of a core (a
-/// ninth, of whoever sends 26 MB a second), and a burst delays others by 3 ms.
+/// longer than we would send (280 µs in the longest there is): one of a key that we do not know, which takes two
+/// secrets to find out. `scripts/bench envelopes` measures that. So the 400 a second of strangers take a twentieth of a
+/// core (a ninth, of whoever sends 26 MB a second), and a burst delays others by 3 ms.
 ///
-/// Those who returned our token have four times as much, a fifth of a core. Half of it is for hosts that want no more than
-/// sixteen a second, which is more than chat allows anybody, so that fifty of them have enough whatever others do. The
-/// other half is for whoever comes first: a stream of 1 MB/s takes 250 signed blocks a second.
+/// Those who returned our token have four times as much, a fifth of a core. Half of it is for hosts that want no more
+/// than sixteen a second, which is more than chat allows anybody, so that fifty of them have enough whatever others do.
+/// The other half is for whoever comes first: a stream of 1 MB/s takes 250 signed blocks a second.
 const RATES: Rates = Rates {
     strangers: Rate { burst: 25, interval: Duration::from_micros(2_500) },
     host: Rate { burst: 32, interval: Duration::from_micros(62_500) },

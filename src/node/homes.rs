@@ -41,8 +41,8 @@ pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr
 /// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
-/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived; each further one is
-/// twice as long. Who has moved is to be found within seconds, even if this is lost.
+/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived; each further one
+/// is twice as long. Who has moved is to be found within seconds, even if this is lost.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How often it is shown again. Some nodes answer no probes; and later ones carry it too.
@@ -133,8 +133,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too often,
-    /// because some give out another one in each datagram.
+    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
+    /// often, because some give out another one in each datagram.
     pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
         if self.links.holds(neighbour) && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });

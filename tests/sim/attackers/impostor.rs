@@ -1,5 +1,5 @@
-//! The impostor: says that others' keys are its own, shows around what they signed, moves about with keys of its own, and
-//! sends envelopes that nobody can open.
+//! The impostor: says that others' keys are its own, shows around what they signed, moves about with keys of its own,
+//! and sends envelopes that nobody can open.
 
 use super::token_in;
 use crate::models::{Io, Model, datagram, messages};

@@ -1,7 +1,7 @@
 //! The relay: an address for each of its victims towards each other one, and whatever comes to it is carried on.
 //!
-//! To each victim it seems to be all the others, and it changes nothing. So what two of them sign for each other, or for
-//! it, it holds in its hands, with tokens that are right for its own addresses.
+//! To each victim it seems to be all the others, and it changes nothing. So what two of them sign for each other, or
+//! for it, it holds in its hands, with tokens that are right for its own addresses.
 
 use super::PHRASES;
 use crate::models::{Io, Model};

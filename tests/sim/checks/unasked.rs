@@ -19,8 +19,8 @@ pub const QUESTIONS_MAX: usize = 8 + 12;
 /// Others that it is told of: eight at once, and as often as a newcomer is introduced, which is each 10 s.
 pub const INTRODUCTIONS_MAX: usize = 8 + 6;
 
-/// Questions whether it is still there, or can prove its key better: the first few, and one a second, whoever claims that
-/// it has moved.
+/// Questions whether it is still there, or can prove its key better: the first few, and one a second, whoever claims
+/// that it has moved.
 pub const DOUBTS_MAX: usize = 4 + 60;
 
 /// What one peer was sent within the last minute that it did not ask for.
