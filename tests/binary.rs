@@ -40,6 +40,8 @@ mod lying;
 mod printing;
 #[path = "binary/sharing.rs"]
 mod sharing;
+#[path = "binary/streaming.rs"]
+mod streaming;
 #[path = "binary/swarm.rs"]
 mod swarm;
 #[path = "binary/talking.rs"]

@@ -32,9 +32,8 @@ struct Printed {
 
 /// Prints a stream until it ends.
 pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
-    let id = StreamId::from_user(text).ok_or_else(|| {
-        Failure::Mistake("a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned())
-    })?;
+    let id = StreamId::from_user(text)
+        .ok_or_else(|| Failure::Mistake("a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned()))?;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
@@ -52,7 +51,12 @@ pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     printed
 }
 
-fn print(arguments: &Arguments, helper: &Helper<'_>, id: &StreamId, is_interrupted: &AtomicBool) -> Result<(), Failure> {
+fn print(
+    arguments: &Arguments,
+    helper: &Helper<'_>,
+    id: &StreamId,
+    is_interrupted: &AtomicBool,
+) -> Result<(), Failure> {
     let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
     helper.order(&StreamRequest::Follow(id.to_string(), arguments.is_from_end, patience).command())?;
     let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
@@ -115,7 +119,10 @@ fn ended(state: StreamState, printed: &Printed, id: &StreamId, patience: u64) ->
         StreamState::Ended => return Some(Ok(())),
         StreamState::NotFound => format!("nobody in reach has {id}"),
         StreamState::Stalled => {
-            format!("nothing was heard of its owner for {patience} s; the stream has not ended, after {} bytes", printed.place)
+            format!(
+                "nothing was heard of its owner for {patience} s; the stream has not ended, after {} bytes",
+                printed.place
+            )
         }
     };
     Some(Err(Failure::Impossible(why)))

@@ -50,9 +50,9 @@ impl EventLoop {
             return Err("somebody else appends to that stream too".to_owned());
         }
         let bytes = STANDARD.decode_to_vec(bytes).map_err(|_| "what is to be appended is no base64")?;
-        bytes.chunks(APPEND_MAX_BYTES).try_for_each(|bytes| {
-            self.command_stream(StreamCommand::Append(name.to_owned(), bytes.to_vec()))
-        })
+        bytes
+            .chunks(APPEND_MAX_BYTES)
+            .try_for_each(|bytes| self.command_stream(StreamCommand::Append(name.to_owned(), bytes.to_vec())))
     }
 
     fn follow_stream(&mut self, id: &str, is_from_end: bool, patience: u64) -> Result<Answer, String> {

@@ -194,7 +194,9 @@ impl<S: Store> Node<S> {
     }
 
     fn append_to_stream(&mut self, now: Time, name: &str, bytes: &[u8]) -> Result<(), CommandError> {
-        let bytes = bytes.get(..APPEND_MAX_BYTES).unwrap_or(bytes);
+        if bytes.len() > APPEND_MAX_BYTES {
+            return Err(CommandError::TooMuch);
+        }
         let own = self.streams.own(name).ok_or(CommandError::NoStream)?;
         if !own.log.append(&self.identity, bytes) {
             return Err(CommandError::NoStream);
@@ -233,13 +235,7 @@ impl<S: Store> Node<S> {
         })
     }
 
-    fn follow_stream(
-        &mut self,
-        now: Time,
-        id: StreamId,
-        from: From,
-        patience: Duration,
-    ) -> Result<(), CommandError> {
+    fn follow_stream(&mut self, now: Time, id: StreamId, from: From, patience: Duration) -> Result<(), CommandError> {
         if let Some(followed) = self.streams.followed(&id)
             && !followed.follow.has_failed()
         {
@@ -271,7 +267,6 @@ impl<S: Store> Node<S> {
         Some(followed.follow.read(offset, most))
     }
 
-    pub fn dbg(&self) -> String { self.streams.followed.iter().map(|f| f.follow.dbg()).collect() }
     /// Does what is due.
     pub(super) fn tend_streams(&mut self, now: Time) {
         if self.streams.is_idle() {
@@ -332,10 +327,7 @@ impl<S: Store> Node<S> {
         let offset = followed.follow.knock_offset();
         let mut writer = Writer::default();
         let text = || id.as_str().into();
-        writer.push(
-            &Message::PleaseSendHoldings(PleaseSendHoldings { id: text() }),
-            DATAGRAM_SEND_MAX_BYTES,
-        );
+        writer.push(&Message::PleaseSendHoldings(PleaseSendHoldings { id: text() }), DATAGRAM_SEND_MAX_BYTES);
         if let Some(offset) = offset {
             let length = crate::stream::BLOCK_BYTES;
             let question = PleaseSendContent { id: text(), offset, length };
@@ -358,7 +350,9 @@ impl<S: Store> Node<S> {
     fn drive_streams(&mut self, now: Time) {
         let mut questions = std::mem::take(&mut self.streams.questions);
         for place in 0..self.streams.followed.len() {
-            let Some(followed) = self.streams.followed.get_mut(place).filter(|it| it.reader.is_some()) else { continue };
+            let Some(followed) = self.streams.followed.get_mut(place).filter(|it| it.reader.is_some()) else {
+                continue;
+            };
             followed.follow.ask(now, &mut questions);
             let id = followed.follow.id().clone();
             let mut rest = &questions[..];

@@ -81,12 +81,8 @@ impl Block {
         }
         let is_last = content.eof == Some(end);
         let is_ours = payload(id, content.offset, &bytes, is_last) == **text;
-        let block = Block {
-            bytes,
-            is_last,
-            signature: (*message.signature).into(),
-            text: (!is_ours).then(|| (**text).into()),
-        };
+        let block =
+            Block { bytes, is_last, signature: (*message.signature).into(), text: (!is_ours).then(|| (**text).into()) };
         Some(Claim { index: index(content.offset), block })
     }
 

@@ -43,12 +43,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: &["NAME"],
         help: "sign what comes in, live, for whoever follows",
     },
-    CommandSpec {
-        command: Follow,
-        name: "follow",
-        arguments: &["KEY/NAME"],
-        help: "print a stream while it grows",
-    },
+    CommandSpec { command: Follow, name: "follow", arguments: &["KEY/NAME"], help: "print a stream while it grows" },
     CommandSpec {
         command: Share,
         name: "share",
