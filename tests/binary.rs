@@ -46,6 +46,8 @@ mod people;
 mod printing;
 #[path = "binary/sharing.rs"]
 mod sharing;
+#[path = "binary/streaming.rs"]
+mod streaming;
 #[path = "binary/swarm.rs"]
 mod swarm;
 #[path = "binary/talking.rs"]

@@ -273,6 +273,8 @@ pub enum CommandError {
     StreamExists,
     /// There is no such stream of ours, or it has ended.
     NoStream,
+    /// More is to be appended than is appended at once.
+    TooMuch,
     /// The stream is not followed.
     NotFollowing,
 }
@@ -297,6 +299,7 @@ impl fmt::Display for CommandError {
             Self::BadStreamName(why) => why.fmt(f),
             Self::StreamExists => f.write_str("there is a stream of that name already"),
             Self::NoStream => f.write_str("there is no such stream, or it has ended"),
+            Self::TooMuch => f.write_str("that is more than is appended at once"),
             Self::NotFollowing => f.write_str("that stream is not followed"),
         }
     }

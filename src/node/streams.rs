@@ -194,7 +194,9 @@ impl<S: Store> Node<S> {
     }
 
     fn append_to_stream(&mut self, now: Time, name: &str, bytes: &[u8]) -> Result<(), CommandError> {
-        let bytes = bytes.get(..APPEND_MAX_BYTES).unwrap_or(bytes);
+        if bytes.len() > APPEND_MAX_BYTES {
+            return Err(CommandError::TooMuch);
+        }
         let own = self.streams.own(name).ok_or(CommandError::NoStream)?;
         if !own.log.append(&self.identity, bytes) {
             return Err(CommandError::NoStream);
@@ -265,9 +267,6 @@ impl<S: Store> Node<S> {
         Some(followed.follow.read(offset, most))
     }
 
-    pub fn dbg(&self) -> String {
-        self.streams.followed.iter().map(|f| f.follow.dbg()).collect()
-    }
     /// Does what is due.
     pub(super) fn tend_streams(&mut self, now: Time) {
         if self.streams.is_idle() {

@@ -49,7 +49,7 @@ const STUCK: Duration = Duration::from_millis(500);
 pub const KNOCKED_MAX: usize = 64;
 
 /// How long an address is left alone that was asked and has not answered.
-const KNOCK_PAUSE: Duration = Duration::from_secs(10);
+const KNOCK_PAUSE: Duration = Duration::from_secs(2);
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,25 +175,6 @@ impl Follow {
         self.heard
     }
 
-    pub fn dbg(&self) -> String {
-        format!(
-            "read {} front {} end {} upper asked {:?} overtaken {} noticed {} tail {:?} stuck {:?} leap {:?} sources {:?} heard {:?} placed {} eof {:?} failed {:?}",
-            self.read,
-            self.front,
-            self.log.end(),
-            self.asked,
-            self.overtaken,
-            self.noticed.len(),
-            self.tail,
-            self.stuck_since,
-            self.leap,
-            self.sources.iter().map(|s| (s.address, s.first, s.end, s.asked(), s.is_silent())).collect::<Vec<_>>(),
-            self.heard,
-            self.is_placed,
-            self.log.eof(),
-            self.failed
-        )
-    }
     /// How many sources there are.
     pub fn sources(&self) -> usize {
         self.sources.len()
@@ -248,11 +229,14 @@ impl Follow {
         let Some(source) = self.source(now, address).filter(|_| first <= end) else { return };
         source.first = first;
         source.end = source.end.max(end);
-        source.is_ours = true;
+        (source.is_ours, source.age) = (true, age);
         // Followers who have lost the owner must not take one another for a sign of life.
         let heard = Time::default() + now.since(Time::default() + age);
         self.heard = Some(self.heard.map_or(heard.max(self.since), |before| before.max(heard)));
         self.tail.answered(address);
+        if self.fresher(now).is_some() {
+            self.tail.hurry();
+        }
         if !self.is_placed && self.from == From::End && self.leap.is_none() {
             self.leap = Some((index(end.saturating_sub(1)), Time::default()));
         }

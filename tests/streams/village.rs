@@ -3,7 +3,7 @@
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::{Command, Config, Destination, Node, StreamCommand};
+use cjp2p_node::node::{APPEND_MAX_BYTES, Command, Config, Destination, Node, StreamCommand};
 use cjp2p_node::stream::StreamId;
 use cjp2p_node::stream::follow::{From, State};
 use std::cmp::Reverse;
@@ -23,6 +23,8 @@ pub struct Reader {
     /// Bytes that were not to be had, in pieces.
     pub missing: Vec<(u64, u64)>,
     pub worst: Duration,
+    /// Which byte that was.
+    pub worst_at: u64,
     pub state: State,
 }
 
@@ -118,9 +120,11 @@ impl Village {
 
     pub fn append(&mut self, owner: usize, count: u64) {
         let length = self.length();
-        let bytes = (length..length + count).map(byte).collect();
+        let bytes: Vec<u8> = (length..length + count).map(byte).collect();
         self.appended.push((length + count, self.now));
-        self.command(owner, StreamCommand::Append(NAME.to_owned(), bytes));
+        for bytes in bytes.chunks(APPEND_MAX_BYTES) {
+            self.command(owner, StreamCommand::Append(NAME.to_owned(), bytes.to_vec()));
+        }
     }
 
     pub fn end(&mut self, owner: usize) {
@@ -131,7 +135,16 @@ impl Village {
         let patience = Duration::from_secs(20);
         self.command(node, StreamCommand::Follow { id: id.clone(), from, patience });
         let (place, bytes, missing) = (0, 0, Vec::new());
-        self.readers.push(Reader { node, id, place, bytes, missing, worst: Duration::ZERO, state: State::Seeking });
+        self.readers.push(Reader {
+            node,
+            id,
+            place,
+            bytes,
+            missing,
+            worst: Duration::ZERO,
+            worst_at: 0,
+            state: State::Seeking,
+        });
     }
 
     /// Lets something arrive that nobody sent.
@@ -217,7 +230,9 @@ impl Village {
                 // How late the first of these bytes is.
                 let appended = self.appended.partition_point(|(end, _)| *end <= reader.place);
                 if let Some((_, when)) = self.appended.get(appended) {
-                    reader.worst = reader.worst.max(now.since(*when));
+                    if now.since(*when) > reader.worst {
+                        (reader.worst, reader.worst_at) = (now.since(*when), reader.place);
+                    }
                 }
                 reader.place += chunk.bytes.len() as u64;
                 reader.bytes += chunk.bytes.len() as u64;

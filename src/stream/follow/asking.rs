@@ -34,6 +34,13 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// A source that has so many bytes more than what is there is a better one.
 const BETTER_MIN: u64 = 64 * BLOCK_BYTES;
 
+/// Who has heard the owner so much later is a better source, of a stream that has moved lately: two followers may wait
+/// for one another.
+const FRESHER_MIN: Duration = Duration::from_millis(200);
+
+/// A stream has moved lately if it has within this time. When all is quiet everybody may stay where they are.
+const LATELY: Duration = Duration::from_secs(5);
+
 /// What a node that does not remember questions is asked for at once.
 const COMMON_AHEAD: u64 = 4;
 
@@ -73,6 +80,11 @@ impl Tail {
         if self.source == Some(address) {
             self.silent = 0;
         }
+    }
+
+    /// Another source is better: it is to be asked at once.
+    pub(super) fn hurry(&mut self) {
+        self.source = None;
     }
 
     /// Something new has come.
@@ -244,6 +256,19 @@ impl Follow {
         }
     }
 
+    /// The source that has heard the owner last, as far as they have said.
+    fn freshest(&self) -> Option<usize> {
+        let ours = (0..self.sources.len()).filter(|place| self.sources[*place].is_ours);
+        ours.min_by_key(|place| self.sources[*place].age)
+    }
+
+    /// A source that is better than the one that is asked for what comes next, because that one waits itself.
+    pub(super) fn fresher(&self, now: Time) -> Option<usize> {
+        let freshest = self.freshest().filter(|_| now.since(self.tail.advanced) < LATELY)?;
+        let current = self.sources.iter().find(|source| Some(source.address) == self.tail.source)?;
+        (self.sources[freshest].age + FRESHER_MIN < current.age).then_some(freshest)
+    }
+
     /// Whether little enough is missing to ask for what comes next.
     fn may_ask_tail(&self) -> bool {
         let is_begun = self.is_placed || self.from == From::Start && self.leap.is_none();
@@ -263,6 +288,7 @@ impl Follow {
         let is_better = self.sources[best].end >= end + BETTER_MIN;
         let place = match current {
             _ if is_better => best,
+            None if now.since(self.tail.advanced) < LATELY => self.freshest().unwrap_or(0),
             Some(current) if self.tail.silent < TAIL_SILENT_MAX && !is_late => current,
             Some(current) => (current + 1) % self.sources.len(),
             // Not all who come later ask the same one.

@@ -41,6 +41,9 @@ const SHORTEST_KEPT: Duration = Duration::from_secs(10);
 /// What may be overtaken by at least, before it counts as lost.
 const REORDERING_MIN: Duration = Duration::from_millis(5);
 
+/// How much later than twice the round trip a block may be: timers fire late.
+const LATE_MIN: Duration = Duration::from_millis(20);
+
 /// After so many answers in a row that were too quick to be true the path has become quicker.
 const QUICK_MAX: u32 = 8;
 
@@ -63,6 +66,8 @@ pub(super) struct Source {
     pub(super) first: u64,
     /// What it has ends here, as far as is known.
     pub(super) end: u64,
+    /// How long ago it had heard the owner, when it said so last.
+    pub(super) age: Duration,
     /// Whether it knows our words, and so remembers questions for what is not there yet.
     pub(super) is_ours: bool,
     /// Which blocks were asked of it and when, in that order.
@@ -94,6 +99,7 @@ impl Source {
             address,
             first: 0,
             end: 0,
+            age: Duration::ZERO,
             is_ours: false,
             asked: VecDeque::new(),
             answered: None,
@@ -168,11 +174,11 @@ impl Source {
         (self.came, self.lost, self.has_queued) = (0, 0, false);
     }
 
-    /// Puts the blocks at the end of `into` that will not come: overtaken by what was asked later (RFC 8985), or given up
-    /// after a silence (RFC 6298).
+    /// Puts the blocks at the end of `into` that will not come: overtaken by what was asked later (RFC 8985), later than
+    /// twice the round trip, or given up after a silence (RFC 6298).
     pub(super) fn lost(&mut self, now: Time, into: &mut Vec<u64>) {
         let before = into.len();
-        while self.overtaken_at().is_some_and(|due| due <= now) {
+        while self.single_at().is_some_and(|due| due <= now) {
             into.extend(self.asked.pop_front().map(|(at, _)| at));
         }
         self.lost += (into.len() - before) as u32;
@@ -194,13 +200,21 @@ impl Source {
         Some(*oldest + elapsed.max(self.round_trip.smoothed()?) + (shortest / 2).max(REORDERING_MIN))
     }
 
+    /// When the oldest block that was asked for counts as lost. What comes unasked for is no silence, so for a block that
+    /// was asked for alone there is nothing else to tell by than the time.
+    fn single_at(&self) -> Option<Time> {
+        let (_, oldest) = self.asked.front()?;
+        let late = *oldest + (self.round_trip.smoothed()? * 2 + LATE_MIN).min(self.round_trip.timeout());
+        Some(self.overtaken_at().map_or(late, |overtaken| overtaken.min(late)))
+    }
+
     fn timeout_at(&self) -> Option<Time> {
         (!self.asked.is_empty()).then(|| self.silent_since + self.round_trip.timeout())
     }
 
     /// When something may be lost.
     pub(super) fn due(&self) -> Option<Time> {
-        [self.overtaken_at(), self.timeout_at()].into_iter().flatten().min()
+        [self.single_at(), self.timeout_at()].into_iter().flatten().min()
     }
 
     /// Blocks that are on their way.

@@ -1,0 +1,116 @@
+//! `stream` and `follow`: what one process reads, another prints, while it comes.
+
+use crate::fetching::{bytes, ended, names};
+use crate::harness::{Node, binary, eventually, finish, scratch};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// `stream` or `follow`, alone or beside a node.
+fn command(what: &str, data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -> Command {
+    let mut command = binary();
+    command.arg(what).args(arguments).arg("--data-dir").arg(data);
+    command.args(["--no-bootstrap", "--no-lan", "--bind", "127.0.0.1", "--port", "0"]);
+    command.args(peer.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()]));
+    command
+}
+
+/// Starts a stream, and waits until it says what it is called.
+fn begin(mut command: Command) -> (Child, String) {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains('/') || line.starts_with("cjp2p-node:") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    // Who writes there must not be kept waiting.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    (child, line.trim().to_owned())
+}
+
+#[test]
+fn what_goes_into_a_stream_comes_out_where_it_is_followed_while_it_grows() {
+    let data = scratch();
+    let node = Node::start(&data.path().join("node"), &[]);
+    let (mut stream, id) = begin(command("stream", &data.path().join("node"), None, &["some/thing"]));
+    let mut input = stream.stdin.take().unwrap();
+    input.write_all(b"first\n").unwrap();
+    let follow = command("follow", &data.path().join("other"), Some(node.address), &[&id]).spawn();
+    let mut follow = follow.unwrap();
+    let mut output = BufReader::new(follow.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "first\n", "it is here before the stream has ended");
+    let content = bytes(3_000_000);
+    let copy = content.clone();
+    let writer = std::thread::spawn(move || input.write_all(&copy).unwrap());
+    let mut printed = Vec::new();
+    output.read_to_end(&mut printed).unwrap();
+    writer.join().unwrap();
+    assert!(printed == content, "{} of {} bytes", printed.len(), content.len());
+    assert!(finish(stream).status.success());
+    let followed = finish(follow);
+    assert!(followed.status.success(), "{followed:?}");
+    // A latecomer, after the end; and with 0x in front.
+    let late =
+        ended(command("follow", &data.path().join("late"), Some(node.address), &[&format!("0x{id}"), "--from", "end"]));
+    assert!(late.status.success(), "{}", late.stderr);
+    assert!(late.stderr.contains("beginning at byte 2998272"), "{}", late.stderr);
+    let again = ended(command("stream", &data.path().join("node"), None, &["some/thing"]));
+    assert!(again.complaint().contains("choose another name, like some/thing/2"), "{again:?}");
+    assert_eq!(names(&data.path().join("node/streams")).len(), 1);
+}
+
+#[test]
+fn a_stream_without_a_node_beside_it_is_followed_and_ends_with_a_signal() {
+    let data = scratch();
+    let (mut stream, id) = begin(command("stream", &data.path().join("owner"), None, &["x"]));
+    let mut input = stream.stdin.take().unwrap();
+    let file = data.path().join("owner/node.json");
+    let address = eventually("the owner's address", || {
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+        file["udp"].as_str()?.parse::<SocketAddr>().ok()
+    });
+    let out = File::create(data.path().join("out")).unwrap();
+    let follow = command("follow", &data.path().join("reader"), Some(address), &[&id]).stdout(out).spawn().unwrap();
+    let content = bytes(100_000);
+    input.write_all(&content).unwrap();
+    eventually("all of it", || (std::fs::read(data.path().join("out")).unwrap() == content).then_some(()));
+    kill_process(Pid::from_child(&stream), Signal::INT).unwrap();
+    let followed = finish(follow);
+    assert!(followed.status.success(), "it has ended in order: {followed:?}");
+    drop(input);
+    assert!(finish(stream).status.success());
+}
+
+#[test]
+fn who_follows_what_nobody_has_is_told_so_and_who_stops_reading_is_left_in_peace() {
+    let data = scratch();
+    let node = Node::start(&data.path().join("node"), &[]);
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let id = format!("{key}/nothing");
+    let reader = data.path().join("reader");
+    let missing = ended(command("follow", &reader, Some(node.address), &[&id, "--timeout", "1"]));
+    assert_eq!(missing.complaint(), format!("cjp2p-node: nobody in reach has {id}"));
+    for wrong in ["nothing", key, "0x12/x"] {
+        let said = ended(command("follow", &reader, None, &[wrong]));
+        assert!(said.complaint().contains("KEY/NAME"), "{said:?}");
+    }
+    let (mut stream, id) = begin(command("stream", &data.path().join("node"), None, &["y"]));
+    let mut input = stream.stdin.take().unwrap();
+    let mut follow = command("follow", &reader, Some(node.address), &[&id]).spawn().unwrap();
+    input.write_all(b"one\n").unwrap();
+    let mut first = [0; 4];
+    let mut output = follow.stdout.take().unwrap();
+    output.read_exact(&mut first).unwrap();
+    drop(output);
+    input.write_all(b"two\n").unwrap();
+    let broken = finish(follow);
+    assert!(!broken.status.success() && broken.stderr.is_empty(), "{broken:?}");
+    drop(input);
+    assert!(finish(stream).status.success());
+}
