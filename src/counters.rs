@@ -57,6 +57,8 @@ counters! {
     envelopes_for_others,
     /// Proofs that a key lives at an address, of which a better one for another address was held.
     homes_refused,
+    /// Versions of strangers' files forgotten to make room for others.
+    versions_forgotten,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
     /// Tokens that came back and were not ours, or too old.

@@ -245,6 +245,7 @@ impl EventLoop {
                 Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
+                Event::NewVersion(_) | Event::Sought { .. } => {}
                 event => self.show(&event),
             }
         }

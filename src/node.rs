@@ -13,6 +13,7 @@
 //! - `upkeep`: what the passing of time brings,
 //! - `seeking`: looking for peers and neighbours,
 //! - `sizes`: how full every table is,
+//! - `named`: files with names, and `seeking_names`: asking for their newest versions,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
 //!   `uploads`: whose turn it is when there is a limit.
 //!
@@ -25,6 +26,7 @@ mod envelopes;
 mod fetch;
 mod homes;
 mod interface;
+mod named;
 mod naming;
 mod notes;
 mod outage;
@@ -35,6 +37,7 @@ mod repeats;
 mod reply;
 mod runs;
 mod seeking;
+mod seeking_names;
 mod serve;
 mod sizes;
 mod upkeep;
@@ -43,6 +46,7 @@ mod uploads;
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
+pub use seeking_names::SEARCHES_MAX;
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
@@ -125,6 +129,7 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    named: named::Named,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -168,6 +173,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            named: named::Named::default(),
             config,
             rng,
         }
@@ -212,6 +218,11 @@ impl<S: Store> Node<S> {
                 self.settle(now, id, outcome);
                 Ok(())
             }
+            Command::Publish { version, is_withdrawn } => self.publish(now, *version, is_withdrawn),
+            Command::Recall(version) => self.recall(*version),
+            Command::Follow { title, version } => self.follow(now, title, version.map(|version| *version)),
+            Command::Unfollow(title) => self.unfollow(&title),
+            Command::Seek { title, patience } => self.seek_version(now, title, patience),
             Command::Unshare(name) => {
                 self.store.close(&name);
                 self.shelf.remove(&name);

@@ -116,6 +116,7 @@ impl<S: Store> Node<S> {
             self.envelopes.note(&layers);
         }
         self.take_proofs(now, &proofs);
+        self.take_versions(now, &sender, &inner);
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
         let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
         self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
@@ -203,12 +204,15 @@ impl<S: Store> Node<S> {
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
             Message::SupportedMessages(_) => {}
             // Envelopes were opened before, and with them it was read whose keys they say.
-            Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
+            Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
+            // But for our own.
+            Message::SignedMessage(envelope) => self.take_own_version(now, sender, envelope),
             // So was whom they are meant for.
             Message::MyPublicKey(_) | Message::MeantFor(_) => {}
             Message::WhereAreThey(question) => self.tell_where(sender, question.ed25519h, reply),
-            // We asked nobody where somebody is, and know of no versions.
-            Message::Forwarded(_) | Message::GetLatest(_) | Message::Latest(_) => {}
+            Message::GetLatest(question) => self.tell_latest(question, reply),
+            // We asked nobody where somebody is, and versions were taken out of their envelopes before.
+            Message::Forwarded(_) | Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }

@@ -87,6 +87,15 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// Whether one more envelope of this sender may be paid for; it counts.
+pub(super) fn may_open_more(envelopes: &mut Envelopes, now: Time, sender: &Sender) -> bool {
+    if sender.is_verified() {
+        envelopes.verified.allow(now, VERIFIED_RATE)
+    } else {
+        envelopes.strangers.allow(now, STRANGERS_RATE)
+    }
+}
+
 /// Whether there may be messages inside.
 fn is_envelope(message: &Message<'_>) -> bool {
     matches!(message, Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_))

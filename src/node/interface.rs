@@ -3,6 +3,7 @@
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
 use crate::identity::{Identity, PublicKey};
+use crate::names::{Title, Version};
 use crate::peers::address::NAMED_PORT_MIN;
 use crate::transfer::{Failure, Held};
 use std::fmt;
@@ -103,6 +104,31 @@ pub enum Command {
     AskForLists,
     /// Stop fetching a content; what is there is kept.
     StopFetching(ContentId),
+    /// Publish this version of ours; or stop speaking of it, and remember its number.
+    Publish {
+        /// The version.
+        version: Box<Version>,
+        /// Whether its name is published no longer.
+        is_withdrawn: bool,
+    },
+    /// Others have told us this version of our own in an earlier run.
+    Recall(Box<Version>),
+    /// Keep a title up to date: ask for it again and again, and say [`Event::NewVersion`].
+    Follow {
+        /// Which.
+        title: Title,
+        /// The newest version of it in an earlier run.
+        version: Option<Box<Version>>,
+    },
+    /// Keep it up to date no longer.
+    Unfollow(Title),
+    /// Look for the newest version of a title; answered by [`Event::Sought`].
+    Seek {
+        /// Which.
+        title: Title,
+        /// For how long to wait for a first answer.
+        patience: Duration,
+    },
     /// What [`Event::Settle`] asked for has been done.
     Settled {
         /// Which content.
@@ -167,6 +193,15 @@ pub enum Event {
         /// Its size in bytes.
         size: u64,
     },
+    /// Of a title that is kept up to date, or of one of ours, others have told us a newer version.
+    NewVersion(Title),
+    /// A search is over; [`Node::version`](super::Node::version) says what it found.
+    Sought {
+        /// For what.
+        title: Title,
+        /// Whether a version is known.
+        is_found: bool,
+    },
     /// A content has been fetched and made to last.
     Fetched(ContentId),
     /// A content will not come; what is there is kept.
@@ -195,6 +230,10 @@ pub enum CommandError {
     Full,
     /// This content is not being fetched.
     NotFetching,
+    /// This title is not kept up to date.
+    NotFollowed,
+    /// What we publish is signed with our own key.
+    OthersKey,
 }
 
 impl fmt::Display for CommandError {
@@ -209,6 +248,8 @@ impl fmt::Display for CommandError {
             Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
             Self::Full => f.write_str("the table for that is full"),
+            Self::NotFollowed => f.write_str("that is not kept up to date"),
+            Self::OthersKey => f.write_str("that is signed with another key than that of this node"),
             Self::NotFetching => f.write_str("that is not being fetched"),
         }
     }

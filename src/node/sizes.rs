@@ -43,6 +43,7 @@ impl<S: Store> Node<S> {
             envelopes,
             homes,
             showings,
+            named,
         } = self;
         no_table(strangers);
         no_table(outages);
@@ -63,6 +64,6 @@ impl<S: Store> Node<S> {
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes())
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(named.sizes())
     }
 }

@@ -98,7 +98,8 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
+        let names = self.named.searches.due();
+        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due(), names];
         let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -124,6 +125,7 @@ impl<S: Store> Node<S> {
             self.ask_to_save(now);
         }
         self.tend_fetching(now);
+        self.tend_names(now);
         self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
     }
 
