@@ -4,6 +4,7 @@
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
 //! - [`id`] says by which key the node is known,
+//! - [`publish`] gives files names, and [`named`] is about what is fetched by name,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
@@ -16,9 +17,11 @@ mod bar;
 mod get;
 mod goal;
 mod id;
+mod named;
 mod options;
 mod ping;
 mod probe;
+mod publish;
 mod run;
 mod send;
 mod share;
@@ -82,6 +85,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Publish => publish::publish(arguments),
+        Command::Names => names(arguments),
         Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {
@@ -90,6 +95,14 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Ls => share::list(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
+    }
+}
+
+/// Lists the names that the running node has to do with, or lets it keep one up to date no longer.
+fn names(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.remove {
+        Some(title) => ask::ask(arguments, &format!("/unget {title}")),
+        None => ask::ask(arguments, "/names"),
     }
 }
 

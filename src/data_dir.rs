@@ -6,6 +6,8 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
+//! | `published.json` | which names are published, each with its newest version, signed |
+//! | `names.json` | which names of others are kept up to date, and what others know of ours |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
@@ -21,12 +23,14 @@
 mod files;
 mod hashes_file;
 mod key_file;
+mod names_file;
 mod peers_file;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
+pub use names_file::{NameRecord, Standing, parse_names, render_names};
 pub use peers_file::{parse_peers, render_peers};
 
 use crate::content::SharedFile;
@@ -108,6 +112,44 @@ pub fn control_socket(path: &Path) -> PathBuf {
     path.join("control.sock")
 }
 
+/// Where the data directory at `path` says what is published.
+pub fn published_file(path: &Path) -> PathBuf {
+    path.join("published.json")
+}
+
+/// Where the data directory at `path` says what is kept up to date.
+pub fn names_file(path: &Path) -> PathBuf {
+    path.join("names.json")
+}
+
+/// What a file about names says; nothing if there is none. It is left as it is, whatever it is: one with the numbers of
+/// what was published is not lightly lost.
+///
+/// # Errors
+/// Whatever the system says, or that it is damaged.
+pub fn read_names(path: &Path) -> io::Result<Vec<NameRecord>> {
+    match read_bounded(path, names_file::NAMES_FILE_MAX_BYTES) {
+        Ok(bytes) => parse_names(&bytes).ok_or_else(|| io::Error::other("it is damaged")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the right to write what is published in the data directory at `path`, for as long as the file lives.
+///
+/// # Errors
+/// Whatever the system says, or `WouldBlock` if another process has it.
+pub fn lock_published(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = open_regular(&path.join("published.lock"), &mut options)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The process that says in the data directory at `path` that it is the running node. It may have been killed since.
 pub fn said_pid(path: &Path) -> Option<u32> {
     let text = files::read_bounded(&path.join("node.json"), NODE_FILE_MAX_BYTES).ok()?;
@@ -174,6 +216,16 @@ impl DataDir {
     /// Where the hashes of shared files are remembered.
     pub fn hashes_file(&self) -> PathBuf {
         self.path.join("hashes.json")
+    }
+
+    /// Where it is written down which names are kept up to date.
+    pub fn names_file(&self) -> PathBuf {
+        names_file(&self.path)
+    }
+
+    /// What the file about names says. One that cannot be understood is set aside.
+    pub fn load_names(&self) -> Vec<NameRecord> {
+        load(&self.names_file(), names_file::NAMES_FILE_MAX_BYTES, parse_names)
     }
 
     fn node_file(&self) -> PathBuf {

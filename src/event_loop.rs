@@ -15,6 +15,7 @@ mod fetches;
 mod inbox;
 mod lan;
 mod lookup;
+mod named;
 mod news;
 mod requests;
 mod signals;
@@ -24,7 +25,7 @@ mod stop;
 mod upkeep;
 mod wishes;
 
-pub use clock::entropy;
+pub use clock::{entropy, unix_seconds};
 pub use lookup::{HostName, look_up};
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;
@@ -95,6 +96,8 @@ pub struct EventLoop {
     awaited: Awaited,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
+    /// What is written down about files with names.
+    names: named::Names,
     /// Who is woken up when one of them has ended.
     waiter: Option<Thread>,
     /// Whether somebody may type at the standard input.
@@ -245,7 +248,8 @@ impl EventLoop {
                 Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
-                Event::NewVersion(_) | Event::Sought { .. } => {}
+                Event::NewVersion(title) => self.take_news(&title),
+                Event::Sought { title, is_found } => self.end_search(title, is_found),
                 event => self.show(&event),
             }
         }

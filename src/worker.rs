@@ -1,7 +1,7 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
-//! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file
-//! and the index of hashes. Of contents that are fetched it finds out what is there already, and makes them last when
+//! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file,
+//! the file about names and the index of hashes. Of contents that are fetched it finds out what is there already, and makes them last when
 //! all has come. What it finds out comes back to the node as commands; it never touches the node, a
 //! socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile
 //! up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits
@@ -48,6 +48,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 struct Orders {
     save: Option<Vec<SocketAddr>>,
+    /// The text of the file about names.
+    save_names: Option<String>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     /// Look through the folders at once.
@@ -109,7 +111,7 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            !orders.is_stopping && orders.save.is_none() && !orders.look && !has_names
+            !orders.is_stopping && orders.save.is_none() && orders.save_names.is_none() && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
@@ -148,9 +150,11 @@ impl Worker {
         let inbox = Arc::new(Inbox::default());
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
-        let (trees, saver) = (Trees::new(TreeFolder::new(data_dir.trees())), Saver::new(data_dir.peers_file()));
+        let trees = Trees::new(TreeFolder::new(data_dir.trees()));
+        let savers = [("peers", data_dir.peers_file()), ("names", data_dir.names_file())];
+        let savers = savers.map(|(what, path)| Saver::new(what, path));
         let tasks = Tasks::new(data_dir.parts());
-        let mut work = Work::new(inbox.clone(), folder, index, trees, saver, tasks, report);
+        let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
         work.limit_store(store_limit);
         // Whoever does not listen to the end does not care how it was.
         thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
@@ -160,6 +164,11 @@ impl Worker {
     /// Writes these peers to the peers file, soon.
     pub fn save_peers(&self, peers: Vec<SocketAddr>) {
         self.inbox.change(|orders| orders.save = Some(peers));
+    }
+
+    /// Writes this text to the file about names, soon.
+    pub fn save_names(&self, text: String) {
+        self.inbox.change(|orders| orders.save_names = Some(text));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

@@ -36,6 +36,8 @@ mod limits;
 mod listing;
 #[path = "binary/lying.rs"]
 mod lying;
+#[path = "binary/naming.rs"]
+mod naming;
 #[path = "binary/printing.rs"]
 mod printing;
 #[path = "binary/sharing.rs"]

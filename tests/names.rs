@@ -314,6 +314,10 @@ fn a_search_takes_the_newest_and_not_the_first_and_asks_each_peer_once_at_first(
     play.run(Duration::from_millis(800));
     assert_eq!(sought(&mut play), [(page.clone(), true)]);
     assert_eq!(play.node.version(&page).unwrap().seq, 6);
+    // What comes after the search counts as much.
+    follow(&mut play, &page);
+    say(&mut play, PEER, &envelope(&version(&alice(), "page", 7)));
+    assert_eq!(play.node.version(&page).unwrap().seq, 7);
 }
 
 #[test]

@@ -38,6 +38,8 @@ struct Line {
     /// How it came here: `shared` by the user, `fetched`, or `public` for a file of the public folder.
     origin: &'static str,
     command: String,
+    #[serde(skip)]
+    ids: Ids,
 }
 
 /// Does what the options say.
@@ -65,7 +67,7 @@ pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The folders of a data directory that matter here.
-struct Place {
+pub(super) struct Place {
     data: PathBuf,
     store: StoreFolder,
     trees: TreeFolder,
@@ -82,7 +84,7 @@ enum Trouble {
 }
 
 impl Place {
-    fn open(arguments: &Arguments) -> Result<Place, Failure> {
+    pub(super) fn open(arguments: &Arguments) -> Result<Place, Failure> {
         let data = data_path(arguments)?;
         let data = std::path::absolute(&data).map_err(Failure::impossible)?;
         let store = StoreFolder::beside(&data.join("public"));
@@ -130,6 +132,24 @@ impl Place {
             Trouble::Data(error) => {
                 Err(Failure::Impossible(format!("cannot write to the data directory {data}: {error}")))
             }
+        }
+    }
+
+    /// Shares one file, for `publish`; says its SHA-256 and its size.
+    pub(super) fn add_one(&self, path: &Path, verbosity: i32) -> Result<([u8; 32], u64), Failure> {
+        let refused = |why: &str| Failure::Impossible(format!("cannot publish {}: {why}", shown(path)));
+        let found = fs::metadata(path).map_err(|error| refused(&error.to_string()))?;
+        if !found.is_file() {
+            return Err(refused("it is no file"));
+        }
+        create_folder(&self.data)
+            .map_err(|error| Failure::impossible(DataDirError::Unusable(self.data.clone(), error)))?;
+        let mut bar = Bar::new(verbosity);
+        let added = self.add_file(path, &mut bar);
+        bar.clear();
+        match added {
+            Ok(line) => Ok((line.ids.sha256, line.size)),
+            Err(trouble) => Err(refused(&self.reason(&trouble)?)),
         }
     }
 
@@ -310,7 +330,7 @@ impl Line {
         let (sha256, blake3) = (ContentId::Sha256(ids.sha256).to_string(), ContentId::Blake3(ids.blake3).to_string());
         let output = name.as_deref().map_or(String::new(), |name| format!(" -o {}", quoted(name)));
         let command = format!("cjp2p-node get {blake3}{output}");
-        Line { name, size, sha256, blake3, origin, command }
+        Line { name, size, sha256, blake3, origin, command, ids }
     }
 
     fn to_json(&self) -> String {

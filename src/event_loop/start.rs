@@ -88,7 +88,7 @@ impl EventLoop {
         news.set_alarm(UPKEEP_PAUSE);
         let mut lan = Lan::default();
         lan.refresh();
-        Ok(EventLoop {
+        let mut event_loop = EventLoop {
             poll,
             events: Events::with_capacity(BATCH_MAX),
             socket,
@@ -111,11 +111,14 @@ impl EventLoop {
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
             fetches: Vec::new(),
+            names: Default::default(),
             waiter: None,
             is_console,
             has_met_anybody: false,
             is_stopping: false,
-        })
+        };
+        event_loop.load_names();
+        Ok(event_loop)
     }
 }
 

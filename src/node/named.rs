@@ -51,7 +51,9 @@ impl Named {
 impl<S: Store> Node<S> {
     /// The newest version that is known of a title.
     pub fn version(&self, title: &Title) -> Option<&Version> {
-        self.named.searches.found(title).or_else(|| self.named.versions.get(title))
+        // A flood may have pushed out what a search has found, and a search that is over finds nothing more.
+        let (found, held) = (self.named.searches.found(title), self.named.versions.get(title));
+        found.filter(|found| held.is_none_or(|held| found.is_newer_than(held))).or(held)
     }
 
     /// The titles that are kept up to date.

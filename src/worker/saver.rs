@@ -1,35 +1,36 @@
-//! Writing the peers file, again and again until it works.
+//! Writing a small file, that of the peers or that of the names, again and again until it works.
 //!
-//! The node says which peers to save when they change, and not again. A disk may be full for an hour, so what could not
-//! be written is kept, the newest set alone, and tried again now and then. The user is told once, until it works.
+//! The node says what to save when it changes, and not again. A disk may be full for an hour, so what could not be
+//! written is kept, the newest text alone, and tried again now and then. The user is told once, until it works.
 
 use super::index::now;
-use crate::data_dir::{render_peers, write_atomically};
-use std::net::SocketAddr;
+use crate::data_dir::write_atomically;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The least time until what could not be saved is tried again: as often as the node saves a changing set.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The peers file, and what is still to be written to it.
+/// A file, and what is still to be written to it.
 pub(super) struct Saver {
     path: PathBuf,
-    unsaved: Option<Vec<SocketAddr>>,
+    /// What is in it, for the user.
+    what: &'static str,
+    unsaved: Option<String>,
     last_try: Option<Instant>,
     /// Whether the user has been told about the present trouble.
     has_warned: bool,
 }
 
 impl Saver {
-    /// Saves to the file at `path`.
-    pub(super) fn new(path: PathBuf) -> Saver {
-        Saver { path, unsaved: None, last_try: None, has_warned: false }
+    /// Saves `what` to the file at `path`.
+    pub(super) fn new(what: &'static str, path: PathBuf) -> Saver {
+        Saver { path, what, unsaved: None, last_try: None, has_warned: false }
     }
 
-    /// Saves these peers, in place of all that was to be saved before.
-    pub(super) fn save(&mut self, peers: Vec<SocketAddr>) {
-        self.unsaved = Some(peers);
+    /// Saves this text, in place of all that was to be saved before.
+    pub(super) fn save(&mut self, text: String) {
+        self.unsaved = Some(text);
         self.flush();
     }
 
@@ -42,19 +43,19 @@ impl Saver {
 
     /// Tries again what could not be saved; true if nothing is left.
     pub(super) fn flush(&mut self) -> bool {
-        let Some(peers) = &self.unsaved else { return true };
+        let Some(text) = &self.unsaved else { return true };
         self.last_try = Some(now());
-        match write_atomically(&self.path, render_peers(peers).as_bytes()) {
+        match write_atomically(&self.path, text.as_bytes()) {
             Ok(()) => {
                 if self.has_warned {
-                    log::info!("the peers are saved again");
+                    log::info!("the {} are saved again", self.what);
                 }
                 self.unsaved = None;
             }
             Err(error) if !self.has_warned => {
-                log::warn!("cannot save the peers to {}: {error}; trying again", self.path.display());
+                log::warn!("cannot save the {} to {}: {error}; trying again", self.what, self.path.display());
             }
-            Err(error) => log::debug!("cannot save the peers to {}: {error}", self.path.display()),
+            Err(error) => log::debug!("cannot save the {} to {}: {error}", self.what, self.path.display()),
         }
         self.has_warned = self.unsaved.is_some();
         !self.has_warned
@@ -64,10 +65,12 @@ impl Saver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_dir::render_peers;
     use std::fs;
+    use std::net::SocketAddr;
 
-    fn peers(port: u16) -> Vec<SocketAddr> {
-        vec![SocketAddr::from(([192, 0, 2, 1], port))]
+    fn peers(port: u16) -> String {
+        render_peers(&[SocketAddr::from(([192, 0, 2, 1], port))])
     }
 
     #[test]
@@ -76,7 +79,7 @@ mod tests {
         let path = scratch.path().join("peers.json");
         let obstacle = scratch.path().join("peers.json.tmp");
         fs::create_dir(&obstacle).unwrap();
-        let mut saver = Saver::new(path.clone());
+        let mut saver = Saver::new("peers", path.clone());
         for port in [1_001, 1_002] {
             saver.save(peers(port));
             assert!(!path.exists() && saver.has_warned);
@@ -86,7 +89,7 @@ mod tests {
         assert!(!path.exists(), "it has only just been tried");
         saver.last_try = saver.last_try.and_then(|last| last.checked_sub(PAUSE));
         saver.retry();
-        assert_eq!(fs::read_to_string(&path).unwrap(), render_peers(&peers(1_002)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), peers(1_002));
         assert!(!saver.has_warned);
     }
 
@@ -94,7 +97,7 @@ mod tests {
     fn what_is_saved_is_not_written_again() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("peers.json");
-        let mut saver = Saver::new(path.clone());
+        let mut saver = Saver::new("peers", path.clone());
         saver.save(peers(1_001));
         fs::remove_file(&path).unwrap();
         saver.last_try = None;

@@ -14,6 +14,7 @@ use super::tasks::Tasks;
 use super::trees::Trees;
 use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
+use crate::data_dir::render_peers;
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -39,6 +40,7 @@ pub(super) struct Work<R> {
     index: Index,
     trees: Trees,
     saver: Saver,
+    names: Saver,
     queue: Queue,
     tasks: Tasks,
     /// How many bytes of contents are kept that were fetched.
@@ -55,7 +57,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         folder: Folder,
         index: Index,
         trees: Trees,
-        saver: Saver,
+        [saver, names]: [Saver; 2],
         tasks: Tasks,
         report: R,
     ) -> Work<R> {
@@ -65,6 +67,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             index,
             trees,
             saver,
+            names,
             queue: Queue::default(),
             tasks,
             store_limit: None,
@@ -84,7 +87,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
-        self.saver.flush()
+        // Both are tried, whatever becomes of the first.
+        self.saver.flush() & self.names.flush()
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -105,8 +109,12 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
         match orders.save {
-            Some(peers) => self.saver.save(peers),
+            Some(peers) => self.saver.save(render_peers(&peers)),
             None => self.saver.retry(),
+        }
+        match orders.save_names {
+            Some(text) => self.names.save(text),
+            None => self.names.retry(),
         }
         for name in orders.look_again {
             self.folder.forget(&name);

@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Run,
     Get,
     Share,
+    Publish,
+    Names,
     Ls,
     Send,
     Ping,
@@ -23,7 +25,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Get, Help, Id, Ls, Peers, Ping, Run, Send, Share, Status, Stop};
+use Command::{Add, Get, Help, Id, Ls, Names, Peers, Ping, Publish, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -34,12 +36,29 @@ pub(super) struct CommandSpec {
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Run, name: "", arguments: &[], help: "run a node until Ctrl-C" },
-    CommandSpec { command: Get, name: "get", arguments: &["ID"], help: "fetch a content and check it" },
+    CommandSpec {
+        command: Get,
+        name: "get",
+        arguments: &["WHAT"],
+        help: "fetch a content by ID or KEY/NAME, and check it",
+    },
     CommandSpec {
         command: Share,
         name: "share",
         arguments: &["[PATH...]"],
         help: "share files, and those in folders; say their ids",
+    },
+    CommandSpec {
+        command: Publish,
+        name: "publish",
+        arguments: &["[FILE]"],
+        help: "share a file under a name that can be updated; say its KEY/NAME",
+    },
+    CommandSpec {
+        command: Names,
+        name: "names",
+        arguments: &[],
+        help: "list what the running node publishes and keeps up to date",
     },
     CommandSpec { command: Ls, name: "ls", arguments: &[], help: "list what is shared here, or by --peers" },
     CommandSpec {
@@ -82,11 +101,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Publish, Names, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Ls, Id, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Publish, Names, Ls, Id, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Publish, Names, Ls, Send, Ping, Id, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -167,7 +186,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
         is_repeatable: false,
         commands: &[Get],
-        help: "the file to write, - for standard output (default: the id's digits)",
+        help: "the file to write, - for standard output (default: the id's digits, or the name)",
     },
     OptionSpec {
         long: "--force",
@@ -204,10 +223,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "--remove",
         short: None,
-        set: Set::Value("ID", |to, text| text_of(text).map(|id| to.remove = Some(id))),
+        set: Set::Value("WHAT", |to, text| text_of(text).map(|what| to.remove = Some(what))),
         is_repeatable: false,
-        commands: &[Share],
-        help: "share this no longer",
+        commands: &[Share, Publish, Names],
+        help: "share the ID, publish the NAME, or keep KEY/NAME up to date no longer",
+    },
+    OptionSpec {
+        long: "--as",
+        short: None,
+        set: Set::Value("NAME", |to, text| text_of(text).map(|name| to.name = Some(name))),
+        is_repeatable: false,
+        commands: &[Publish],
+        help: "the name to publish under, like notes/today.txt (default: that of the file)",
     },
     OptionSpec {
         long: "--wait",
@@ -254,7 +281,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run, Get, Share],
+        commands: &[Run, Get, Share, Publish],
         help: "show no progress, say and log less; -qq only errors, -qqq no log",
     },
     OptionSpec {
