@@ -186,7 +186,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
         is_repeatable: false,
         commands: &[Get],
-        help: "the file to write, - for standard output (default: the id's digits, or the name)",
+        help: "the file to write, - for standard output (default: the id or the name)",
     },
     OptionSpec {
         long: "--force",
@@ -226,7 +226,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("WHAT", |to, text| text_of(text).map(|what| to.remove = Some(what))),
         is_repeatable: false,
         commands: &[Share, Publish, Names],
-        help: "share the ID, publish the NAME, or keep KEY/NAME up to date no longer",
+        help: "this ID, NAME, or KEY/NAME no longer",
     },
     OptionSpec {
         long: "--as",
@@ -234,7 +234,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("NAME", |to, text| text_of(text).map(|name| to.name = Some(name))),
         is_repeatable: false,
         commands: &[Publish],
-        help: "the name to publish under, like notes/today.txt (default: that of the file)",
+        help: "the name to publish under (default: that of the file)",
     },
     OptionSpec {
         long: "--wait",
@@ -266,7 +266,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.json = true),
         is_repeatable: false,
         commands: WITH_JSON,
-        help: "print JSON, for scripts",
+        help: "print JSON",
     },
     OptionSpec {
         long: "--verbose",
