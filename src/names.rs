@@ -1,9 +1,9 @@
 //! Files with names: which content a name of somebody stands for at present, signed by that somebody.
 //!
-//! A content is called by its hash, so what changes is called something else. A [`Title`] stays: it is a key and a name,
-//! and the holder of the key says in a `Latest`, inside of a `SignedMessage`, which content it stands for. Each saying
-//! has a number, and the highest counts. Anybody may keep and pass on what was signed, so that a name is known while
-//! its holder is away.
+//! A content is called by its hash, so what changes is called something else. A [`Title`] stays: it is a key and a
+//! name, and the holder of the key says in a `Latest`, inside of a `SignedMessage`, which content it stands for. Each
+//! saying has a number, and the highest counts. Anybody may keep and pass on what was signed, so that a name is known
+//! while its holder is away.
 //!
 //! - [`Version`] is one such saying, checked, with its signature,
 //! - [`table`] remembers the newest of each title, within limits.

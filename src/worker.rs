@@ -1,11 +1,11 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
 //! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file,
-//! the file about names and the index of hashes. Of contents that are fetched it finds out what is there already, and makes them last when
-//! all has come. What it finds out comes back to the node as commands; it never touches the node, a
-//! socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile
-//! up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits
-//! for a large one.
+//! the file about names and the index of hashes. Of contents that are fetched it finds out what is there already, and
+//! makes them last when all has come. What it finds out comes back to the node as commands; it never touches the node,
+//! a socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can
+//! pile up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file
+//! waits for a large one.
 
 mod folder;
 mod hash;

@@ -269,13 +269,19 @@ fn our_own_newer_version_is_learned_from_others_and_theirs_in_our_name_are_not()
     let heard = version(&node(), "mine", 9);
     let token = play.verify(PEER);
     play.hear(PEER, &format!(r#"[{},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#, envelope(&heard)));
-    assert_eq!(news(&mut play), [mine.clone()]);
+    assert_eq!(news(&mut play), std::slice::from_ref(&mine));
     assert_eq!(play.node.outdone().collect::<Vec<_>>(), [&heard]);
     // What is older is not told any more; what is newer is published as ever.
     publish(&mut play, &version(&node(), "mine", 8));
     assert_eq!((told_seq(&mut play, &mine), play.node.outdone().count()), (Some(9), 1));
     publish(&mut play, &version(&node(), "mine", 10));
     assert_eq!((told_seq(&mut play, &mine), play.node.outdone().count()), (Some(10), 0));
+    // Or what others have heard is published here as it is.
+    let heard = version(&node(), "mine", 11);
+    say(&mut play, PEER, &envelope(&heard));
+    assert_eq!(play.node.outdone().count(), 1);
+    publish(&mut play, &heard);
+    assert_eq!((told_seq(&mut play, &mine), play.node.outdone().count()), (Some(11), 0));
 }
 
 #[test]
@@ -298,11 +304,11 @@ fn bogus_versions_in_our_own_name_cost_no_more_than_other_envelopes() {
 fn a_search_takes_the_newest_and_not_the_first_and_asks_each_peer_once_at_first() {
     let mut play = play();
     let page = title(&alice(), "page");
-    let tokens = [PEER, OTHER].map(|peer| play.verify(peer));
+    let tokens = [PEER, OTHER, ASKER].map(|peer| play.verify(peer));
     play.sent();
     command(&mut play, Command::Seek { title: page.clone(), patience: PATIENCE }).unwrap();
     let asked: Vec<_> = play.sent().into_iter().filter(|(_, sent)| sent.contains("GetLatest")).collect();
-    assert_eq!(asked.iter().map(|(to, _)| *to).collect::<BTreeSet<_>>(), [PEER, OTHER].map(address).into());
+    assert_eq!(asked.iter().map(|(to, _)| *to).collect::<BTreeSet<_>>(), [PEER, OTHER, ASKER].map(address).into());
     assert!(play.node.seeks(&page));
     for (n, (peer, token)) in [PEER, OTHER].iter().zip(&tokens).enumerate() {
         play.run(Duration::from_millis(300));

@@ -181,7 +181,8 @@ impl Helper<'_> {
         }
     }
 
-    /// What is to be fetched. `None` if another node has to be asked: this one was that of another `get`, which is done.
+    /// What is to be fetched. `None` if another node has to be asked: this one was that of another `get`, which is
+    /// done.
     fn resolve(&self, wanted: &Wanted, is_interrupted: &AtomicBool) -> Result<Option<Found>, Failure> {
         let title = match wanted {
             Wanted::Content(id) => return Ok(Some(Found { seq: 0, id: *id })),

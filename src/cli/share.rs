@@ -14,7 +14,9 @@ use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
     stamp, write_error,
 };
-use cjp2p_node::data_dir::{DataDirError, create_folder, load_hashes};
+use cjp2p_node::data_dir::{
+    DataDirError, NameRecord, Standing, create_folder, load_hashes, published_file, read_names,
+};
 use cjp2p_node::request::content_id;
 use cjp2p_node::terminal::printable;
 use rustix::fs::{OFlags, ioctl_ficlone};
@@ -35,6 +37,9 @@ struct Line {
     size: u64,
     sha256: String,
     blake3: String,
+    /// The names under which it is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    published_as: Vec<String>,
     /// How it came here: `shared` by the user, `fetched`, or `public` for a file of the public folder.
     origin: &'static str,
     command: String,
@@ -204,8 +209,20 @@ impl Place {
             let ids = Ids { sha256: file.sha256, blake3: file.blake3 };
             Line::new(Some(file.name), file.stamp.size, ids, "public")
         }));
+        self.name(&mut lines);
         lines.sort_unstable_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
         lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
+    }
+
+    /// Adds under which names these contents are published.
+    fn name(&self, lines: &mut [Line]) {
+        // One that cannot be read is a matter of `publish`.
+        for NameRecord { title, standing, version } in read_names(&published_file(&self.data)).unwrap_or_default() {
+            let sha256 = version.filter(|_| standing == Standing::Published).map(|version| version.sha256);
+            for line in lines.iter_mut().filter(|line| Some(line.ids.sha256) == sha256) {
+                line.published_as.push(title.to_string());
+            }
+        }
     }
 
     /// Shares a content no longer.
@@ -330,7 +347,7 @@ impl Line {
         let (sha256, blake3) = (ContentId::Sha256(ids.sha256).to_string(), ContentId::Blake3(ids.blake3).to_string());
         let output = name.as_deref().map_or(String::new(), |name| format!(" -o {}", quoted(name)));
         let command = format!("cjp2p-node get {blake3}{output}");
-        Line { name, size, sha256, blake3, origin, command, ids }
+        Line { name, size, sha256, blake3, published_as: Vec::new(), origin, command, ids }
     }
 
     fn to_json(&self) -> String {
@@ -344,7 +361,11 @@ impl Line {
     }
 
     fn to_row(&self) -> String {
-        format!("{}  {}  {:>12}  {:7}  {}", self.sha256, self.blake3, self.size, self.origin, self.title())
+        let published = match &self.published_as[..] {
+            [] => String::new(),
+            titles => format!("  published as {}", printable(&titles.join(", "), usize::MAX)),
+        };
+        format!("{}  {}  {:>12}  {:7}  {}{published}", self.sha256, self.blake3, self.size, self.origin, self.title())
     }
 
     fn title(&self) -> String {

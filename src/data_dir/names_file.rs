@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 /// Entries of a file at most: those of either, with room for keys that were used here before.
 const NAMES_MAX: usize = 2 * (PUBLISHED_MAX + FOLLOWED_MAX);
 
-/// The longest file we read: so many entries of at most 3,072 bytes. A name of 255 quotation marks has 510 in the entry,
-/// and 1,530 in the signed array, which is a string in a string; the rest of it has 700.
+/// The longest file we read: so many entries of at most 3,072 bytes. A name of 255 quotation marks has 510 in the
+/// entry, and 1,530 in the signed array, which is a string in a string; the rest of it has 700.
 pub const NAMES_FILE_MAX_BYTES: u64 = NAMES_MAX as u64 * 3_072;
 
 /// Why a title is written down.

@@ -83,11 +83,10 @@ impl<S: Store> Node<S> {
         } else {
             self.named.withdrawn.remove(&title);
         }
-        let is_news = self.named.versions.keep(version);
-        let is_newest = is_news || !self.named.outdone.contains(&title);
-        if is_newest {
+        if !self.named.versions.get(&title).is_some_and(|held| held.is_newer_than(&version)) {
             self.named.outdone.remove(&title);
         }
+        let is_news = self.named.versions.keep(version);
         self.named.searches.begin_rounds(now);
         if is_news && !is_withdrawn {
             self.tell_neighbours(&title);

@@ -34,6 +34,16 @@ const REPEAT_MAX: Duration = Duration::from_secs(64);
 /// How long others may take after the first answer: a round trip around the world, and once more.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 
+/// How soon after the first answer everybody is asked once more: of the others some may not have heard the question.
+const ASK_AGAIN: Duration = Duration::from_millis(400);
+
+/// So many peers have to have been asked; with fewer, more may be about to come, and [`FEW_WAIT`] is waited for them.
+const FEW: usize = 3;
+
+/// How long a search goes on at least if few peers could be asked: a node that was just started makes contact
+/// meanwhile.
+const FEW_WAIT: Duration = Duration::from_secs(2);
+
 /// How long to wait for anything newer than what is known already, if nobody answers.
 const KNOWN_WAIT: Duration = Duration::from_secs(3);
 
@@ -59,6 +69,8 @@ struct Search {
     patience: Duration,
     /// Whom we have asked in this go.
     asked: Vec<SocketAddr>,
+    /// Whether these are few, for all goes.
+    is_among_few: bool,
     /// When further peers are asked.
     round: Time,
     repeat: Duration,
@@ -72,7 +84,8 @@ struct Search {
 impl Search {
     /// When it is over if nothing else happens.
     fn end(&self) -> Time {
-        let answered = self.answered.map(|answered| answered + ANSWER_WAIT);
+        let least = self.begun + if self.is_among_few { FEW_WAIT } else { Duration::ZERO };
+        let answered = self.answered.map(|answered| (answered + ANSWER_WAIT).max(least));
         let known = self.found.as_ref().map(|_| self.begun + KNOWN_WAIT);
         [answered, known].into_iter().flatten().fold(self.begun + self.patience, Time::min)
     }
@@ -135,7 +148,10 @@ impl Searches {
     /// Somebody brings a version. Says whether it is sought.
     pub(super) fn take(&mut self, now: Time, version: &Version) -> bool {
         let Some(search) = self.active().find(|search| search.title == version.title) else { return false };
-        search.answered.get_or_insert(now);
+        if search.answered.replace(search.answered.unwrap_or(now)).is_none() {
+            search.asked.clear();
+            search.round = now + ASK_AGAIN;
+        }
         if search.found.as_ref().is_none_or(|found| version.is_newer_than(found)) {
             search.found = Some(version.clone());
         }
@@ -157,10 +173,18 @@ impl<S: Store> Node<S> {
             let oldest = searches.iter().position(|search| search.is_over).ok_or(CommandError::Full)?;
             searches.remove(oldest);
         }
-        let (asked, answered) = (Vec::new(), None);
-        let search =
-            Search { title, begun: now, patience, asked, round: now, repeat: ROUND, answered, found, is_over: false };
-        searches.push(search);
+        searches.push(Search {
+            title,
+            begun: now,
+            patience,
+            asked: Vec::new(),
+            is_among_few: true,
+            round: now,
+            repeat: ROUND,
+            answered: None,
+            found,
+            is_over: false,
+        });
         self.tend_names(now);
         Ok(())
     }
@@ -199,6 +223,7 @@ impl<S: Store> Node<S> {
         let room = ASKED_AT_ONCE.min(ASKED_MAX - search.asked.len());
         let new: Vec<SocketAddr> = peers.into_iter().filter(|peer| !search.asked.contains(peer)).take(room).collect();
         search.asked.extend(&new);
+        search.is_among_few &= search.asked.len() < FEW;
         search.round = now + ROUND;
         if new.is_empty() && !search.asked.is_empty() {
             search.asked.clear();

@@ -1,13 +1,15 @@
 //! `publish`, and `get KEY/NAME`: names that stay while their contents change, whoever is away.
 
 use crate::fetching::{bytes, ids};
-use crate::harness::{Node, eventually, run, scratch};
+use crate::harness::{Node, binary, eventually, finish, run, scratch};
 use cjp2p_node::data_dir::{NameRecord, Standing, load_or_make_key, parse_names, render_names};
 use cjp2p_node::names::Version;
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A file with this content.
 fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
@@ -106,6 +108,7 @@ fn what_is_published_without_a_node_is_told_by_the_next_and_the_same_content_is_
     assert!(first.contains(r"get '") && first.contains(r"it'\''s.txt'"), "{first}");
     let again = run(&["publish", text(&path), "--data-dir", text(&data)]);
     assert_eq!(again.success().replace(", as before", ""), first);
+    assert!(run(&["ls", "--data-dir", text(&data)]).success().ends_with(&format!("  published as {title}")));
     let node = Node::start(&data, &[]);
     assert_eq!(line(&node, &title).unwrap()["standing"], "published");
     let output = folder.join("out");
@@ -156,6 +159,45 @@ fn a_copy_of_the_data_directory_goes_on_above_what_others_have_seen() {
     let (_, seq) = publish(&node, &file(folder, "two", b"two"), "page");
     assert_eq!(seq, far + 2);
     assert!(node.terminate().stderr.contains("published elsewhere"));
+}
+
+#[test]
+fn a_publisher_that_is_killed_at_any_moment_uses_no_number_twice_and_leaves_the_file_whole() {
+    let scratch = scratch();
+    let (folder, data) = (scratch.path(), scratch.path().join("data"));
+    let files = [b"one", b"two"].map(|content| file(folder, std::str::from_utf8(content).unwrap(), content));
+    let published = || {
+        let records = parse_names(&fs::read(data.join("published.json")).ok()?).expect("a whole file");
+        records[0].version.as_ref().map(|version| (version.seq, version.sha256))
+    };
+    let publish = |n: usize| {
+        let mut command = binary();
+        command.args(["publish", text(&files[n % 2]), "--as", "x", "--data-dir", text(&data)]);
+        command.spawn().unwrap()
+    };
+    let start = Instant::now();
+    finish(publish(1)).success();
+    let whole = start.elapsed();
+    let mut last = published();
+    let mut changes = 0;
+    for turn in 0..40 {
+        let mut child = publish(turn / 4);
+        sleep(whole * (turn as u32 * 7 % 40) / 20);
+        // Some are let go on, however busy the machine is.
+        if turn % 4 > 0 {
+            let _ = child.kill();
+        }
+        child.wait().unwrap();
+        let now = published();
+        if now != last {
+            assert!(now.map(|(seq, _)| seq) > last.map(|(seq, _)| seq), "{turn}: {last:?} and then {now:?}");
+            changes += 1;
+        }
+        last = now;
+    }
+    println!("{changes} of 40 got as far as the file");
+    assert!(changes >= 5);
+    run(&["publish", text(&files[0]), "--as", "y", "--data-dir", text(&data)]).success();
 }
 
 #[test]

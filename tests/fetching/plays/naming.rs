@@ -30,13 +30,18 @@ impl Wire {
 
     /// Lets a node look for the newest version and fetch it; says which it is.
     fn get_name(&mut self, n: usize, title: &Title) -> Option<(u64, Vec<u8>)> {
+        self.seek(n, title);
+        self.get_found(n, title)
+    }
+
+    /// Lets a node look for the newest version.
+    fn seek(&mut self, n: usize, title: &Title) {
         self.command(n, Command::Seek { title: title.clone(), patience: Duration::from_secs(60) });
         let end = self.now + Duration::from_secs(61);
         let is_end = |event: &Event| matches!(event, Event::Sought { title: sought, .. } if sought == title);
         self.run_until(end, |events| events.iter().any(|(by, event)| *by == n && is_end(event)));
-        let place = self.events.iter().position(|(by, event)| *by == n && is_end(event))?;
-        self.events.remove(place);
-        self.get_found(n, title)
+        let place = self.events.iter().position(|(by, event)| *by == n && is_end(event));
+        self.events.remove(place.expect("an end of the search"));
     }
 
     /// Lets a node fetch the newest version that it knows; what it keeps is checked against what was signed.
@@ -68,7 +73,7 @@ fn publisher() -> Identity {
 
 #[test]
 fn a_republished_name_reaches_a_reader_through_a_third_node_while_the_publisher_is_away() {
-    let mut waited = Vec::new();
+    let (mut waited, mut at_once) = (Vec::new(), 0);
     for seed in 0..20 {
         let mut wire = Wire::named(4, seed, (PUBLISHER, publisher()));
         wire.vanish(READER);
@@ -91,9 +96,19 @@ fn a_republished_name_reaches_a_reader_through_a_third_node_while_the_publisher_
         let old = Version::sign(&publisher(), "page", [0; 32], 100).unwrap();
         wire.command(BEHIND, Command::Follow { title: title.clone(), version: Some(Box::new(old)) });
         wire.appear(READER);
-        assert_eq!(wire.get_name(READER, &title), Some((101, second)), "seed {seed}");
+        wire.command(READER, Command::Follow { title: title.clone(), version: None });
+        wire.seek(READER, &title);
+        let knows = |wire: &Wire| wire.hosts[READER].node().version(&title).is_some_and(|version| version.seq == 101);
+        at_once += usize::from(knows(&wire));
+        // If the keeper was not heard in time, it is with one of the next questions of the one who follows.
+        let end = wire.now + Duration::from_secs(1_300);
+        while !knows(&wire) && wire.now < end {
+            wire.run(Duration::from_secs(10));
+        }
+        assert_eq!(wire.get_found(READER, &title), Some((101, second)), "seed {seed}");
         waited.push(wire.now.since(now));
     }
+    assert!(at_once >= 18, "{at_once}");
     waited.sort();
-    println!("a reader that knows nobody has the newest version after {:?}, at most {:?}", waited[10], waited[19]);
+    println!("the newest version at the first question: {at_once} of 20; {:?}, at most {:?}", waited[10], waited[19]);
 }
