@@ -35,9 +35,10 @@ pub fn is_name(text: &str) -> bool {
     (1..=NAME_MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether this is a name that makes a file anywhere: its parts between slashes are all names of files.
+/// Whether this is a name that makes a file anywhere and can be typed: its parts between slashes are all names of files,
+/// and no space is at its ends.
 pub fn is_tidy_name(text: &str) -> bool {
-    is_name(text) && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    is_name(text) && text.trim() == text && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The number of the next version after `last`: the time, as in the wild, in seconds since 1970, so that a copy of the
@@ -219,6 +220,6 @@ mod tests {
     #[test]
     fn names_that_make_files_are_told_from_those_that_do_not() {
         assert!(["a", "a/b.html", "...", "a b"].into_iter().all(is_tidy_name));
-        assert!(["", "/a", "a/", "a//b", "..", "a/../b", "./a"].iter().all(|name| !is_tidy_name(name)));
+        assert!(["", " a", "a ", "/a", "a/", "a//b", "..", "a/../b", "./a"].iter().all(|name| !is_tidy_name(name)));
     }
 }

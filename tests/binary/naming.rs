@@ -9,7 +9,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A file with this content.
 fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
