@@ -6,7 +6,7 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
-//! | `published.json` | which names are published, each with its newest version, signed |
+//! | `published.json` | which names are published, each with its newest version |
 //! | `published.lock` | held by whoever writes that file |
 //! | `names.json` | which names of others are kept up to date, and what others know of ours |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |

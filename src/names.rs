@@ -35,8 +35,8 @@ pub fn is_name(text: &str) -> bool {
     (1..=NAME_MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether this is a name that makes a file anywhere and can be typed: its parts between slashes are all names of files,
-/// and no space is at its ends.
+/// Whether this is a name that makes a file anywhere and can be typed: its parts between slashes are all names of
+/// files, and no space is at its ends.
 pub fn is_tidy_name(text: &str) -> bool {
     is_name(text) && text.trim() == text && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
