@@ -86,7 +86,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
         Command::Publish => publish::publish(arguments),
-        Command::Names => names(arguments),
+        Command::Published => published(arguments),
         Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {
@@ -99,10 +99,10 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Lists the names that the running node has to do with, or lets it keep one up to date no longer.
-fn names(arguments: &Arguments) -> Result<(), Failure> {
+fn published(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.remove {
         Some(title) => ask::ask(arguments, &format!("/unget {title}")),
-        None => ask::ask(arguments, "/names"),
+        None => ask::ask(arguments, "/published"),
     }
 }
 

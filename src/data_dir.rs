@@ -8,7 +8,7 @@
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `published.json` | which names are published, each with its newest version |
 //! | `published.lock` | held by whoever writes that file |
-//! | `names.json` | which names of others are kept up to date, and what others know of ours |
+//! | `followed.json` | which names of others are kept up to date, and what others know of ours |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
@@ -24,15 +24,15 @@
 mod files;
 mod hashes_file;
 mod key_file;
-mod names_file;
 mod peers_file;
+mod titles_file;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
-pub use names_file::{NameRecord, Standing, parse_names, render_names};
 pub use peers_file::{parse_peers, render_peers};
+pub use titles_file::{Standing, TitleRecord, parse_titles, render_titles};
 
 use crate::content::SharedFile;
 use files::{load, open_regular};
@@ -119,8 +119,8 @@ pub fn published_file(path: &Path) -> PathBuf {
 }
 
 /// Where the data directory at `path` says what is kept up to date.
-pub fn names_file(path: &Path) -> PathBuf {
-    path.join("names.json")
+pub fn followed_file(path: &Path) -> PathBuf {
+    path.join("followed.json")
 }
 
 /// What a file about names says; nothing if there is none. It is left as it is, whatever it is: one with the numbers of
@@ -128,9 +128,9 @@ pub fn names_file(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Whatever the system says, or that it is damaged.
-pub fn read_names(path: &Path) -> io::Result<Vec<NameRecord>> {
-    match read_bounded(path, names_file::NAMES_FILE_MAX_BYTES) {
-        Ok(bytes) => parse_names(&bytes).ok_or_else(|| io::Error::other("it is damaged")),
+pub fn read_titles(path: &Path) -> io::Result<Vec<TitleRecord>> {
+    match read_bounded(path, titles_file::TITLES_FILE_MAX_BYTES) {
+        Ok(bytes) => parse_titles(&bytes).ok_or_else(|| io::Error::other("it is damaged")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -220,13 +220,13 @@ impl DataDir {
     }
 
     /// Where it is written down which names are kept up to date.
-    pub fn names_file(&self) -> PathBuf {
-        names_file(&self.path)
+    pub fn followed_file(&self) -> PathBuf {
+        followed_file(&self.path)
     }
 
     /// What the file about names says. One that cannot be understood is set aside.
-    pub fn load_names(&self) -> Vec<NameRecord> {
-        load(&self.names_file(), names_file::NAMES_FILE_MAX_BYTES, parse_names)
+    pub fn load_followed(&self) -> Vec<TitleRecord> {
+        load(&self.followed_file(), titles_file::TITLES_FILE_MAX_BYTES, parse_titles)
     }
 
     fn node_file(&self) -> PathBuf {

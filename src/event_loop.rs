@@ -97,7 +97,7 @@ pub struct EventLoop {
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// What is written down about files with names.
-    names: named::Names,
+    named: named::Named,
     /// Who is woken up when one of them has ended.
     waiter: Option<Thread>,
     /// Whether somebody may type at the standard input.

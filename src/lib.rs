@@ -92,7 +92,7 @@
 //! - [`time`]: a number that the caller calls time; `rate`: limits in one number each; `hash`: keyed hashes,
 //! - [`tokens`]: proof that somebody reads an address; [`budget`]: how much a stranger may be told,
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
-//! - [`names`]: which content a name of somebody stands for,
+//! - [`titles`]: which content a name of somebody stands for,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
@@ -113,7 +113,6 @@ pub mod data_dir;
 pub mod event_loop;
 mod hash;
 pub mod identity;
-pub mod names;
 pub mod node;
 pub mod peers;
 mod rate;
@@ -122,6 +121,7 @@ pub mod sizes;
 pub mod sorted;
 pub mod terminal;
 pub mod time;
+pub mod titles;
 pub mod tokens;
 pub mod transfer;
 pub mod wire;

@@ -10,11 +10,11 @@ mod answer;
 mod titles;
 
 pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
-pub use titles::{NameLine, is_title, public_key, title};
+pub use titles::{TitleLine, is_title, public_key, title};
 
 use crate::content::ContentId;
-use crate::names::Title;
 use crate::terminal::printable;
+use crate::titles::Title;
 use crate::wire::PORT;
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -69,7 +69,7 @@ pub enum Request {
     /// Keep it up to date no longer.
     Unfollow(Title),
     /// What is known of files with names: of all that the user has to do with, or of one.
-    Names(Option<Title>),
+    Titles(Option<Title>),
     /// Stop fetching it.
     Unget {
         /// Which.
@@ -180,11 +180,11 @@ const SPECS: &[Spec] = &[
         parse: seek,
     },
     Spec {
-        name: "/names",
+        name: "/published",
         arguments: "",
         help: "which names are published and kept up to date",
         parse: |rest| {
-            if rest.is_empty() { Ok(Request::Names(None)) } else { title(rest).map(|it| Request::Names(Some(it))) }
+            if rest.is_empty() { Ok(Request::Titles(None)) } else { title(rest).map(|it| Request::Titles(Some(it))) }
         },
     },
     Spec {

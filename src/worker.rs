@@ -49,7 +49,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 struct Orders {
     save: Option<Vec<SocketAddr>>,
     /// The text of the file about names.
-    save_names: Option<String>,
+    save_followed: Option<String>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     /// Look through the folders at once.
@@ -111,7 +111,7 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            !orders.is_stopping && orders.save.is_none() && orders.save_names.is_none() && !orders.look && !has_names
+            !orders.is_stopping && orders.save.is_none() && orders.save_followed.is_none() && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
@@ -151,7 +151,7 @@ impl Worker {
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let trees = Trees::new(TreeFolder::new(data_dir.trees()));
-        let savers = [("peers", data_dir.peers_file()), ("names", data_dir.names_file())];
+        let savers = [("peers", data_dir.peers_file()), ("names that are kept up to date", data_dir.followed_file())];
         let savers = savers.map(|(what, path)| Saver::new(what, path));
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
@@ -167,8 +167,8 @@ impl Worker {
     }
 
     /// Writes this text to the file about names, soon.
-    pub fn save_names(&self, text: String) {
-        self.inbox.change(|orders| orders.save_names = Some(text));
+    pub fn save_followed(&self, text: String) {
+        self.inbox.change(|orders| orders.save_followed = Some(text));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

@@ -4,9 +4,9 @@
 mod play;
 
 use cjp2p_node::identity::Identity;
-use cjp2p_node::names::table::{FOLLOWED_MAX, PER_KEY_MAX, PER_NETWORK_MAX};
-use cjp2p_node::names::{Title, Version};
 use cjp2p_node::node::{Command, CommandError, Config, Event, SEARCHES_MAX};
+use cjp2p_node::titles::table::{FOLLOWED_MAX, PER_KEY_MAX, PER_NETWORK_MAX};
+use cjp2p_node::titles::{Title, Version};
 use cjp2p_node::wire::Message;
 use play::{Play, address, field};
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@ use super::Failure;
 use super::ask::converse;
 use super::options::Arguments;
 use cjp2p_node::content::ContentId;
-use cjp2p_node::names::Title;
-use cjp2p_node::request::{Answer, GET_PATIENCE, NameLine, content_id, is_title, title};
+use cjp2p_node::request::{Answer, GET_PATIENCE, TitleLine, content_id, is_title, title};
 use cjp2p_node::terminal::printable;
+use cjp2p_node::titles::Title;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -74,17 +74,17 @@ pub(super) fn seek(arguments: &Arguments, title: &Title, is_interrupted: &Atomic
         if is_interrupted.load(Ordering::Relaxed) {
             return Err(Failure::Impossible("interrupted".to_owned()));
         }
-        let line = match converse(arguments, &format!("/names {title}"))?.0 {
-            Answer::Names(lines) => lines.into_iter().next(),
+        let line = match converse(arguments, &format!("/published {title}"))?.0 {
+            Answer::Titles(lines) => lines.into_iter().next(),
             _ => None,
         };
         match line {
-            Some(NameLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
-            Some(NameLine { seq: Some(seq), sha256: Some(sha256), .. }) => {
+            Some(TitleLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
+            Some(TitleLine { seq: Some(seq), sha256: Some(sha256), .. }) => {
                 let id = content_id(&sha256).map_err(Failure::Impossible)?;
                 return Ok(Found { seq, id });
             }
-            Some(NameLine { trouble: Some(why), .. }) => return Err(Failure::Impossible(why)),
+            Some(TitleLine { trouble: Some(why), .. }) => return Err(Failure::Impossible(why)),
             _ => return Err(Failure::Impossible(format!("the node knows nothing of {}", shown(title)))),
         }
     }

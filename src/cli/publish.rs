@@ -12,14 +12,14 @@ use super::share::Place;
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{
-    NameRecord, Standing, create_folder, load_or_make_key, lock_published, names_file, published_file, read_names,
-    render_names, write_atomically,
+    Standing, TitleRecord, create_folder, followed_file, load_or_make_key, lock_published, published_file, read_titles,
+    render_titles, write_atomically,
 };
 use cjp2p_node::event_loop::{entropy, unix_seconds};
 use cjp2p_node::identity::Identity;
-use cjp2p_node::names::table::PUBLISHED_MAX;
-use cjp2p_node::names::{NAME_MAX_BYTES, Title, Version, is_tidy_name, next_seq};
 use cjp2p_node::terminal::{printable, printable_json};
+use cjp2p_node::titles::table::PUBLISHED_MAX;
+use cjp2p_node::titles::{NAME_MAX_BYTES, Title, Version, is_tidy_name, next_seq};
 use serde::Serialize;
 use std::fs::File;
 use std::io;
@@ -94,13 +94,13 @@ fn publish_file(arguments: &Arguments, path: &Path, file: &Path) -> Result<(), F
 fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     let nothing = || Failure::Impossible(format!("'{}' is not published", printable(name, NAME_MAX_BYTES)));
     // Looking changes nothing, where nothing was published.
-    if read_names(&published_file(path)).is_ok_and(|records| records.is_empty()) {
+    if read_titles(&published_file(path)).is_ok_and(|records| records.is_empty()) {
         return Err(nothing());
     }
     let key = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
     let mut published = Published::open(path)?;
     let title = Title { key, name: name.to_owned() };
-    let is_published = |record: &&NameRecord| record.title == title && record.standing == Standing::Published;
+    let is_published = |record: &&TitleRecord| record.title == title && record.standing == Standing::Published;
     let version = published.records.iter().find(is_published).and_then(|record| record.version.clone());
     let version = version.ok_or_else(nothing)?;
     published.write(&version, Standing::Withdrawn)?;
@@ -115,9 +115,9 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
 /// What is published in a data directory, which nobody else may change meanwhile.
 struct Published {
     path: PathBuf,
-    records: Vec<NameRecord>,
+    records: Vec<TitleRecord>,
     /// What others know of our names.
-    outdone: Vec<NameRecord>,
+    outdone: Vec<TitleRecord>,
     _lock: File,
 }
 
@@ -141,7 +141,7 @@ impl Published {
             }
         };
         let file = published_file(path);
-        let records = read_names(&file).map_err(|error| {
+        let records = read_titles(&file).map_err(|error| {
             Failure::Impossible(format!(
                 "cannot read what was published, {}: {error} (put a copy in its place, or move it away; then the time \
                  of day alone says that the next version is newer)",
@@ -149,7 +149,7 @@ impl Published {
             ))
         })?;
         // The node sets it aside if it is damaged.
-        let outdone = read_names(&names_file(path)).unwrap_or_default();
+        let outdone = read_titles(&followed_file(path)).unwrap_or_default();
         Ok(Published { path: file, records, outdone, _lock: lock })
     }
 
@@ -162,7 +162,7 @@ impl Published {
         unix_seconds: u64,
     ) -> Result<(Version, bool), Failure> {
         let title = Title { key: identity.public(), name: name.to_owned() };
-        let of_it = |record: &&NameRecord| record.title == title;
+        let of_it = |record: &&TitleRecord| record.title == title;
         let last = self.records.iter().find(of_it);
         let known = self.records.iter().chain(&self.outdone).filter(of_it).filter_map(|record| record.version.as_ref());
         let newest = known.reduce(|one, other| if other.is_newer_than(one) { other } else { one });
@@ -186,13 +186,13 @@ impl Published {
     /// Writes down what is true of a title from now on.
     fn write(&mut self, version: &Version, standing: Standing) -> Result<(), Failure> {
         let title = version.title.clone();
-        let record = NameRecord { title, standing, version: Some(version.clone()) };
+        let record = TitleRecord { title, standing, version: Some(version.clone()) };
         match self.records.iter_mut().find(|known| known.title == record.title) {
             Some(known) if *known == record => return Ok(()),
             Some(known) => *known = record,
             None => self.records.push(record),
         }
-        write_atomically(&self.path, render_names(&self.records).as_bytes()).map_err(|error| {
+        write_atomically(&self.path, render_titles(&self.records).as_bytes()).map_err(|error| {
             Failure::Impossible(format!("cannot write down what is published, {}: {error}", self.path.display()))
         })
     }
@@ -208,9 +208,9 @@ mod tests {
         Identity::from_seed(&[2; 32])
     }
 
-    fn record(seq: u64, standing: Standing) -> NameRecord {
+    fn record(seq: u64, standing: Standing) -> TitleRecord {
         let version = Version::sign(&identity(), "page", [seq as u8; 32], seq).unwrap();
-        NameRecord { title: version.title.clone(), standing, version: Some(version) }
+        TitleRecord { title: version.title.clone(), standing, version: Some(version) }
     }
 
     fn published(scratch: &Path) -> Published {

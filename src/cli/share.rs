@@ -15,7 +15,7 @@ use cjp2p_node::content::{
     stamp, write_error,
 };
 use cjp2p_node::data_dir::{
-    DataDirError, NameRecord, Standing, create_folder, load_hashes, published_file, read_names,
+    DataDirError, Standing, TitleRecord, create_folder, load_hashes, published_file, read_titles,
 };
 use cjp2p_node::request::content_id;
 use cjp2p_node::terminal::printable;
@@ -217,7 +217,7 @@ impl Place {
     /// Adds under which names these contents are published.
     fn name(&self, lines: &mut [Line]) {
         // One that cannot be read is a matter of `publish`.
-        for NameRecord { title, standing, version } in read_names(&published_file(&self.data)).unwrap_or_default() {
+        for TitleRecord { title, standing, version } in read_titles(&published_file(&self.data)).unwrap_or_default() {
             let sha256 = version.filter(|_| standing == Standing::Published).map(|version| version.sha256);
             for line in lines.iter_mut().filter(|line| Some(line.ids.sha256) == sha256) {
                 line.published_as.push(title.to_string());

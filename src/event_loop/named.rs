@@ -5,13 +5,13 @@
 
 use super::EventLoop;
 use crate::content::{ContentId, Stamp, stamp};
-use crate::data_dir::{NameRecord, Standing, published_file, read_names, render_names};
-use crate::names::{Title, Version};
+use crate::data_dir::{Standing, TitleRecord, published_file, read_titles, render_titles};
 use crate::node::Command;
-use crate::request::{Answer, GET_PATIENCE, NameLine};
+use crate::request::{Answer, GET_PATIENCE, TitleLine};
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use crate::time::Time;
+use crate::titles::{Title, Version};
 use std::fs;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const RETRIES_AT_ONCE: usize = 2;
 
 /// What is known about names besides what the node knows.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct Named {
     /// The state of the file about what is published when it was read last.
     published: Option<Stamp>,
     /// When the content of a title was asked for last, without success so far.
@@ -35,8 +35,8 @@ pub(super) struct Names {
 
 impl EventLoop {
     /// Tells the node what is written down about names.
-    pub(super) fn load_names(&mut self) {
-        for NameRecord { title, standing, version } in self.data_dir.load_names() {
+    pub(super) fn load_followed(&mut self) {
+        for TitleRecord { title, standing, version } in self.data_dir.load_followed() {
             let version = version.map(Box::new);
             let command = match (standing, version) {
                 (Standing::Followed, version) => Command::Follow { title, version },
@@ -44,7 +44,7 @@ impl EventLoop {
                 _ => continue,
             };
             if let Err(error) = self.node.handle_command(self.clock.now(), command) {
-                log::warn!("names.json: {error}");
+                log::warn!("followed.json: {error}");
             }
         }
         self.look_at_published();
@@ -55,16 +55,16 @@ impl EventLoop {
     pub(super) fn look_at_published(&mut self) {
         let path = published_file(self.data_dir.path());
         let found = fs::symlink_metadata(&path).ok().map(|found| stamp(&found));
-        if found == self.names.published {
+        if found == self.named.published {
             return;
         }
-        self.names.published = found;
-        let records = match read_names(&path) {
+        self.named.published = found;
+        let records = match read_titles(&path) {
             Ok(records) => records,
             Err(error) => return log::warn!("cannot read what is published, {}: {error}", path.display()),
         };
         let own = self.node.public_key();
-        for NameRecord { title, standing, version } in records {
+        for TitleRecord { title, standing, version } in records {
             let Some(version) = version.filter(|_| title.key == own) else { continue };
             let is_withdrawn = standing == Standing::Withdrawn;
             let is_known = self.node.own_versions().any(|known| known == (&version, !is_withdrawn));
@@ -74,26 +74,26 @@ impl EventLoop {
             }
         }
         // What others knew newer may have been outdone again.
-        self.save_names();
+        self.save_followed();
         self.drain();
     }
 
     /// Writes down what is kept up to date, and what others know of our own names.
-    fn save_names(&self) {
-        let followed = self.node.followed().map(|title| NameRecord {
+    fn save_followed(&self) {
+        let followed = self.node.followed().map(|title| TitleRecord {
             title: title.clone(),
             standing: Standing::Followed,
             version: self.node.version(title).cloned(),
         });
-        let outdone = self.node.outdone().map(|version| NameRecord {
+        let outdone = self.node.outdone().map(|version| TitleRecord {
             title: version.title.clone(),
             standing: Standing::Outdone,
             version: Some(version.clone()),
         });
-        let records: Vec<NameRecord> = followed.chain(outdone).collect();
+        let records: Vec<TitleRecord> = followed.chain(outdone).collect();
         // A node that has nothing to do with names leaves no file about them.
-        if !records.is_empty() || fs::symlink_metadata(self.data_dir.names_file()).is_ok() {
-            self.worker.save_names(render_names(&records));
+        if !records.is_empty() || fs::symlink_metadata(self.data_dir.followed_file()).is_ok() {
+            self.worker.save_followed(render_titles(&records));
         }
     }
 
@@ -108,11 +108,11 @@ impl EventLoop {
 
     /// Keeps a title up to date no longer.
     pub(super) fn unfollow(&mut self, title: Title) -> Answer {
-        self.names.tried.remove(&title);
+        self.named.tried.remove(&title);
         let done = format!("no longer kept up to date: {}; what is there stays", shown(&title));
         match self.node.handle_command(self.clock.now(), Command::Unfollow(title)) {
             Ok(()) => {
-                self.save_names();
+                self.save_followed();
                 Answer::Done(done)
             }
             Err(error) => Answer::Refused(error.to_string()),
@@ -129,7 +129,7 @@ impl EventLoop {
         } else {
             let command = Command::Follow { title: title.clone(), version: None };
             match self.node.handle_command(self.clock.now(), command) {
-                Ok(()) => self.save_names(),
+                Ok(()) => self.save_followed(),
                 Err(error) => log::warn!("cannot keep {} up to date: {error}", shown(&title)),
             }
             self.fetch_version(&title);
@@ -138,7 +138,7 @@ impl EventLoop {
 
     /// Others have told a newer version of what is kept up to date, or of what is ours.
     pub(super) fn take_news(&mut self, title: &Title) {
-        self.save_names();
+        self.save_followed();
         if title.key == self.node.public_key() {
             self.warn_of_outdone();
         }
@@ -155,7 +155,7 @@ impl EventLoop {
         let here = if is_here { ", which is here" } else { "" };
         self.output.print(format!("{} is now {id}, version {seq}{here}", shown(title)));
         if !is_here {
-            self.names.tried.insert(title.clone(), self.clock.now());
+            self.named.tried.insert(title.clone(), self.clock.now());
             self.get(id, GET_PATIENCE, None);
         }
     }
@@ -167,9 +167,9 @@ impl EventLoop {
         }
         let now = self.clock.now();
         let node = &self.node;
-        self.names.tried.retain(|title, _| node.followed().any(|followed| followed == title));
+        self.named.tried.retain(|title, _| node.followed().any(|followed| followed == title));
         let is_missing = |title: &&Title| {
-            let tried = self.names.tried.get(*title);
+            let tried = self.named.tried.get(*title);
             tried.is_none_or(|tried| now.since(*tried) >= RETRY_PAUSE)
                 && self.node.version(title).is_some_and(|version| {
                     self.node.find_shared(&ContentId::Sha256(version.sha256).to_string()).is_none()
@@ -177,7 +177,7 @@ impl EventLoop {
         };
         let missing: Vec<Title> = self.node.followed().filter(is_missing).take(RETRIES_AT_ONCE).cloned().collect();
         for title in missing {
-            self.names.tried.insert(title.clone(), now);
+            self.named.tried.insert(title.clone(), now);
             if let Some(version) = self.node.version(&title) {
                 self.get(ContentId::Sha256(version.sha256), GET_PATIENCE, None);
             }
@@ -205,16 +205,16 @@ impl EventLoop {
     }
 
     /// What is known of names: of one, or of all that the user has to do with.
-    pub(super) fn name_lines(&self, title: Option<&Title>) -> Vec<NameLine> {
+    pub(super) fn title_lines(&self, title: Option<&Title>) -> Vec<TitleLine> {
         if let Some(title) = title {
-            return vec![self.name_line(title)];
+            return vec![self.title_line(title)];
         }
         let own = self.node.own_versions().map(|(version, _)| &version.title);
         let others = self.node.followed().filter(|title| title.key != self.node.public_key());
-        own.chain(others).take(NAMES_SHOWN_MAX).map(|title| self.name_line(title)).collect()
+        own.chain(others).take(NAMES_SHOWN_MAX).map(|title| self.title_line(title)).collect()
     }
 
-    fn name_line(&self, title: &Title) -> NameLine {
+    fn title_line(&self, title: &Title) -> TitleLine {
         let version = self.node.version(title);
         let own = self.node.own_versions().find(|(own, _)| own.title == *title);
         let is_followed = self.node.followed().any(|followed| followed == title);
@@ -226,7 +226,7 @@ impl EventLoop {
         };
         let outdone = self.node.outdone().any(|version| version.title == *title);
         let outdone = outdone.then(|| "this version was published elsewhere, with the key of this node".to_owned());
-        NameLine {
+        TitleLine {
             key: title.key.to_string(),
             name: title.name.clone(),
             standing: standing.to_owned(),

@@ -44,7 +44,7 @@ impl EventLoop {
             Request::Drop { id, waiter } => self.drop_fetched(id, waiter),
             Request::Seek { title, patience } => self.seek_name(title, patience),
             Request::Unfollow(title) => self.unfollow(title),
-            Request::Names(title) => Answer::Names(self.name_lines(title.as_ref())),
+            Request::Titles(title) => Answer::Titles(self.title_lines(title.as_ref())),
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
             Request::Look => {
                 self.worker.look();

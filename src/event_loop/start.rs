@@ -111,13 +111,13 @@ impl EventLoop {
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
             fetches: Vec::new(),
-            names: Default::default(),
+            named: Default::default(),
             waiter: None,
             is_console,
             has_met_anybody: false,
             is_stopping: false,
         };
-        event_loop.load_names();
+        event_loop.load_followed();
         Ok(event_loop)
     }
 }

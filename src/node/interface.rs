@@ -3,8 +3,8 @@
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
 use crate::identity::{Identity, PublicKey};
-use crate::names::{Title, Version};
 use crate::peers::address::NAMED_PORT_MIN;
+use crate::titles::{Title, Version};
 use crate::transfer::{Failure, Held};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

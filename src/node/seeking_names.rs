@@ -6,10 +6,10 @@
 
 use super::{CommandError, Event, Node};
 use crate::content::Store;
-use crate::names::table::FOLLOWED_MAX;
-use crate::names::{Title, Version};
 use crate::sizes::{Size, no_table};
 use crate::time::Time;
+use crate::titles::table::FOLLOWED_MAX;
+use crate::titles::{Title, Version};
 use crate::wire::encode::Writer;
 use crate::wire::messages::GetLatest;
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
@@ -287,4 +287,4 @@ impl<S: Store> Node<S> {
 }
 
 /// One datagram holds at least one title, and each title is asked for in each round.
-const _: () = assert!(FOLLOWED_MAX <= 16 * TITLES_AT_ONCE && crate::names::NAME_MAX_BYTES * 2 < 1_024);
+const _: () = assert!(FOLLOWED_MAX <= 16 * TITLES_AT_ONCE && crate::titles::NAME_MAX_BYTES * 2 < 1_024);

@@ -3,7 +3,7 @@
 //! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
 //! numbers are ours; names of files are made safe for a terminal here.
 
-use super::NameLine;
+use super::TitleLine;
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub enum Answer {
     /// What others share, have seen and recommend, the latest first.
     Listed(Vec<ListedLine>),
     /// Files with names.
-    Names(Vec<NameLine>),
+    Titles(Vec<TitleLine>),
 }
 
 /// How the node is doing.
@@ -174,7 +174,7 @@ impl Answer {
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
-            Self::Names(lines) => serde_json::to_string(lines),
+            Self::Titles(lines) => serde_json::to_string(lines),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -196,8 +196,8 @@ impl fmt::Display for Answer {
             Self::Files { files, .. } => write_lines(f, files),
             Self::Listed(lines) if lines.is_empty() => f.write_str("nobody has said what there is yet"),
             Self::Listed(lines) => write_lines(f, lines),
-            Self::Names(lines) if lines.is_empty() => f.write_str("no names are published or kept up to date"),
-            Self::Names(lines) => write_lines(f, lines),
+            Self::Titles(lines) if lines.is_empty() => f.write_str("no names are published or kept up to date"),
+            Self::Titles(lines) => write_lines(f, lines),
         }
     }
 }

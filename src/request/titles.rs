@@ -2,8 +2,8 @@
 
 use super::mistake;
 use crate::identity::{PublicKey, Refused};
-use crate::names::{NAME_MAX_BYTES, Title, is_name};
 use crate::terminal::printable;
+use crate::titles::{NAME_MAX_BYTES, Title, is_name};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub fn title(text: &str) -> Result<Title, String> {
 
 /// What is known of a file with a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameLine {
+pub struct TitleLine {
     /// Whose it is, in hex.
     pub key: String,
     /// Its name, as it came.
@@ -62,7 +62,7 @@ pub struct NameLine {
     pub trouble: Option<String>,
 }
 
-impl fmt::Display for NameLine {
+impl fmt::Display for TitleLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sha256 = self.sha256.as_deref().unwrap_or("-");
         let seq = self.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_name_cannot_reach_the_terminal() {
         let nasty = "\u{1b}[2J\nx".to_owned();
-        let line = NameLine {
+        let line = TitleLine {
             key: KEY.to_owned(),
             name: nasty.clone(),
             standing: "followed".to_owned(),

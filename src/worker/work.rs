@@ -112,7 +112,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             Some(peers) => self.saver.save(render_peers(&peers)),
             None => self.saver.retry(),
         }
-        match orders.save_names {
+        match orders.save_followed {
             Some(text) => self.names.save(text),
             None => self.names.retry(),
         }

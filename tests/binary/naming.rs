@@ -2,8 +2,8 @@
 
 use crate::fetching::{bytes, ids};
 use crate::harness::{Node, binary, eventually, finish, run, scratch};
-use cjp2p_node::data_dir::{NameRecord, Standing, load_or_make_key, parse_names, render_names};
-use cjp2p_node::names::Version;
+use cjp2p_node::data_dir::{Standing, TitleRecord, load_or_make_key, parse_titles, render_titles};
+use cjp2p_node::titles::Version;
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ fn publish(node: &Node, path: &Path, name: &str) -> (String, u64) {
 
 /// What a node says of a title.
 fn line(node: &Node, title: &str) -> Option<Value> {
-    let said = node.ask(["names", "--json"]);
+    let said = node.ask(["published", "--json"]);
     said.success();
     let lines = said.json().remove(0);
     let is_meant =
@@ -92,7 +92,7 @@ fn a_republished_name_is_had_in_its_newest_version_from_a_third_node_while_the_p
     assert!(get_alone(&folder.join("e"), &title, &e, d.address).status.success());
     assert!(fs::read(&e).unwrap() == two);
     // Until the user lets go of it.
-    assert!(d.ask(["names", "--remove", &title]).success().contains("no longer kept up to date"));
+    assert!(d.ask(["published", "--remove", &title]).success().contains("no longer kept up to date"));
     assert_eq!(line(&d, &title), None);
 }
 
@@ -137,8 +137,8 @@ fn a_copy_of_the_data_directory_goes_on_above_what_others_have_seen() {
     let far = 9_000_000_000;
     let version = Version::sign(&identity, "page", [7; 32], far).unwrap();
     let title = version.title.clone();
-    let record = NameRecord { title: title.clone(), standing: Standing::Published, version: Some(version) };
-    let copy = render_names(&[record]);
+    let record = TitleRecord { title: title.clone(), standing: Standing::Published, version: Some(version) };
+    let copy = render_titles(&[record]);
     fs::write(data.join("published.json"), &copy).unwrap();
     let title = title.to_string();
     let node = Node::start(&data, &[]);
@@ -152,7 +152,7 @@ fn a_copy_of_the_data_directory_goes_on_above_what_others_have_seen() {
     fs::write(data.join("published.json"), &copy).unwrap();
     let node = Node::start(&data, &[other.address]);
     let outdone = eventually("what others know of ours", || {
-        let records = parse_names(&fs::read(data.join("names.json")).ok()?).unwrap();
+        let records = parse_titles(&fs::read(data.join("followed.json")).ok()?).unwrap();
         records.into_iter().find(|record| record.standing == Standing::Outdone)
     });
     assert_eq!(outdone.version.unwrap().seq, far + 1);
@@ -167,7 +167,7 @@ fn a_publisher_that_is_killed_at_any_moment_uses_no_number_twice_and_leaves_the_
     let (folder, data) = (scratch.path(), scratch.path().join("data"));
     let files = [b"one", b"two"].map(|content| file(folder, std::str::from_utf8(content).unwrap(), content));
     let published = || {
-        let records = parse_names(&fs::read(data.join("published.json")).ok()?).expect("a whole file");
+        let records = parse_titles(&fs::read(data.join("published.json")).ok()?).expect("a whole file");
         records[0].version.as_ref().map(|version| (version.seq, version.sha256))
     };
     let publish = |n: usize| {

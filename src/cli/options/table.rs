@@ -13,7 +13,7 @@ pub(crate) enum Command {
     Get,
     Share,
     Publish,
-    Names,
+    Published,
     Ls,
     Send,
     Ping,
@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Get, Help, Id, Ls, Names, Peers, Ping, Publish, Run, Send, Share, Status, Stop};
+use Command::{Add, Get, Help, Id, Ls, Peers, Ping, Publish, Published, Run, Send, Share, Status, Stop};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -55,10 +55,10 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         help: "share a file under a name that can be updated; say its KEY/NAME",
     },
     CommandSpec {
-        command: Names,
-        name: "names",
+        command: Published,
+        name: "published",
         arguments: &[],
-        help: "list what the running node publishes and keeps up to date",
+        help: "list the names that are published and kept up to date",
     },
     CommandSpec { command: Ls, name: "ls", arguments: &[], help: "list what is shared here, or by --peers" },
     CommandSpec {
@@ -101,11 +101,11 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Publish, Names, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
+const ALL: &[Command] = &[Run, Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
 const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Publish, Names, Ls, Id, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Publish, Names, Ls, Send, Ping, Id, Status, Peers];
+const WITH_DATA: &[Command] = &[Run, Get, Share, Publish, Published, Ls, Id, Status, Peers, Add, Stop];
+const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -225,7 +225,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("WHAT", |to, text| text_of(text).map(|what| to.remove = Some(what))),
         is_repeatable: false,
-        commands: &[Share, Publish, Names],
+        commands: &[Share, Publish, Published],
         help: "this ID, NAME, or KEY/NAME no longer",
     },
     OptionSpec {

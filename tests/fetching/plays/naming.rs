@@ -3,7 +3,7 @@
 use super::*;
 use crate::net::Faults;
 use cjp2p_node::identity::Identity;
-use cjp2p_node::names::{Title, Version};
+use cjp2p_node::titles::{Title, Version};
 
 const PUBLISHER: usize = 1;
 const READER: usize = 2;
