@@ -3,9 +3,12 @@
 //! - [`options`] is the one table of commands and options,
 //! - [`run`] starts the node,
 //! - [`ask`] speaks with the node that is running,
+//! - [`chat`] talks beside it,
 //! - [`id`] says by which key the node is known,
 //! - [`publish`] gives files names, and [`named`] is about what is fetched by name,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
+//! - [`msg`] writes to people through the running node,
+//! - [`stream`] and [`follow`] make a live stream of what comes in, and print one,
 //! - [`send`] and [`ping`] speak with any node, by a [`probe`] socket of their own,
 //! - [`address`] looks up the names of hosts.
 //!
@@ -14,9 +17,12 @@
 mod address;
 mod ask;
 mod bar;
+mod chat;
+mod follow;
 mod get;
 mod goal;
 mod id;
+mod msg;
 mod named;
 mod options;
 mod ping;
@@ -25,6 +31,7 @@ mod publish;
 mod run;
 mod send;
 mod share;
+mod stream;
 mod target;
 
 use options::{Arguments, Command};
@@ -81,12 +88,16 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Status => ask::ask(arguments, "/status"),
         Command::Peers => ask::ask(arguments, "/peers"),
+        Command::Chat => chat::chat(arguments, argument(0)),
         Command::Add => ask::add(arguments, argument(0)),
+        Command::Msg => msg::msg(arguments, argument(0), argument(1)),
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
         Command::Publish => publish::publish(arguments),
         Command::Published => published(arguments),
+        Command::Stream => stream::stream(arguments, argument(0)),
+        Command::Follow => follow::follow(arguments, argument(0)),
         Command::Id => id::id(arguments),
         Command::Ls if arguments.of_peers => ask::list_peers(arguments),
         Command::Ls if arguments.wait.is_some() => {

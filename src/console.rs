@@ -14,7 +14,8 @@ pub use output::Output;
 pub use screen::Screen;
 
 use crate::identity::PublicKey;
-use crate::node::Event;
+use crate::node::{Event, PRIVATE_PATIENCE, Undelivered};
+use crate::request::Topic;
 use crate::terminal::printable;
 
 /// How much of a text is shown, in characters; what fits a datagram of the recommended size is shown whole.
@@ -23,19 +24,28 @@ const TEXT_SHOWN_CHARS: usize = 6_000;
 /// How much of a group's name is shown, in characters.
 const GROUP_SHOWN_CHARS: usize = 32;
 
-/// How much of a key is shown, in characters: 64 bits, which nobody makes a second key for.
-const KEY_SHOWN_CHARS: usize = 16;
+/// How a key is shown to a person: see [`Names::show`](crate::names::Names::show).
+pub type ShowKey<'a> = &'a dyn Fn(&PublicKey) -> String;
 
 /// The line that tells a person about an event, at a time of day in seconds; `None` if it is nothing for people.
-pub fn describe(event: &Event, seconds: u64) -> Option<String> {
+pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String> {
     let time = time_of_day(seconds);
     match event {
         Event::Chat { from, key, text } => {
-            Some(format!("{time} {from}{}> {}", shortened(*key), printable(text, TEXT_SHOWN_CHARS)))
+            Some(format!("{time} {from}{}> {}", beside(key.as_ref(), show), printable(text, TEXT_SHOWN_CHARS)))
         }
         Event::GroupChat { from, key, group, text } => {
             let (group, text) = (printable(group, GROUP_SHOWN_CHARS), printable(text, TEXT_SHOWN_CHARS));
-            Some(format!("{time} [{group}] {from}{}> {text}", shortened(*key)))
+            Some(format!("{time} [{group}] {from}{}> {text}", beside(key.as_ref(), show)))
+        }
+        Event::PrivateChat { key, text, .. } => {
+            Some(format!("{time} {} (private)> {}", show(key), printable(text, TEXT_SHOWN_CHARS)))
+        }
+        Event::Delivered { to, text, .. } => {
+            Some(format!("{time} {} has seen: {}", show(to), printable(text, TEXT_SHOWN_CHARS)))
+        }
+        Event::Undelivered { to, text, why, .. } => {
+            Some(format!("{time} {}: {}", undelivered(&show(to), *why), printable(text, TEXT_SHOWN_CHARS)))
         }
         Event::RoundTrip { from, round_trip } => {
             Some(format!("{time} {from} answered after {:.3} ms", round_trip.as_secs_f64() * 1e3))
@@ -44,9 +54,33 @@ pub fn describe(event: &Event, seconds: u64) -> Option<String> {
     }
 }
 
-/// The beginning of a key, behind an address; nothing, if there is no key.
-fn shortened(key: Option<PublicKey>) -> String {
-    key.map_or_else(String::new, |key| format!(" ({key:.KEY_SHOWN_CHARS$}…)"))
+/// The line that tells a person what they have said themselves, at a time of day in seconds.
+pub fn own_line(topic: &Topic, text: &str, seconds: u64, show: ShowKey<'_>) -> String {
+    let (time, text) = (time_of_day(seconds), printable(text, TEXT_SHOWN_CHARS));
+    match topic {
+        Topic::Group(group) => format!("{time} [{}] me> {text}", printable(group, GROUP_SHOWN_CHARS)),
+        Topic::Everything => format!("{time} me> {text}"),
+        Topic::Person(key) => format!("{time} me to {}> {text}", show(key)),
+        Topic::Address(address) => format!("{time} me to {address}> {text}"),
+    }
+}
+
+/// What is said about a private message that was given up.
+pub fn undelivered(who: &str, why: Undelivered) -> String {
+    let minutes = PRIVATE_PATIENCE.as_secs() / 60;
+    let why = match why {
+        Undelivered::NobodyToAsk => "nobody is in reach who could be asked for the address".to_owned(),
+        Undelivered::NotFound(1) => "the one peer that was asked does not know the address".to_owned(),
+        Undelivered::NotFound(asked) => format!("none of {asked} peers that were asked knows the address"),
+        Undelivered::NoAnswer => "nobody answered at the addresses that others named".to_owned(),
+        Undelivered::Unconfirmed => "it was sent and nothing came back, so it may have been seen or not".to_owned(),
+    };
+    format!("not delivered to {who} within {minutes} minutes, {why}")
+}
+
+/// Whose key it is, behind an address; nothing, if there is no key.
+fn beside(key: Option<&PublicKey>, show: ShowKey<'_>) -> String {
+    key.map_or_else(String::new, |key| format!(" ({})", show(key)))
 }
 
 /// `HH:MM:SS` in UTC, of a time in seconds since 1970.
@@ -58,22 +92,42 @@ pub fn time_of_day(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::identity::Identity;
+    use crate::names::Names;
+    use std::iter::empty;
     use std::time::Duration;
+
+    /// The line about an event, of somebody who calls one key alice.
+    fn line(event: &Event, seconds: u64) -> String {
+        let mut names = Names::default();
+        names.give(Identity::from_seed(&[8; 32]).public(), "alice").unwrap();
+        describe(event, seconds, &|key| names.show(key, &mut empty())).unwrap()
+    }
 
     #[test]
     fn chat_is_shown_with_time_and_sender() {
         let from = "192.0.2.1:24254".parse().unwrap();
         let chat = Event::Chat { from, key: None, text: "hello".to_owned() };
-        assert_eq!(describe(&chat, 86_400 + 3_723).unwrap(), "01:02:03 192.0.2.1:24254> hello");
+        assert_eq!(line(&chat, 86_400 + 3_723), "01:02:03 192.0.2.1:24254> hello");
         let key = Some(Identity::from_seed(&[7; 32]).public());
         let group = |key| Event::GroupChat { from, key, group: "main".to_owned(), text: "hello".to_owned() };
-        assert_eq!(describe(&group(None), 0).unwrap(), "00:00:00 [main] 192.0.2.1:24254> hello");
+        assert_eq!(line(&group(None), 0), "00:00:00 [main] 192.0.2.1:24254> hello");
         let with_key = "00:00:00 [main] 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello";
-        assert_eq!(describe(&group(key), 0).unwrap(), with_key);
+        assert_eq!(line(&group(key), 0), with_key);
         let chat = Event::Chat { from, key, text: "hello".to_owned() };
-        assert_eq!(describe(&chat, 0).unwrap(), "00:00:00 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello");
+        assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello");
+        let chat = Event::Chat { from, key: Some(Identity::from_seed(&[8; 32]).public()), text: "hello".to_owned() };
+        assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (alice)> hello");
+        let (key, text) = (Identity::from_seed(&[8; 32]).public(), "hello".to_owned());
+        let private = Event::PrivateChat { key, from, text: text.clone() };
+        assert_eq!(line(&private, 0), "00:00:00 alice (private)> hello");
+        let seen = Event::Delivered { number: 1, to: key, text: text.clone() };
+        assert_eq!(line(&seen, 0), "00:00:00 alice has seen: hello");
+        let unseen = Event::Undelivered { number: 1, to: key, text, why: Undelivered::NotFound(9) };
+        let expected = "00:00:00 not delivered to alice within 2 minutes, \
+                        none of 9 peers that were asked knows the address: hello";
+        assert_eq!(line(&unseen, 0), expected);
         let pong = Event::RoundTrip { from, round_trip: Duration::from_micros(1_500) };
-        assert_eq!(describe(&pong, 59).unwrap(), "00:00:59 192.0.2.1:24254 answered after 1.500 ms");
+        assert_eq!(line(&pong, 59), "00:00:59 192.0.2.1:24254 answered after 1.500 ms");
     }
 
     #[test]
@@ -83,11 +137,12 @@ mod tests {
         for event in [
             Event::Chat { from, key: None, text: nasty.to_owned() },
             Event::GroupChat { from, key: None, group: nasty.to_owned(), text: nasty.to_owned() },
+            Event::PrivateChat { key: Identity::from_seed(&[7; 32]).public(), from, text: nasty.to_owned() },
         ] {
-            let line = describe(&event, 0).unwrap();
+            let line = line(&event, 0);
             assert!(!line.contains(['\n', '\u{1b}', '\u{202e}']), "{line:?}");
         }
         let long = Event::Chat { from, key: None, text: "x".repeat(60_000) };
-        assert!(describe(&long, 0).unwrap().len() < 6_100);
+        assert!(line(&long, 0).len() < 6_100);
     }
 }

@@ -55,12 +55,23 @@ counters! {
     envelopes_repeated,
     /// Signed envelopes that name somebody else as the one they are meant for.
     envelopes_for_others,
-    /// Proofs that a key lives at an address, of which a better one for another address was held.
+    /// Proofs that a key lives at an address, of which a better one for another address was held, or where somebody was
+    /// still there.
     homes_refused,
     /// Versions of strangers' files forgotten to make room for others.
     versions_forgotten,
+    /// Keys that have moved: where they lived nobody answered any more.
+    homes_moved,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
+    /// Questions to peers where the holder of a key is.
+    people_asked_for,
+    /// Datagrams with a private message of ours, repetitions included.
+    private_sent,
+    /// Private messages of ours that have arrived.
+    private_delivered,
+    /// Private messages of ours that were given up.
+    private_given_up,
     /// Tokens that came back and were not ours, or too old.
     tokens_wrong,
     /// Addresses named by peers that we did not take: unusable, of narrower scope than their source, or no room.
@@ -73,6 +84,12 @@ counters! {
     events_dropped,
     /// Content that arrived and was not kept: nobody asked for it, or it was not what its id says.
     content_refused,
+    /// Blocks of streams that we follow, not signed by the owner or not to be checked because too many were not.
+    stream_blocks_forged,
+    /// Blocks of streams that their owners have signed and that say something else than others that they have signed.
+    stream_blocks_conflicting,
+    /// Blocks of streams that were there already, or were of no use; their signatures were not looked at.
+    stream_blocks_useless,
     /// Reads of shared files that failed.
     reads_failed,
 }

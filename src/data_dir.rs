@@ -5,6 +5,7 @@
 //! | `key` | the secret from which the node's key derives; for the owner's eyes alone, and never written again |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
+//! | `names.json` | what the user calls the keys of others |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `published.json` | which names are published, each with its newest version |
 //! | `published.lock` | held by whoever writes that file |
@@ -12,6 +13,7 @@
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
+//! | `streams/` | the names that streams of this key have had, each in a file of its own |
 //! | `node.json` | process id and UDP address of the running node |
 //! | `control.sock` | where its owner's commands go |
 //! | `lock` | held while a node runs; the system releases it, however the node ends |
@@ -26,6 +28,7 @@ mod hashes_file;
 mod key_file;
 mod peers_file;
 mod titles_file;
+mod used_names;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
@@ -33,8 +36,10 @@ pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 pub use titles_file::{Standing, TitleRecord, parse_titles, render_titles};
+pub use used_names::use_name;
 
 use crate::content::SharedFile;
+use crate::names::Names;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -214,6 +219,11 @@ impl DataDir {
         self.path.join("peers.json")
     }
 
+    /// Where the names are kept that the user gave to keys.
+    pub fn names_file(&self) -> PathBuf {
+        self.path.join("names.json")
+    }
+
     /// Where the hashes of shared files are remembered.
     pub fn hashes_file(&self) -> PathBuf {
         self.path.join("hashes.json")
@@ -255,6 +265,11 @@ impl DataDir {
     /// The peers of an earlier run, best first. A file that cannot be understood is set aside, never lost.
     pub fn load_peers(&self) -> Vec<SocketAddr> {
         load(&self.peers_file(), peers_file::FILE_MAX_BYTES, parse_peers)
+    }
+
+    /// The names that the user gave to keys. A file that cannot be understood is set aside, never lost.
+    pub fn load_names(&self) -> Names {
+        load(&self.names_file(), crate::names::FILE_MAX_BYTES, Names::parse)
     }
 
     /// How many peers the next start would load; a look that changes nothing.

@@ -15,18 +15,23 @@ mod fetches;
 mod inbox;
 mod lan;
 mod lookup;
+mod messages;
 mod named;
 mod news;
+mod people;
 mod requests;
 mod signals;
 mod socket;
+mod spoken;
 mod start;
 mod stop;
+mod streams;
 mod upkeep;
 mod wishes;
 
 pub use clock::{entropy, unix_seconds};
 pub use lookup::{HostName, look_up};
+pub use signals::catch as catch_signals;
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;
 pub use stop::{Remembered, count_of_peers};
@@ -34,6 +39,7 @@ pub use stop::{Remembered, count_of_peers};
 use crate::console::Output;
 use crate::content::DirectoryStore;
 use crate::data_dir::DataDir;
+use crate::names::Names;
 use crate::node::{Command, Destination, Event, Node, Transmit};
 use crate::time::Time;
 use crate::worker::Worker;
@@ -48,6 +54,7 @@ use news::News;
 use signal_hook::consts::SIGWINCH;
 use signal_hook_mio::v1_0::Signals;
 use socket::{Patience, Socket};
+use spoken::Spoken;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
@@ -90,10 +97,20 @@ pub struct EventLoop {
     worker: Worker,
     data_dir: DataDir,
     output: Output,
+    /// What was said lately, for those who listen.
+    spoken: Spoken,
+    /// What the user calls the keys of others.
+    names: Names,
+    /// What the user wrote to keys, and what became of it.
+    messages: Vec<messages::Message>,
+    /// The number of the next of them.
+    next_message: u64,
     /// Pings that the user typed and that have not been answered.
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
     awaited: Awaited,
+    /// The streams of our own that have not ended.
+    streams: Vec<String>,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// What is written down about files with names.
@@ -196,6 +213,7 @@ impl EventLoop {
                 }
             }
         }
+        self.pass_on_what_was_said();
         self.note_progress(false);
         self.note_silence(now);
         if is_alarmed || self.next_upkeep <= now {
@@ -250,7 +268,10 @@ impl EventLoop {
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
                 Event::NewVersion(title) => self.take_news(&title),
                 Event::Sought { title, is_found } => self.end_search(title, is_found),
-                event => self.show(&event),
+                event => {
+                    self.note_message(&event);
+                    self.show(&event);
+                }
             }
         }
     }

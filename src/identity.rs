@@ -10,11 +10,13 @@
 //! - [`opening`] opens whatever there is in a datagram, one envelope in another too, within limits,
 //! - [`known`] remembers which keys were proven, and [`replays`] which encrypted envelopes
 //!   have been opened,
-//! - [`whereabouts`] remembers which addresses were proven to be those of keys.
+//! - [`whereabouts`] remembers which addresses were proven to be those of keys, and [`claims`] who claims to have
+//!   moved.
 //!
 //! This module decides nothing about peers and addresses, and stores nothing: who is known under which X25519 key is
 //! asked of the caller, and randomness comes in with the call.
 
+pub mod claims;
 mod exchange;
 pub mod fast;
 mod key;

@@ -95,6 +95,7 @@
 //! - [`titles`]: which content a name of somebody stands for,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
+//! - [`stream`]: bytes that grow, signed by whose they are, and following them,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
 //! - [`node`]: the state machine made of all these.
 //!
@@ -102,7 +103,8 @@
 //!
 //! - [`event_loop`]: the loop above, with `mio`; [`worker`]: what may keep a disk busy,
 //! - [`console`], [`request`], [`control`]: what a user says to the running node, and how it answers,
-//! - [`terminal`]: text from strangers, made safe to print; [`data_dir`]: what is kept between runs.
+//! - [`names`]: what people call keys; [`terminal`]: text from strangers, made safe to print,
+//! - [`data_dir`]: what is kept between runs.
 
 pub mod budget;
 pub mod console;
@@ -113,12 +115,14 @@ pub mod data_dir;
 pub mod event_loop;
 mod hash;
 pub mod identity;
+pub mod names;
 pub mod node;
 pub mod peers;
 mod rate;
 pub mod request;
 pub mod sizes;
 pub mod sorted;
+pub mod stream;
 pub mod terminal;
 pub mod time;
 pub mod titles;

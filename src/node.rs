@@ -12,18 +12,22 @@
 //! - `outage`: telling a dead neighbour from a dead network of our own,
 //! - `upkeep`: what the passing of time brings,
 //! - `seeking`: looking for peers and neighbours,
+//! - `people`: who is known by key; `find`: where they are; `private`: what the user writes to them,
 //! - `sizes`: how full every table is,
 //! - `named`: files with names, and `seeking_names`: asking for their newest versions,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
-//!   `uploads`: whose turn it is when there is a limit.
+//!   `uploads`: whose turn it is when there is a limit,
+//! - `streams`: signed streams, our own and those that are followed.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
 mod buffers;
 mod chat;
+mod claims;
 mod dispatch;
 mod envelopes;
 mod fetch;
+mod find;
 mod homes;
 mod interface;
 mod named;
@@ -31,6 +35,8 @@ mod naming;
 mod notes;
 mod outage;
 mod peering;
+mod people;
+mod private;
 mod provoked;
 mod recommended;
 mod repeats;
@@ -39,14 +45,19 @@ mod runs;
 mod seeking;
 mod seeking_names;
 mod serve;
+mod shares;
 mod sizes;
+mod streams;
 mod upkeep;
 mod uploads;
 
-pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, Transmit};
+pub use chat::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
+pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, StreamCommand, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
+pub use private::{PATIENCE as PRIVATE_PATIENCE, Undelivered};
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
 pub use seeking_names::SEARCHES_MAX;
+pub use streams::{APPEND_MAX_BYTES, STREAMS_MAX, StreamInfo};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};
@@ -66,25 +77,29 @@ use crate::transfer::Transfers;
 use buffers::Buffers;
 use chat::ChatRoom;
 use envelopes::Envelopes;
+use find::Finds;
 use homes::Showings;
 use outage::Outages;
+use private::Private;
 use provoked::Provoked;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use repeats::Repeats;
 use sha2::{Digest, Sha256};
+use shares::Shares;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::{PeerWorth, Timers};
 
-/// Datagrams that may wait to be fetched; newer ones are dropped and counted. Sixteen times the largest burst of one
+/// Datagrams that may wait to be fetched; newer ones are dropped and counted. Six times the largest burst of one
 /// call, so whoever drains after every call never sees one dropped. The bursts are at most:
 ///
 /// - a line of group chat: 64 peers,
 /// - a datagram: 32 of an answer, 4 introductions, 16 contacts and 8 trials of those it names, one greeting or
 ///   follow-up, and one doubt about a peer in its way: 62,
-/// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network: 53.
+/// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network, 32 questions after a key
+///   and 8 addresses tried for it: 93; and, after a sleep, a private message for each of 16 keys to 4 addresses: 64.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.
@@ -130,6 +145,11 @@ pub struct Node<S> {
     homes: Whereabouts,
     showings: Showings,
     named: named::Named,
+    /// What was signed lately for those who ask where we are.
+    answers: Shares,
+    finds: Finds,
+    private: Private,
+    streams: streams::Streams,
 }
 
 /// A seed for one purpose, which tells nothing of the seed that it derives from, nor of those for others.
@@ -174,6 +194,10 @@ impl<S: Store> Node<S> {
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
             named: named::Named::default(),
+            answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
+            finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
+            private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
+            streams: streams::Streams::default(),
             config,
             rng,
         }
@@ -193,6 +217,7 @@ impl<S: Store> Node<S> {
             Command::AddPeer(address) => self.add_anchor(now, address),
             Command::Chat { to, text } => self.send_chat(now, to, &text),
             Command::GroupChat { group, text, unix_ms } => self.send_group_chat(now, &group, &text, unix_ms),
+            Command::PrivateChat { to, text, number } => self.send_private(now, to, text, number),
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
@@ -209,6 +234,7 @@ impl<S: Store> Node<S> {
                 Ok(())
             }
             Command::Fetch { id, held, patience } => self.fetch(now, id, held, patience),
+            Command::Stream(command) => self.command_stream(now, command),
             Command::AskForLists => {
                 self.ask_for_lists(now);
                 Ok(())

@@ -4,13 +4,20 @@
 //!
 //! A process that waits for a content, as `get` does, puts its number at the end: `/get ID SECONDS PID` when it begins,
 //! `/unget ID PID` when it gives up, and `/drop ID PID` when it has it. So one of several never stops the others, and
-//! the last one leaves nothing behind.
+//! the last one leaves nothing behind. The commands `stream` and `follow` say what they want in JSON: see `streams`.
 
 mod answer;
+mod streams;
 mod titles;
+mod topic;
 
-pub use answer::{Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, PeerLine, Status};
+pub use answer::{
+    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, NameLine, PeerLine,
+    Status,
+};
+pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
 pub use titles::{TitleLine, is_title, public_key, title};
+pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
@@ -94,17 +101,49 @@ pub enum Request {
     Add(SocketAddr),
     /// A line of text to one peer.
     Message(SocketAddr, String),
+    /// A line of text to the holder of a key, in private.
+    Write {
+        /// The key: all its digits, enough of them, or its name.
+        to: String,
+        /// The line.
+        text: String,
+    },
+    /// What became of such lines.
+    Sent,
+    /// What the user calls keys.
+    Names,
+    /// Call a key so.
+    Name {
+        /// The key: all its digits, enough of them, or the name that it has.
+        key: String,
+        /// The name.
+        name: String,
+    },
+    /// Take away the name of a key.
+    Unname(String),
     /// Measure a round trip.
     Ping(SocketAddr),
     /// Show nothing more from an IP address.
     Ignore(IpAddr),
     /// Show it again.
     Heed(IpAddr),
-    /// A line of text to everybody in the group `main`.
-    Say(String),
+    /// A line of text to everybody in a group.
+    Say {
+        /// Which, by its name.
+        group: String,
+        /// The line.
+        text: String,
+    },
+    /// Hear what is said about this from now on, and what was lately.
+    Listen(String),
+    /// Something about signed streams.
+    Stream(StreamRequest),
     /// Save and stop.
     Quit,
 }
+
+/// The command by which a program hears what is said.
+pub const LISTEN: &str = "/listen";
 
 /// A command that can be typed.
 struct Spec {
@@ -120,6 +159,7 @@ impl Spec {
         let (what, example) = match self.arguments {
             "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
             "IP" => ("which IP address", "192.0.2.1".to_owned()),
+            "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
             "WHAT" => ("which content", "ID, or KEY/NAME, of which KEY is 64 hex digits".to_owned()),
             _ => return None,
@@ -137,7 +177,21 @@ const SPECS: &[Spec] = &[
         help: "make contact with an address",
         parse: |rest| typed_address(rest).map(Request::Add),
     },
-    Spec { name: "/msg", arguments: "ADDR TEXT", help: "say something to one peer", parse: message },
+    Spec {
+        name: "/msg",
+        arguments: "KEY TEXT",
+        help: "say something in private, or to an ADDR in the open",
+        parse: message,
+    },
+    Spec { name: "/say", arguments: "GROUP TEXT", help: "say something in a group", parse: say },
+    Spec { name: "/sent", arguments: "", help: "what became of it", parse: |rest| none(rest, Request::Sent) },
+    Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
+    Spec {
+        name: "/unname",
+        arguments: "KEY",
+        help: "take the name of a key away",
+        parse: |rest| key(rest).map(Request::Unname),
+    },
     Spec {
         name: "/ping",
         arguments: "ADDR",
@@ -199,8 +253,15 @@ const SPECS: &[Spec] = &[
         help: "what is being fetched, and what became of it",
         parse: |rest| none(rest, Request::Fetching),
     },
+    Spec {
+        name: LISTEN,
+        arguments: "[WHOM]",
+        help: "for programs: what is said, lately and from now on",
+        parse: |rest| Ok(Request::Listen(rest.to_owned())),
+    },
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
+    Spec { name: "/stream", arguments: "JSON", help: "what the commands stream and follow say", parse: streams::parse },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
     Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
 ];
@@ -229,7 +290,8 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     // A second slash takes the meaning from the first.
     let is_said = !line.starts_with('/') || line.starts_with("//");
     if is_said {
-        return Ok(Some(Request::Say(line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}")))));
+        let text = line.strip_prefix("//").map_or(line.to_owned(), |rest| format!("/{rest}"));
+        return Ok(Some(Request::Say { group: MAIN_GROUP.to_owned(), text }));
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match SPECS.iter().find(|spec| spec.name == name) {
@@ -319,9 +381,48 @@ fn message(rest: &str) -> Result<Request, String> {
     let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let text = text.trim();
     if text.is_empty() {
-        return Err(format!("say what to whom, like /msg 192.0.2.1:{PORT} hello"));
+        return Err(format!("say what to whom, like /msg alice hello, or /msg 192.0.2.1:{PORT} hello"));
     }
-    Ok(Request::Message(typed_address(to)?, text.to_owned()))
+    let text = text.to_owned();
+    match peer_address(to) {
+        Ok(address) => Ok(Request::Message(address, text)),
+        // Neither a key nor a name has a colon in it, nor only digits and dots, unless it is a key.
+        Err(why) if to.contains([':', '[']) || to.contains('.') && to.bytes().all(is_of_ip) => Err(why),
+        Err(_) => Ok(Request::Write { to: to.to_owned(), text }),
+    }
+}
+
+/// Whether an IPv4 address may have this.
+fn is_of_ip(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
+}
+
+/// A key and what to call it; neither to see all names.
+fn name(rest: &str) -> Result<Request, String> {
+    let mut words = rest.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (None, ..) => Ok(Request::Names),
+        (Some(key), Some(name), None) => Ok(Request::Name { key: key.to_owned(), name: name.to_owned() }),
+        (Some(_), None, _) => Err("call whom what, like /name KEY alice".to_owned()),
+        (Some(_), Some(_), Some(word)) => Err(format!("a name is one word, so what is '{}'?", mistake(word))),
+    }
+}
+
+/// One word that stands for a key; whose it is, the address book knows.
+fn key(rest: &str) -> Result<String, String> {
+    match rest.split_once(char::is_whitespace) {
+        None => Ok(rest.to_owned()),
+        Some((_, more)) => Err(format!("takes one key, so what is '{}'?", mistake(more))),
+    }
+}
+
+fn say(rest: &str) -> Result<Request, String> {
+    let (group, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("say what in which group, like /say {MAIN_GROUP} hello"));
+    }
+    Ok(Request::Say { group: group_name(group)?, text: text.to_owned() })
 }
 
 /// An address that was typed into the running node, which looks up no names: it would have to wait for them.
@@ -381,6 +482,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         let peer = address("192.0.2.1:7000");
+        let said = |text: &str| Request::Say { group: MAIN_GROUP.to_owned(), text: text.to_owned() };
         let (id, patience) = (ContentId::Sha256([0xab; 32]), Duration::from_secs(7));
         for (line, request) in [
             ("/help", Request::Help),
@@ -402,11 +504,19 @@ mod tests {
             ("/add 192.0.2.1:7000", Request::Add(peer)),
             ("/ping\t192.0.2.1:7000", Request::Ping(peer)),
             ("/msg 192.0.2.1:7000  hello  there ", Request::Message(peer, "hello  there".to_owned())),
+            ("/msg alice  hello  there ", Request::Write { to: "alice".to_owned(), text: "hello  there".to_owned() }),
+            ("/sent", Request::Sent),
+            ("/name", Request::Names),
+            ("/name 0xab alice", Request::Name { key: "0xab".to_owned(), name: "alice".to_owned() }),
+            ("/unname alice", Request::Unname("alice".to_owned())),
             ("/ignore 192.0.2.1", Request::Ignore(peer.ip())),
             ("/heed 192.0.2.1:7000", Request::Heed(peer.ip())),
-            ("hello /there", Request::Say("hello /there".to_owned())),
-            ("//help is a command", Request::Say("/help is a command".to_owned())),
-            ("///", Request::Say("//".to_owned())),
+            ("hello /there", said("hello /there")),
+            ("//help is a command", said("/help is a command")),
+            ("///", said("//")),
+            ("/say main  hello ", said("hello")),
+            ("/listen", Request::Listen(String::new())),
+            ("/listen  #main ", Request::Listen("#main".to_owned())),
         ] {
             assert_eq!(parse(line), Ok(Some(request)), "{line}");
         }
@@ -428,7 +538,15 @@ mod tests {
             ("/add example.org:7", "'cjp2p-node add'"),
             ("/msg", "/msg 192.0.2.1:24254 hello"),
             ("/msg 192.0.2.1", "say what to whom"),
-            ("/msg nobody hello", "'nobody'"),
+            ("/say main", "say what in which group, like /say main hello"),
+            ("/say # hello", "'#' is no name of a group"),
+            ("/msg 192.0.2 hello", "'192.0.2'"),
+            ("/msg ::1: hello", "'::1:'"),
+            ("/name alice", "/name KEY alice"),
+            ("/name alice bob carol", "'carol'"),
+            ("/unname", "whose, like /unname alice"),
+            ("/unname alice bob", "'bob'"),
+            ("/sent now", "'now'"),
             ("/get notes.txt", "'notes.txt'"),
             (&format!("/get {}c", "ab".repeat(32)), "65 hex digits are too many, 64 make an id"),
             (&format!("/get {}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),

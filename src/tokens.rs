@@ -64,13 +64,15 @@ impl Cookie {
     }
 }
 
-/// What a returned token is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a returned token is worth; the greater the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
-    /// It is the token we hand out now.
-    Current,
+    /// It was handed out before it was asked whether its holder is still there: valid, but no answer to that.
+    Doubted,
     /// It was made with the previous secret: valid, but a new one is due.
     Ageing,
+    /// It is the token we hand out now.
+    Current,
 }
 
 /// Makes and recognises our tokens and probes.
@@ -79,7 +81,7 @@ pub struct Issuer {
     current: Key,
     previous: Key,
     rotated: Time,
-    /// Addresses of which other tokens count than those that were handed out first.
+    /// Addresses of which other tokens are handed out than at first.
     voided: Voided,
 }
 
@@ -121,28 +123,33 @@ impl Issuer {
     /// Makes all tokens worthless that were handed out for an address; from now on others count. Those whose holder has
     /// moved are not to prove anything to whoever has seen them.
     pub fn void(&mut self, now: Time, address: SocketAddr) {
-        self.voided.add(now, address);
+        self.voided.add(now, address, false);
+    }
+
+    /// Hands out new tokens for an address from now on, so that it can be told who answers to what is sent there next.
+    /// The last ones before count too, as [`Proof::Doubted`].
+    pub fn doubt(&mut self, now: Time, address: SocketAddr) {
+        self.voided.add(now, address, true);
     }
 
     fn token_of(&self, key: Key, address: SocketAddr) -> Cookie {
-        let bits = key.address(DOMAIN_TOKEN, address);
-        Cookie::from_bits(match self.voided.number(address) {
-            None => bits,
-            Some(number) => key.parts(DOMAIN_TOKEN_AGAIN, &[&bits.to_le_bytes(), &number.to_le_bytes()]),
-        })
+        numbered(key, address, self.voided.number(address))
     }
 
     /// What a returned payload proves about the address it came from; `None` if nothing.
     pub fn check(&self, address: SocketAddr, payload: &RawValue) -> Option<Proof> {
         let cookie = cookie_of(payload)?;
-        let is_made_with = |key: Key| cookie.as_bytes() == self.token_of(key, address).as_bytes();
-        if is_made_with(self.current) {
-            Some(Proof::Current)
-        } else if is_made_with(self.previous) {
-            Some(Proof::Ageing)
-        } else {
-            None
+        let is_made_with =
+            |key: Key, number: Option<u32>| cookie.as_bytes() == numbered(key, address, number).as_bytes();
+        let number = self.voided.number(address);
+        if is_made_with(self.current, number) {
+            return Some(Proof::Current);
         }
+        if is_made_with(self.previous, number) {
+            return Some(Proof::Ageing);
+        }
+        let earlier = self.voided.earlier(address)?;
+        [self.current, self.previous].iter().any(|key| is_made_with(*key, earlier)).then_some(Proof::Doubted)
     }
 
     /// A cookie for a round-trip probe: 32 random bits, which nobody guesses who was not sent it, and 16 bits that
@@ -159,6 +166,15 @@ impl Issuer {
         let is_ours = [self.current, self.previous].iter().any(|key| signed_probe(*key, random) == Cookie(text));
         is_ours.then_some(Cookie(text))
     }
+}
+
+/// The token for an address that is made with a key, and with a number if the first that it had were not to count on.
+fn numbered(key: Key, address: SocketAddr, number: Option<u32>) -> Cookie {
+    let bits = key.address(DOMAIN_TOKEN, address);
+    Cookie::from_bits(match number {
+        None => bits,
+        Some(number) => key.parts(DOMAIN_TOKEN_AGAIN, &[&bits.to_le_bytes(), &number.to_le_bytes()]),
+    })
 }
 
 fn signed_probe(key: Key, random: u32) -> Cookie {
@@ -205,6 +221,11 @@ impl Owed {
     pub fn new(payload: &RawValue) -> Option<Owed> {
         let text = payload.get();
         (text.len() <= OWED_MAX_BYTES).then(|| Owed(text.into()))
+    }
+
+    /// One as long as any, to see what fits beside it.
+    pub fn longest() -> Owed {
+        Owed("0".repeat(OWED_MAX_BYTES).into())
     }
 
     /// The JSON text to echo.
@@ -265,6 +286,26 @@ mod tests {
         issuer.rotate(hours(1), &mut rng);
         assert_eq!(issuer.check(here, &seen[3]), Some(Proof::Ageing));
         assert!(seen[..3].iter().all(|token| issuer.check(here, token).is_none()));
+    }
+
+    #[test]
+    fn who_answers_to_a_doubt_is_told_from_who_has_seen_what_was_said_before() {
+        let mut rng = StdRng::from_seed([6; 32]);
+        let mut issuer = Issuer::new(hours(0), &mut rng);
+        let here: SocketAddr = "192.0.2.1:24254".parse().unwrap();
+        let mut before = returned(issuer.token(here));
+        for _ in 0..3 {
+            issuer.doubt(hours(0), here);
+            let after = returned(issuer.token(here));
+            assert_eq!(issuer.check(here, &before), Some(Proof::Doubted));
+            assert_eq!(issuer.check(here, &after), Some(Proof::Current));
+            before = after;
+        }
+        let last = returned(issuer.token(here));
+        issuer.rotate(hours(1), &mut rng);
+        assert_eq!(issuer.check(here, &last), Some(Proof::Ageing));
+        issuer.void(hours(1), here);
+        assert!([&before, &last].iter().all(|token| issuer.check(here, token).is_none()));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use std::time::Duration;
 use std::{io, mem, thread};
 use tasks::Tasks;
 use trees::Trees;
-use work::Work;
+use work::{Savers, Work};
 
 /// How long an orderly stop waits for the last write. A disk that is slower than this is stuck.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,7 +48,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 struct Orders {
     save: Option<Vec<SocketAddr>>,
-    /// The text of the file about names.
+    /// The text of the file with the names that the user gave to keys.
+    save_names: Option<String>,
+    /// The text of the file about what is kept up to date.
     save_followed: Option<String>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
@@ -111,7 +113,8 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            !orders.is_stopping && orders.save.is_none() && orders.save_followed.is_none() && !orders.look && !has_names
+            let has_files = orders.save.is_some() || orders.save_names.is_some() || orders.save_followed.is_some();
+            !orders.is_stopping && !has_files && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
     }
@@ -151,8 +154,11 @@ impl Worker {
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let trees = Trees::new(TreeFolder::new(data_dir.trees()));
-        let savers = [("peers", data_dir.peers_file()), ("names that are kept up to date", data_dir.followed_file())];
-        let savers = savers.map(|(what, path)| Saver::new(what, path));
+        let savers = Savers {
+            peers: Saver::new(data_dir.peers_file(), "peers"),
+            names: Saver::new(data_dir.names_file(), "names"),
+            followed: Saver::new(data_dir.followed_file(), "titles"),
+        };
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
         work.limit_store(store_limit);
@@ -166,9 +172,14 @@ impl Worker {
         self.inbox.change(|orders| orders.save = Some(peers));
     }
 
-    /// Writes this text to the file about names, soon.
+    /// Writes this text to the file about what is kept up to date, soon.
     pub fn save_followed(&self, text: String) {
         self.inbox.change(|orders| orders.save_followed = Some(text));
+    }
+
+    /// Writes this text to the file with the names of keys, soon.
+    pub fn save_names(&self, text: String) {
+        self.inbox.change(|orders| orders.save_names = Some(text));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

@@ -8,6 +8,8 @@
 #[path = "binary/harness.rs"]
 mod harness;
 
+#[path = "binary/chatting.rs"]
+mod chatting;
 #[path = "binary/command_line.rs"]
 mod command_line;
 #[path = "binary/console.rs"]
@@ -38,6 +40,8 @@ mod listing;
 mod lying;
 #[path = "binary/naming.rs"]
 mod naming;
+#[path = "binary/people.rs"]
+mod people;
 #[path = "binary/printing.rs"]
 mod printing;
 #[path = "binary/sharing.rs"]

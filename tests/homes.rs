@@ -3,14 +3,14 @@
 
 mod play;
 
-use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::{Command, Config, Destination, Node, Transmit};
+use cjp2p_node::node::{Command, Config, Node};
 use cjp2p_node::wire::Message;
+use play::keys::*;
+use play::village::Village;
 use play::{Play, address, field};
 use serde_json::json;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 const HOME: &str = "203.0.113.5:24254";
@@ -18,56 +18,8 @@ const OTHER_HOME: &str = "203.0.113.77:30000";
 const THIEF: &str = "198.51.100.7:40000";
 const ASKER: &str = "192.0.2.200:24254";
 
-fn node() -> Identity {
-    Identity::from_seed(&[1; 32])
-}
-
-fn alice() -> Identity {
-    Identity::from_seed(&[2; 32])
-}
-
-fn thief() -> Identity {
-    Identity::from_seed(&[3; 32])
-}
-
-fn play() -> Play {
-    Play::with(Config { identity: Some(node()), version: "cjp2p-node test".to_owned(), ..Config::default() })
-}
-
-fn element(message: Message<'_>) -> String {
-    serde_json::to_string(&message).unwrap()
-}
-
-fn signed(by: &Identity, elements: &str) -> String {
-    element(Message::SignedMessage(by.sign(&format!("[{elements}]")).unwrap()))
-}
-
-fn sealed(by: &Identity, elements: &str, ephemeral: u8) -> String {
-    let text = format!(r#"[{},{elements}]"#, my_key(by));
-    element(Message::EncryptedMessages(by.seal(&node().public(), &text, [ephemeral; 32]).unwrap()))
-}
-
-fn my_key(identity: &Identity) -> String {
-    format!(r#"{{"MyPublicKey":{{"ed25519h":"{}"}}}}"#, identity.public())
-}
-
-fn meant_for(identity: &Identity) -> String {
-    format!(r#"{{"MeantFor":{{"ed25519h":"{}"}}}}"#, identity.public())
-}
-
-/// What the wild sends: its token, and its key.
-fn wild(by: &Identity, token: &str) -> String {
-    signed(by, &format!("{},{}", returned(token), my_key(by)))
-}
-
-/// What we send: the same, and whom it is meant for.
-fn ours(by: &Identity, token: &str) -> String {
-    signed(by, &format!("{},{},{}", returned(token), my_key(by), meant_for(&node())))
-}
-
-fn returned(token: &str) -> String {
-    format!(r#"{{"AlwaysReturned":{{"cookie":"{token}"}}}}"#)
-}
+/// How long the address that is left is asked.
+const ASKED_FOR: Duration = Duration::from_millis(2_750);
 
 /// Where the node says that somebody is, to a third.
 fn told(play: &mut Play, key: PublicKey) -> Option<String> {
@@ -79,11 +31,6 @@ fn told(play: &mut Play, key: PublicKey) -> Option<String> {
     assert_eq!(forwarded["messages"], json!(messages));
     assert_eq!((&forwarded["from_ed25519"], &forwarded["might_be_ip_spoofing"]), (&json!(null), &json!(false)));
     Some(forwarded["src"].as_str().unwrap().to_owned())
-}
-
-/// Each way to prove that somebody lives somewhere, the weakest first.
-fn proofs(by: &Identity, token: &str, ephemeral: u8) -> [String; 3] {
-    [wild(by, token), ours(by, token), sealed(by, &returned(token), ephemeral)]
 }
 
 #[test]
@@ -123,7 +70,7 @@ fn a_claim_proves_no_home_wherever_it_stands() {
 }
 
 #[test]
-fn who_moves_is_found_there_with_the_first_proof_that_is_no_weaker() {
+fn who_moves_is_found_there_with_the_first_proof_that_is_no_weaker_once_nobody_answers_where_it_was() {
     for before in 0..3 {
         for after in 0..3 {
             let mut play = play();
@@ -131,6 +78,7 @@ fn who_moves_is_found_there_with_the_first_proof_that_is_no_weaker() {
             play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 1)[before]));
             let token = play.token(OTHER_HOME);
             play.hear(OTHER_HOME, &format!("[{}]", proofs(&alice(), &token, 2)[after]));
+            play.run(ASKED_FOR);
             let expected = if after == 0 && before > 0 { HOME } else { OTHER_HOME };
             assert_eq!(told(&mut play, alice().public()).as_deref(), Some(expected), "{before} {after}");
         }
@@ -147,9 +95,10 @@ fn a_proof_that_is_sent_again_from_the_home_that_was_left_moves_nobody_back() {
             play.hear(HOME, &format!("[{}]", old[before]));
             let token = play.token(OTHER_HOME);
             play.hear(OTHER_HOME, &format!("[{}]", proofs(&alice(), &token, 2)[after]));
+            play.run(ASKED_FOR);
             // The thief has seen everything that she ever sent from there, opened or not.
             for proof in &old {
-                play.wait(Duration::from_secs(1));
+                play.run(Duration::from_secs(1));
                 play.hear(HOME, &format!("[{proof}]"));
             }
             assert_eq!(told(&mut play, alice().public()).as_deref(), Some(OTHER_HOME), "{before} {after}");
@@ -157,6 +106,7 @@ fn a_proof_that_is_sent_again_from_the_home_that_was_left_moves_nobody_back() {
             let answer = play.answer(HOME, r#"[{"PleaseSendPeers":{}}]"#);
             let token = field(&answer, "PleaseAlwaysReturnThisMessage").unwrap()["cookie"].as_str().unwrap().to_owned();
             play.hear(HOME, &format!("[{}]", proofs(&alice(), &token, 3)[2]));
+            play.run(ASKED_FOR);
             assert_eq!(told(&mut play, alice().public()).as_deref(), Some(HOME), "{before} {after}");
         }
     }
@@ -217,71 +167,51 @@ fn a_home_in_a_local_network_is_not_told_to_the_world() {
     assert_eq!(told(&mut play, alice().public()), None);
 }
 
-/// Nodes that hear one another 20 ms later, and lose nothing.
-struct Village {
-    now: Time,
-    /// Each node with the address that it has at present.
-    nodes: Vec<(Node<MemoryStore>, SocketAddr)>,
-    on_the_way: Vec<(Time, SocketAddr, SocketAddr, Vec<u8>)>,
-    /// The signed envelopes that were sent, by sender.
-    signed: Vec<usize>,
+/// What the node shows a neighbour: the envelope, and the node's token for it.
+fn shown(play: &mut Play, to: &str, asks: &str, extra: &str) -> Option<String> {
+    let token = play.token(to);
+    let mut sent = play.hear(
+        to,
+        &format!(r#"[{{"PleaseAlwaysReturnThisMessage":{{"cookie":"{asks}"}}}},{},{extra}]"#, returned(&token)),
+    );
+    let probe = r#"{"PleaseReturnThisMessage":{"cookie":"1"}}"#;
+    for _ in 0..20 {
+        sent.extend(play.hear(to, &format!("[{probe},{}]", returned(&token))));
+        // Its probes are returned, so that the thief is a neighbour.
+        for (_, text) in std::mem::take(&mut sent) {
+            if text.contains(r#""SignedMessage""#) && text.contains(asks) {
+                let signed = json!({"SignedMessage": field(&text, "SignedMessage").unwrap()});
+                return Some(signed.to_string());
+            }
+            if let Some(cookie) = field(&text, "PleaseReturnThisMessage") {
+                sent.extend(play.hear(to, &format!("[{},{}]", json!({"ReturnedMessage": cookie}), returned(&token))));
+            }
+        }
+        sent.extend(play.run(Duration::from_secs(6)));
+    }
+    None
 }
 
-impl Village {
-    /// Nodes that make contact with the first.
-    fn new(addresses: &[&str]) -> Village {
-        let now = Time::from_micros(1_000_000);
-        let first = address(addresses[0]);
-        let node = |(n, text): (usize, &&str)| {
-            let contacts = if n == 0 { Vec::new() } else { vec![first] };
-            let config =
-                Config { contacts, identity: Some(Identity::from_seed(&[n as u8 + 50; 32])), ..Config::default() };
-            (Node::new(config, [n as u8; 32], now, MemoryStore::default()), address(text))
-        };
-        let nodes = addresses.iter().enumerate().map(node).collect();
-        Village { now, nodes, on_the_way: Vec::new(), signed: vec![0; addresses.len()] }
-    }
-
-    fn run(&mut self, span: Duration) {
-        let end = self.now + span;
-        loop {
-            self.send();
-            let arrival = self.on_the_way.iter().map(|(at, ..)| *at).min();
-            let timer = self.nodes.iter().filter_map(|(node, _)| node.poll_timeout()).min();
-            let Some(next) = arrival.into_iter().chain(timer).min().filter(|next| *next <= end) else { break };
-            self.now = self.now.max(next);
-            let (due, later): (Vec<_>, Vec<_>) = self.on_the_way.drain(..).partition(|(at, ..)| *at <= self.now);
-            self.on_the_way = later;
-            for (_, from, to, payload) in due {
-                if let Some((node, _)) = self.nodes.iter_mut().find(|(_, here)| *here == to) {
-                    node.handle_datagram(self.now, from, &payload);
-                }
-            }
-            for (node, _) in &mut self.nodes {
-                if node.poll_timeout().is_some_and(|due| due <= self.now) {
-                    node.handle_timeout(self.now);
-                }
-            }
-        }
-        self.now = end;
-    }
-
-    fn send(&mut self) {
-        for (n, (node, from)) in self.nodes.iter_mut().enumerate() {
-            while let Some(Transmit { to, payload }) = node.poll_transmit() {
-                let Destination::Address(to) = to else { continue };
-                self.signed[n] += usize::from(String::from_utf8_lossy(&payload).contains("SignedMessage"));
-                self.on_the_way.push((self.now + Duration::from_millis(20), *from, to, payload));
-            }
-            while node.poll_event().is_some() {}
-        }
-    }
-
-    /// Where one node says to a third party that another is.
-    fn says(&mut self, node: usize, of: usize) -> Option<SocketAddr> {
-        let key = self.nodes[of].0.public_key();
-        self.nodes[node].0.home(&key)
-    }
+#[test]
+fn who_passes_on_what_two_nodes_show_it_takes_neither_away_from_a_home_that_was_proven_to_the_other() {
+    let other = || Identity::from_seed(&[9; 32]);
+    let mut one = play();
+    let config = Config { identity: Some(other()), version: "cjp2p-node test".to_owned(), ..Config::default() };
+    let mut two = play();
+    two.node = Node::new(config, [77; 32], two.now, MemoryStore::default());
+    // The second knows well where the first lives: it sealed its token there.
+    let token = two.token(HOME);
+    let text = format!("[{},{}]", my_key(&node()), returned(&token));
+    let envelope = Message::EncryptedMessages(node().seal(&other().public(), &text, [4; 32]).unwrap());
+    two.hear(HOME, &format!("[{}]", element(envelope)));
+    assert_eq!(two.node.home(&node().public()), Some(address(HOME)));
+    // The thief is a neighbour of both. It gives each the token that the other gave it, and passes on what is signed.
+    let (token_of_one, token_of_two) = (one.token(THIEF), two.token(THIEF));
+    let by_two = shown(&mut two, THIEF, &token_of_one, &my_key(&thief())).expect("shown to a neighbour");
+    one.hear(THIEF, &format!("[{by_two}]"));
+    let by_one = shown(&mut one, THIEF, &token_of_two, &my_key(&thief())).expect("shown to a neighbour");
+    two.hear(THIEF, &format!("[{by_one}]"));
+    assert_eq!(two.node.home(&node().public()), Some(address(HOME)), "it was taken away by {by_one}");
 }
 
 #[test]

@@ -64,8 +64,8 @@ struct Fetched<'a> {
     seconds: f64,
 }
 
-/// The node that fetches for us.
-struct Helper<'a> {
+/// The node that does it for us.
+pub(super) struct Helper<'a> {
     arguments: &'a Arguments,
     node: HelperNode,
 }
@@ -148,7 +148,7 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
 
 impl Helper<'_> {
     /// The node that runs, or one of our own.
-    fn find(arguments: &Arguments) -> Result<Helper<'_>, Failure> {
+    pub(super) fn find(arguments: &Arguments) -> Result<Helper<'_>, Failure> {
         let (deadline, stopped) = (now() + START_PATIENCE, now() + STOP_PATIENCE);
         loop {
             let found = match try_converse(arguments, "/status") {
@@ -200,18 +200,18 @@ impl Helper<'_> {
         }
     }
 
-    fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         matches!(self.node, HelperNode::Own(_))
     }
 
     /// Whether it ends with a `get` of another process.
-    fn is_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         matches!(self.node, HelperNode::Other { is_passing: true, .. })
     }
 
     /// Lets a node that runs already make contact with those whom the user names, and says which options are of no use
     /// to it.
-    fn pass_on_options(&self) {
+    pub(super) fn pass_on_options(&self) {
         for peer in &self.arguments.peers {
             let added = resolve(peer)
                 .and_then(|addresses| addresses.iter().try_for_each(|address| self.order(&format!("/add {address}"))));
@@ -237,7 +237,7 @@ impl Helper<'_> {
     }
 
     /// Has something done by the node.
-    fn order(&self, order: &str) -> Result<(), Failure> {
+    pub(super) fn order(&self, order: &str) -> Result<(), Failure> {
         match converse(self.arguments, order)?.0 {
             Answer::Refused(why) => Err(Failure::Impossible(why)),
             _ => Ok(()),
@@ -352,7 +352,7 @@ impl Helper<'_> {
     }
 
     /// Lets a node of our own save and stop.
-    fn dismiss(self) {
+    pub(super) fn dismiss(self) {
         if let HelperNode::Own(own) = self.node {
             // Not over the socket: that may be another's already, if ours has ended with the signal that ends us, or be
             // gone with the data directory. The node and we catch this signal, so it ends nothing else.

@@ -42,6 +42,8 @@ pub(crate) struct Arguments {
     pub(crate) force: bool,
     /// How long a content may take without progress.
     pub(crate) timeout: Option<Duration>,
+    /// Whether a stream is followed from its end on.
+    pub(crate) is_from_end: bool,
     pub(crate) list: bool,
     /// Whether what peers have is meant.
     pub(crate) of_peers: bool,

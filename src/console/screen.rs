@@ -29,6 +29,8 @@ pub struct Screen {
     line: Mutex<Line>,
     /// Whether lines that no longer fit are wrapped anew when the terminal becomes narrower.
     wraps: bool,
+    /// Whether a text that is said stays where it was typed; if not, it is shown when it comes back.
+    keeps_texts: bool,
 }
 
 enum Mode {
@@ -72,7 +74,7 @@ impl Drawn {
 
 impl Screen {
     /// The terminal, if there is one at both ends and it can move its cursor.
-    pub(super) fn open() -> Option<Screen> {
+    pub(super) fn open(keeps_texts: bool) -> Option<Screen> {
         let is_able = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
         if !is_able || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return None;
@@ -80,7 +82,7 @@ impl Screen {
         let name = std::env::var("TERM").unwrap_or_default();
         // Of those in use, xterm does not; what runs inside of it has another name.
         let wraps = std::env::var_os("XTERM_VERSION").is_none() || !name.starts_with("xterm");
-        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default(), wraps })
+        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default(), wraps, keeps_texts })
     }
 
     /// Lets a line be edited, and shows it. Only the foreground may do this.
@@ -90,12 +92,14 @@ impl Screen {
         self.draw_line(&mut line);
     }
 
-    /// Takes a key. A line that is complete stays on the terminal.
+    /// Takes a key. A line that is complete stays on the terminal, if texts do or it is a command.
     pub(super) fn feed(&self, byte: u8) -> Key {
         let mut line = lock(&self.line);
         if matches!(byte, b'\r' | b'\n') && self.is_editing() {
+            let (erasing, whole) = (self.erasing(&mut line), line.editor.whole());
             // The whole of it, on as many rows as it takes.
-            put(&format!("{}{PROMPT}{}\r\n", self.erasing(&mut line), line.editor.whole()));
+            let stays = self.keeps_texts || (whole.starts_with('/') && !whole.starts_with("//"));
+            put(&if stays { format!("{erasing}{PROMPT}{whole}\r\n") } else { erasing });
         }
         line.editor.feed(byte)
     }

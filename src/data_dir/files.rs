@@ -18,15 +18,15 @@ const NEW_MAX: usize = 64;
 const NEW_SUFFIX: &str = ".tmp";
 
 /// What `parse` makes of a file of at most `max_bytes`; nothing if there is none, or none that can be understood.
-pub(super) fn load<T>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<Vec<T>>) -> Vec<T> {
+pub(super) fn load<T: Default>(path: &Path, max_bytes: u64, parse: fn(&[u8]) -> Option<T>) -> T {
     let found = match read_bounded(path, max_bytes) {
         Ok(bytes) => parse(&bytes).ok_or_else(|| "it is damaged".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
         Err(error) => Err(error.to_string()),
     };
     found.unwrap_or_else(|reason| {
         set_aside(path, &reason);
-        Vec::new()
+        T::default()
     })
 }
 

@@ -3,11 +3,13 @@
 //! It lies in the data directory, which nobody else can enter, and is nobody else's to open either. A fixed number of
 //! conversations at a time, each short: who says nothing is cut off, at once if somebody else wants to come in. Who
 //! comes when all places are taken by guests who wait for an answer is sent away. What was asked by somebody who has
-//! hung up since, perhaps because we were stopped for a while, is not done any more: they think that it failed. What is
+//! hung up since, perhaps because we were stopped for a while, is not done any more: they think that it failed. A few
+//! guests may stay for as long as they like, to listen; they are told what is said as fast as they take it. What is
 //! said is [`control`](crate::control)'s business; nothing here is carried out.
 
+use super::spoken::Spoken;
 use crate::control::Session;
-use crate::request::{Answer, Request};
+use crate::request::{Answer, Request, Topic};
 use crate::time::Time;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -19,6 +21,9 @@ use std::time::Duration;
 /// Conversations at a time. Commands are typed by one person or a script of theirs.
 const CONVERSATIONS_MAX: usize = 8;
 
+/// How many guests may listen. The other places are for commands, however long these stay.
+const LISTENERS_MAX: usize = CONVERSATIONS_MAX / 2;
+
 /// How long a conversation may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,11 +33,14 @@ const CHUNK_BYTES: usize = 4_096;
 struct Conversation {
     stream: UnixStream,
     session: Session,
-    deadline: Time,
+    /// When its patience ends; never for those who listen.
+    deadline: Option<Time>,
     /// A request has been heard; the answer is on its way, and nothing more is read.
     has_asked: bool,
     /// The request was to stop: what ends this conversation is the end of the node.
     waits_for_end: bool,
+    /// What it listens to, and the number of the next line.
+    listens: Option<(Topic, u64)>,
 }
 
 /// The socket and who is talking.
@@ -64,8 +72,8 @@ impl ControlSocket {
     }
 
     /// Lets in who is waiting, reads and writes what can be read and written, and puts every request that is complete
-    /// through `carry_out`.
-    pub(super) fn serve(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> Answer) {
+    /// through `carry_out`, which says what whoever may stay and listen listens to.
+    pub(super) fn serve(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) {
         // Whoever cannot be let in is sent away by dropping the stream; errors end it until the next try.
         while let Ok((mut stream, _)) = self.listener.accept() {
             if self.places.iter().all(Option::is_some) {
@@ -75,13 +83,13 @@ impl ControlSocket {
             let Some(place) = self.make_room() else { continue };
             let token = Token(self.token + 1 + place);
             if self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                let deadline = now + PATIENCE;
                 self.places[place] = Some(Conversation {
                     stream,
                     session: Session::default(),
-                    deadline,
+                    deadline: Some(now + PATIENCE),
                     has_asked: false,
                     waits_for_end: false,
+                    listens: None,
                 });
             }
         }
@@ -101,12 +109,30 @@ impl ControlSocket {
     }
 
     /// Reads and writes what can be read and written.
-    fn talk(&mut self, now: Time, carry_out: &mut impl FnMut(Request) -> Answer) {
+    fn talk(&mut self, now: Time, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) {
+        let mut listeners = self.places.iter().flatten().filter(|guest| guest.listens.is_some()).count();
         for place in &mut self.places {
-            let is_over = place
-                .as_mut()
-                .is_some_and(|conversation| conversation.deadline <= now || conversation.talk(carry_out).is_err());
+            let Some(guest) = place else { continue };
+            let was_listening = guest.listens.is_some();
+            let mut carry_out = |request| match carry_out(request) {
+                (_, Some(_)) if listeners >= LISTENERS_MAX => {
+                    (Answer::Refused(format!("{LISTENERS_MAX} listen already, which is the limit")), None)
+                }
+                outcome => outcome,
+            };
+            let is_late = guest.deadline.is_some_and(|deadline| deadline <= now);
+            let is_over = is_late || guest.talk(&mut carry_out).is_err();
+            listeners += usize::from(!was_listening && guest.listens.is_some());
             if is_over {
+                *place = None;
+            }
+        }
+    }
+
+    /// Tells those who listen what they have not heard, as much as they take.
+    pub(super) fn pass_on(&mut self, spoken: &Spoken) {
+        for place in &mut self.places {
+            if place.as_mut().is_some_and(|guest| guest.pass_on(spoken).is_err()) {
                 *place = None;
             }
         }
@@ -124,16 +150,29 @@ impl ControlSocket {
 
     /// When somebody's patience ends.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.places.iter().flatten().map(|conversation| conversation.deadline).min()
+        self.places.iter().flatten().filter_map(|conversation| conversation.deadline).min()
     }
 }
 
 impl Conversation {
     /// One round; an error if the conversation is over.
-    fn talk(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
+    fn talk(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) -> io::Result<()> {
         if !self.has_asked {
             self.listen(carry_out)?;
         }
+        self.write()?;
+        if self.listens.is_some() {
+            return self.note_end();
+        }
+        if self.session.is_over() && !self.waits_for_end {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what can be written.
+    fn write(&mut self) -> io::Result<()> {
         while !self.session.unsent().is_empty() {
             match self.stream.write(self.session.unsent()) {
                 Ok(count) => self.session.mark_sent(count),
@@ -142,10 +181,26 @@ impl Conversation {
                 Err(error) => return Err(error),
             }
         }
-        if self.session.is_over() && !self.waits_for_end {
-            Err(io::ErrorKind::ConnectionAborted.into())
-        } else {
-            Ok(())
+        Ok(())
+    }
+
+    /// Tells what was said, line by line, as long as each is taken.
+    fn pass_on(&mut self, spoken: &Spoken) -> io::Result<()> {
+        while self.session.unsent().is_empty() {
+            let Some((topic, next)) = &mut self.listens else { return Ok(()) };
+            let Some(line) = spoken.next(topic, next) else { return Ok(()) };
+            self.session.answer(&line);
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// An error once whoever listens has hung up. What it says meanwhile is not heard.
+    fn note_end(&mut self) -> io::Result<()> {
+        match self.stream.read(&mut [0; CHUNK_BYTES]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -157,7 +212,7 @@ impl Conversation {
         poll(&mut ends, Some(&at_once)).is_ok() && ends[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
 
-    fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> Answer) -> io::Result<()> {
+    fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) -> io::Result<()> {
         let mut buffer = [0; CHUNK_BYTES];
         loop {
             let count = match self.stream.read(&mut buffer) {
@@ -172,8 +227,11 @@ impl Conversation {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
                 let is_quit = request == Ok(Request::Quit);
-                let answer = request.map_or_else(Answer::Refused, &mut *carry_out);
+                let (answer, listens) = request.map_or_else(|why| (Answer::Refused(why), None), &mut *carry_out);
                 self.session.answer(&answer);
+                if listens.is_some() {
+                    (self.listens, self.deadline) = (listens, None);
+                }
                 self.has_asked = true;
                 self.waits_for_end = is_quit;
                 return Ok(());

@@ -9,8 +9,17 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// What is counted and dropped nothing.
-const NO_DROPS: &[&str] =
-    &["datagrams_received", "bytes_received", "datagrams_sent", "bytes_sent", "messages_unknown", "envelopes_opened"];
+const NO_DROPS: &[&str] = &[
+    "datagrams_received",
+    "bytes_received",
+    "datagrams_sent",
+    "bytes_sent",
+    "messages_unknown",
+    "envelopes_opened",
+    "people_asked_for",
+    "private_sent",
+    "private_delivered",
+];
 
 /// Whether anybody wants to know.
 pub(super) fn are_logged() -> bool {

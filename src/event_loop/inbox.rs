@@ -3,7 +3,7 @@
 use super::{BATCH_MAX, EventLoop, HostName};
 use crate::console::{LINE_MAX_BYTES, Line};
 use crate::node::Command;
-use crate::request::{self, Answer};
+use crate::request::{self, Answer, Request};
 use std::net::SocketAddr;
 
 /// Things from other threads that may wait; more make those threads wait.
@@ -63,9 +63,12 @@ impl EventLoop {
         let Some(mut control) = self.control.take() else { return };
         let now = self.clock.now();
         control.serve(now, |request| {
+            if let Request::Listen(text) = &request {
+                return self.listen(text);
+            }
             let answer = self.carry_out(request);
             self.drain();
-            answer
+            (answer, None)
         });
         self.control = Some(control);
     }

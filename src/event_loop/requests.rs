@@ -2,13 +2,11 @@
 //!
 //! Every request has an answer at once; what takes longer shows on the console when it happens.
 
-use super::clock::unix_seconds;
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
-use crate::console::describe;
-use crate::node::{Command, Event, Hearsay};
+use crate::node::{Command, Event, Hearsay, PeerInfo};
 use crate::peers::address::plain;
-use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status};
+use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status, Topic};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
@@ -53,11 +51,23 @@ impl EventLoop {
             }
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
-            Request::Message(to, text) => self.command(Command::Chat { to, text }, format!("sent to {to}")),
+            Request::Message(to, text) => {
+                let answer = self.command(Command::Chat { to, text: text.clone() }, format!("sent to {to}"));
+                self.note_said(&answer, Topic::Address(plain(to)), &text);
+                answer
+            }
+            Request::Write { to, text } => self.write(&to, text),
+            Request::Sent => Answer::Messages(self.message_lines()),
+            Request::Names => Answer::Names(self.name_lines()),
+            Request::Name { key, name } => self.name(&key, &name),
+            Request::Unname(key) => self.unname(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
-            Request::Say(text) => self.say(text),
+            Request::Say { group, text } => self.say(group, text),
+            // Who types it here hears everything anyway; others were let in before.
+            Request::Listen(_) => Answer::Refused("'cjp2p-node chat' listens; here everything is shown".to_owned()),
+            Request::Stream(request) => self.carry_out_stream(request),
             Request::Quit => {
                 self.is_stopping = true;
                 Answer::Done("stopping".to_owned())
@@ -72,10 +82,12 @@ impl EventLoop {
         }
     }
 
-    fn say(&mut self, text: String) -> Answer {
+    fn say(&mut self, group: String, text: String) -> Answer {
         let unix_ms = self.clock.next_unix_ms();
-        let group = "main".to_owned();
-        self.command(Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
+        let command = Command::GroupChat { group: group.clone(), text: text.clone(), unix_ms };
+        let answer = self.command(command, "sent to everybody in reach".to_owned());
+        self.note_said(&answer, Topic::Group(group), &text);
+        answer
     }
 
     fn add(&mut self, address: SocketAddr) -> Answer {
@@ -129,9 +141,7 @@ impl EventLoop {
             let Some(asked) = self.pings.iter().position(|address| address == from) else { return };
             self.pings.remove(asked);
         }
-        if let Some(line) = describe(event, unix_seconds()) {
-            self.output.print(line);
-        }
+        self.show_to_people(event);
     }
 
     /// Nothing more will be typed. A person is told what that means; a script that closes its end knows.
@@ -157,14 +167,19 @@ impl EventLoop {
 
     fn peer_lines(&self) -> Vec<PeerLine> {
         let peers = self.node.peers(self.clock.now(), PEERS_SHOWN_MAX).into_iter();
-        peers
-            .map(|peer| PeerLine {
+        let line = |peer: PeerInfo| {
+            let key = self.node.who(peer.address);
+            PeerLine {
                 address: peer.address,
                 round_trip_ms: peer.round_trip.map(|span| span.as_secs_f64() * 1e3),
                 heard_ago_s: peer.heard_ago.as_secs_f64(),
                 is_neighbour: peer.is_neighbour,
-            })
-            .collect()
+                name: key.as_ref().and_then(|key| self.names.of(key)).map(str::to_owned),
+                shown: key.as_ref().map(|key| self.show_key(key)),
+                key: key.map(|key| key.to_string()),
+            }
+        };
+        peers.map(line).collect()
     }
 
     fn file_lines(&self) -> Vec<FileLine> {

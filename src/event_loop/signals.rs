@@ -12,7 +12,7 @@ use std::{fs, io};
 ///
 /// # Errors
 /// If the system has no descriptors left.
-pub(super) fn catch() -> io::Result<Signals> {
+pub fn catch() -> io::Result<Signals> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGWINCH])?;
     if !is_hangup_ignored() {
         signals.add_signal(SIGHUP)?;

@@ -10,6 +10,7 @@ use super::lan::{Lan, is_own};
 use super::news::News;
 use super::requests::PINGS_MAX;
 use super::socket::{Family, Socket};
+use super::spoken::Spoken;
 use super::upkeep::UPKEEP_PAUSE;
 use super::{
     ALARM, BATCH_MAX, CONTROL, EventLoop, HostName, INBOX, INTERFACES, SIGNALS, UDP, lookup, reachable, signals,
@@ -106,10 +107,15 @@ impl EventLoop {
             lan,
             news,
             worker,
+            names: data_dir.load_names(),
+            messages: Vec::new(),
+            next_message: 1,
             data_dir,
             output,
+            spoken: Spoken::default(),
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
+            streams: Vec::new(),
             fetches: Vec::new(),
             named: Default::default(),
             waiter: None,

@@ -40,6 +40,12 @@ impl EventLoop {
     /// can take our place.
     pub(super) fn stop(mut self) -> Remembered {
         self.note_progress(true);
+        match self.messages_waiting() {
+            0 => {}
+            1 => log::warn!("a private message was not delivered and is lost"),
+            waiting => log::warn!("{waiting} private messages were not delivered and are lost"),
+        }
+        self.end_streams();
         let peers = self.node.saved_peers();
         let count = peers.len();
         // The worker may be waiting for us to listen.

@@ -40,6 +40,11 @@ impl KnownKeys {
         self.keys.get(&exchange).copied()
     }
 
+    /// All keys.
+    pub fn iter(&self) -> impl Iterator<Item = PublicKey> {
+        self.keys.values().copied()
+    }
+
     pub(crate) fn sizes(&self) -> [Size; 2] {
         let KnownKeys { keys, order } = self;
         [Size::new("known keys", keys.len(), KNOWN_MAX), Size::new("known keys in order", order.len(), KNOWN_MAX)]

@@ -9,18 +9,23 @@
 //!   who gets our token for his own address can have somebody sign it for him, because whoever speaks the protocol
 //!   returns tokens to those who ask. So this never takes the place of something better that is held.
 //!
-//! The newest of the strongest proofs wins at once, so that somebody who moves is found again. A proof can be sent
-//! again by whoever has seen it, from the address that it is about, since source addresses can be forged. That moves
-//! nobody back only if the tokens of an address are worthless from the moment when its owner is known to have moved:
-//! whoever learns of [`Outcome::Moved`] has to see to that (see [`crate::tokens::Issuer::void`]).
+//! The first proof is believed at once. One from elsewhere that is not weaker is a claim: whoever lives at the address
+//! that is held is asked first, and only if nobody answers there the claim is believed (see [`super::claims`]). Until
+//! then, [`Whereabouts::all_of`] names both addresses.
+//!
+//! A proof can be sent again by whoever has seen it, from the address that it is about, since source addresses can be
+//! forged. So an answer counts only with a token that went with the question (see [`crate::tokens::Issuer::doubt`]); and
+//! the tokens of an address have to be worthless from the moment when its owner is known to have moved: whoever
+//! learns of [`Decision::Moved`] has to see to that (see [`crate::tokens::Issuer::void`]).
 //!
 //! This module refuses to believe what anybody says of somebody else, and to look at envelopes and tokens itself.
 
 use super::PublicKey;
+use super::claims::{Claims, Step};
 use crate::peers::address::host;
 use crate::sizes::Size;
 use crate::time::Time;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How many keys have an address here: as many as are known at all (see [`super::known::KNOWN_MAX`]).
@@ -33,6 +38,10 @@ pub const HOMES_OF_HOST_MAX: usize = 32;
 /// How long something better is held against something weaker. As long as our tokens live at most: whoever has shown
 /// nothing for that long may have lost the ability.
 pub const HELD: Duration = Duration::from_secs(2 * 3_600);
+
+/// How long the host of a claim that was refused cannot claim the same key again: each attempt is a chance that the
+/// answers of the old address get lost.
+pub const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// What a proof is worth; the greater wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +61,8 @@ pub struct Proof {
     pub address: SocketAddr,
     /// What it is worth.
     pub strength: Strength,
+    /// Whether the token is one that was handed out since the address was asked last, if ever it was.
+    pub is_fresh: bool,
 }
 
 /// What became of a proof.
@@ -61,11 +72,29 @@ pub enum Outcome {
     Found,
     /// It is where it was.
     Stayed,
-    /// It was here before. Our tokens for that address must not count any more.
-    Moved(SocketAddr),
+    /// It is where it was, and a claim that it is elsewhere is refused.
+    Refuted,
+    /// It may have moved: [`Whereabouts::decide`] is to be called now, and whenever it is due.
+    Claimed,
     /// A stronger proof is held.
     Weaker,
+    /// The same host claimed this lately, and was refused.
+    Refused,
 }
+
+/// What is to be done about claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// An address has to be asked for a proof of this key, with a new token if it is the first time.
+    Ask(SocketAddr, PublicKey, IsFirst),
+    /// Nobody answered here: the holder of a key has moved. Our tokens for this address must not count any more.
+    Moved(SocketAddr),
+    /// A claim came to nothing, because there were too many questions.
+    Forgotten,
+}
+
+/// Whether it is the first time.
+pub type IsFirst = bool;
 
 #[derive(Clone, Copy, Debug)]
 struct Home {
@@ -74,6 +103,8 @@ struct Home {
     /// When the address was proven last, and when with this strength.
     proven: Time,
     strong: Time,
+    /// Whose claim was refused last, and when.
+    refused: Option<(IpAddr, Time)>,
 }
 
 /// Where the holders of keys are.
@@ -81,37 +112,109 @@ struct Home {
 pub struct Whereabouts {
     /// In the order of the keys.
     homes: Vec<(PublicKey, Home)>,
+    claims: Claims,
 }
 
 impl Whereabouts {
     /// Takes note of a proof.
     pub fn prove(&mut self, now: Time, proof: Proof) -> Outcome {
-        let Proof { key, address, strength } = proof;
+        let Proof { key, address, strength, is_fresh } = proof;
         let Some((_, held)) = self.place(&key).ok().and_then(|place| self.homes.get_mut(place)) else {
-            self.insert(key, Home { address, strength, proven: now, strong: now });
+            self.insert(key, Home { address, strength, proven: now, strong: now, refused: None });
             return Outcome::Found;
         };
         let is_weaker = strength < held.strength && now.since(held.strong) < HELD;
-        if is_weaker && address != held.address {
-            return Outcome::Weaker;
+        if address != held.address {
+            let is_refused = |(claimant, when)| claimant == host(address.ip()) && now.since(when) < REFUSED_FOR;
+            if is_weaker || held.refused.is_some_and(is_refused) {
+                return if is_weaker { Outcome::Weaker } else { Outcome::Refused };
+            }
+            self.claims.make(now, proof);
+            return Outcome::Claimed;
+        }
+        if self.claims.find(&key).is_some() && (is_weaker || !is_fresh) {
+            return Outcome::Stayed;
         }
         held.proven = now;
         if !is_weaker {
             (held.strength, held.strong) = (strength, now);
         }
-        if address == held.address {
-            return Outcome::Stayed;
+        if self.refuse(now, &key) { Outcome::Refuted } else { Outcome::Stayed }
+    }
+
+    /// Refuses the claim about a key, if there is one.
+    fn refuse(&mut self, now: Time, key: &PublicKey) -> bool {
+        let Some(claim) = self.claims.close(key) else { return false };
+        if let Some((_, held)) = self.place(key).ok().and_then(|place| self.homes.get_mut(place)) {
+            held.refused = Some((host(claim.address.ip()), now));
         }
-        let (from, home) = (held.address, Home { address, ..*held });
-        self.homes.retain(|(other, _)| *other != key);
-        self.insert(key, home);
-        Outcome::Moved(from)
+        true
+    }
+
+    /// Somebody at this address returned a token that went with the last question, and signed nothing. Nodes of the
+    /// wild can do no more when they are asked. So it refuses claims about the key that was proven there last, if that
+    /// has never shown that it can do better. Says how many.
+    pub fn answered(&mut self, now: Time, address: SocketAddr) -> usize {
+        let Some(key) = self.who(address) else { return 0 };
+        let is_plain = |(held, home): &(PublicKey, Home)| *held == key && home.strength == Strength::Relayable;
+        usize::from(self.homes.iter().any(is_plain) && self.refuse(now, &key))
+    }
+
+    /// What is to be done about the next claim that is due, if one is. `may_ask` says whether one more question may go
+    /// to an address.
+    pub fn decide(&mut self, now: Time, may_ask: &mut dyn FnMut(SocketAddr) -> bool) -> Option<Decision> {
+        while let Some((key, step)) = self.claims.due_step(now) {
+            let home = self.place(&key).ok().and_then(|place| self.homes.get(place)).map(|(_, home)| *home);
+            match (step, home) {
+                (Step::Ask, Some(home)) if may_ask(home.address) => {
+                    let is_first = self.claims.asked(now, &key);
+                    return Some(Decision::Ask(home.address, key, is_first));
+                }
+                (Step::Ask, Some(_)) => {}
+                (Step::Forget, _) => {
+                    self.claims.close(&key);
+                    return Some(Decision::Forgotten);
+                }
+                // Who had to make room for others has no home to be asked at.
+                (Step::Believe | Step::Ask, home) => {
+                    let Some(claim) = self.claims.close(&key) else { continue };
+                    self.homes.retain(|(other, _)| *other != key);
+                    let (address, strength) = (claim.address, claim.strength);
+                    self.insert(key, Home { address, strength, proven: now, strong: now, refused: None });
+                    if let Some(home) = home {
+                        return Some(Decision::Moved(home.address));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// When [`Whereabouts::decide`] is due.
+    pub fn due(&self) -> Option<Time> {
+        self.claims.due()
+    }
+
+    /// Where the holder of a key may be: its home, and while a claim is open the address that is claimed.
+    pub fn all_of(&self, key: &PublicKey) -> [Option<SocketAddr>; 2] {
+        [self.find(key).map(|(home, _)| home), self.claims.find(key).map(|claim| claim.address)]
+    }
+
+    /// Whose address this is, or may be if a claim of the last seconds is true.
+    pub fn who_may_be(&self, address: SocketAddr) -> Option<PublicKey> {
+        let claimed = self.claims.iter().filter(|claim| claim.address == address).last();
+        claimed.map(|claim| claim.key).or_else(|| self.who(address))
     }
 
     /// Where the holder of a key was last, and when.
     pub fn find(&self, key: &PublicKey) -> Option<(SocketAddr, Time)> {
         let (_, home) = self.homes.get(self.place(key).ok()?)?;
         Some((home.address, home.proven))
+    }
+
+    /// All keys that have an address.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.homes.iter().map(|(key, _)| *key)
     }
 
     /// Whose address this is; of several the one that proved it last.
@@ -148,8 +251,9 @@ impl Whereabouts {
         }
     }
 
-    pub(crate) fn size(&self) -> Size {
-        Size::new("homes", self.homes.len(), HOMES_MAX)
+    pub(crate) fn sizes(&self) -> [Size; 2] {
+        let Whereabouts { homes, claims } = self;
+        [Size::new("homes", homes.len(), HOMES_MAX), claims.size()]
     }
 }
 
@@ -173,25 +277,55 @@ mod tests {
     }
 
     fn proof(n: u64, address: SocketAddr, strength: Strength) -> Proof {
-        Proof { key: key(n), address, strength }
+        Proof { key: key(n), address, strength, is_fresh: false }
+    }
+
+    /// Lets all deadlines pass; what was decided about who has moved.
+    fn pass(known: &mut Whereabouts) -> Vec<Decision> {
+        let mut moved = Vec::new();
+        while let Some(due) = known.due() {
+            let decision = known.decide(due, &mut |_| true);
+            moved.extend(decision.filter(|decision| !matches!(decision, Decision::Ask(..))));
+        }
+        moved
     }
 
     #[test]
-    fn the_newest_of_the_strongest_proofs_wins_at_once() {
+    fn the_newest_of_the_strongest_proofs_wins_where_nobody_answers() {
         let (mut known, here, there) = (Whereabouts::default(), address(1, 1), address(2, 2));
         assert_eq!(known.prove(at(0), proof(1, here, Strength::Relayable)), Outcome::Found);
-        assert_eq!(known.prove(at(1), proof(1, there, Strength::Relayable)), Outcome::Moved(here));
-        assert_eq!(known.prove(at(2), proof(1, here, Strength::Meant)), Outcome::Moved(there));
-        assert_eq!(known.prove(at(3), proof(1, there, Strength::Relayable)), Outcome::Weaker);
-        assert_eq!(known.prove(at(4), proof(1, here, Strength::Relayable)), Outcome::Stayed);
+        assert_eq!(known.prove(at(10), proof(1, there, Strength::Relayable)), Outcome::Claimed);
+        assert_eq!(known.all_of(&key(1)), [Some(here), Some(there)]);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
+        assert_eq!(known.prove(at(20), proof(1, here, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(there)]);
+        assert_eq!(known.prove(at(30), proof(1, there, Strength::Relayable)), Outcome::Weaker);
+        assert_eq!(known.prove(at(40), proof(1, here, Strength::Relayable)), Outcome::Stayed);
         assert_eq!(
-            known.prove(at(5), proof(1, there, Strength::Relayable)),
+            known.prove(at(50), proof(1, there, Strength::Relayable)),
             Outcome::Weaker,
             "what is weak renews nothing"
         );
-        assert_eq!(known.prove(at(6), proof(1, there, Strength::Meant)), Outcome::Moved(here));
-        assert_eq!(known.find(&key(1)), Some((there, at(6))));
+        assert_eq!(known.prove(at(60), proof(1, there, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
+        assert_eq!(known.all_of(&key(1)), [Some(there), None]);
         assert_eq!((known.who(there), known.who(here)), (Some(key(1)), None));
+    }
+
+    #[test]
+    fn a_fresh_proof_that_is_no_weaker_refuses_a_claim_and_its_host_cannot_repeat_it_at_once() {
+        let (mut known, here, there) = (Whereabouts::default(), address(1, 1), address(2, 2));
+        let fresh = |strength| Proof { is_fresh: true, ..proof(1, here, strength) };
+        known.prove(at(0), proof(1, here, Strength::Meant));
+        assert_eq!(known.prove(at(10), proof(1, there, Strength::Meant)), Outcome::Claimed);
+        assert_eq!(known.prove(at(10), proof(1, here, Strength::Meant)), Outcome::Stayed);
+        assert_eq!(known.prove(at(10), fresh(Strength::Relayable)), Outcome::Stayed);
+        assert_eq!(known.all_of(&key(1)), [Some(here), Some(there)], "that was no answer");
+        assert_eq!(known.prove(at(10), fresh(Strength::Meant)), Outcome::Refuted);
+        assert_eq!(known.all_of(&key(1)), [Some(here), None]);
+        assert_eq!(known.prove(at(19), proof(1, address(2, 3), Strength::Meant)), Outcome::Refused);
+        assert_eq!(known.prove(at(19), proof(1, address(3, 3), Strength::Meant)), Outcome::Claimed);
+        assert_eq!(known.prove(at(20), proof(1, there, Strength::Meant)), Outcome::Claimed);
     }
 
     #[test]
@@ -200,7 +334,8 @@ mod tests {
         known.prove(at(0), proof(1, here, Strength::Meant));
         assert_eq!(known.prove(at(7_199), proof(1, here, Strength::Relayable)), Outcome::Stayed);
         assert_eq!(known.prove(at(7_199), proof(1, there, Strength::Relayable)), Outcome::Weaker);
-        assert_eq!(known.prove(at(7_200), proof(1, there, Strength::Relayable)), Outcome::Moved(here));
+        assert_eq!(known.prove(at(7_200), proof(1, there, Strength::Relayable)), Outcome::Claimed);
+        assert_eq!(pass(&mut known), [Decision::Moved(here)]);
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl ChatRoom {
     }
 
     /// Whether one more line of ours would be heard.
-    fn may_say(&mut self, now: Time) -> Result<(), CommandError> {
+    pub(super) fn may_say(&mut self, now: Time) -> Result<(), CommandError> {
         if self.said.allow(now, SAY_RATE) { Ok(()) } else { Err(CommandError::TooFast) }
     }
 
@@ -134,7 +134,7 @@ impl ChatRoom {
 
 impl<S: Store> Node<S> {
     /// Whether this sender is listened to; if it says too much, or is no peer, that is counted.
-    fn listens_to(&mut self, now: Time, sender: &Sender) -> bool {
+    pub(super) fn listens_to(&mut self, now: Time, sender: &Sender) -> bool {
         // Whoever has a thousand addresses in one network has few places among the peers.
         if !sender.is_verified() || self.peers.get(sender.address).is_none() {
             self.counters.messages_unverified += 1;
@@ -150,25 +150,37 @@ impl<S: Store> Node<S> {
     }
 
     /// Whether one more line may be shown, whoever says it; if not, it is counted.
-    fn has_room_for_line(&mut self, now: Time) -> bool {
+    pub(super) fn has_room_for_line(&mut self, now: Time) -> bool {
         let has_room = self.chat.room.allow(now, ROOM_RATE);
         self.counters.messages_over_rate += u64::from(!has_room);
         has_room
     }
 
     /// Takes a line of text, and answers it if it is one of the two questions.
-    pub(super) fn take_chat(&mut self, now: Time, sender: &Sender, text: &str, reply: &mut Reply) {
+    pub(super) fn take_chat(&mut self, now: Time, sender: &mut Sender, text: &str, reply: &mut Reply) {
         reply.expects_answer();
+        if sender.private.is_some() {
+            self.take_private(now, sender, text);
+            return;
+        }
         if !self.listens_to(now, sender) || !self.has_room_for_line(now) {
             return;
         }
-        if text.starts_with("/ping") {
-            self.answer_chat(now, sender, "PONG", reply);
-        } else if text.starts_with("/version") {
-            let version = format!("VERSION {}", self.config.version);
-            self.answer_chat(now, sender, &version, reply);
+        if let Some(answer) = self.answer_to(text) {
+            self.answer_chat(now, sender, &answer, reply);
         }
         self.report(Event::Chat { from: sender.address, key: sender.key, text: cut(text).to_owned() });
+    }
+
+    /// What a line is answered with by the node itself.
+    pub(super) fn answer_to(&self, text: &str) -> Option<String> {
+        if text.starts_with("/ping") {
+            Some("PONG".to_owned())
+        } else if text.starts_with("/version") {
+            Some(format!("VERSION {}", self.config.version))
+        } else {
+            None
+        }
     }
 
     /// The wild sends a probe beside its answer; so do we.
@@ -253,11 +265,11 @@ impl<S: Store> Node<S> {
 }
 
 /// A text that we may send: not empty, not too long, cut nowhere.
-fn sendable(text: &str) -> Result<&str, CommandError> {
+pub(super) fn sendable(text: &str) -> Result<&str, CommandError> {
     if text.is_empty() || text.len() > CHAT_MAX_BYTES { Err(CommandError::BadText) } else { Ok(text) }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     cut_to(text, CHAT_MAX_BYTES)
 }
 

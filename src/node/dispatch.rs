@@ -2,19 +2,21 @@
 
 use super::envelopes::decode_layers;
 use super::homes::proof;
+use super::private::{Envelope, envelope_of};
 use super::reply::{Reply, Terms, Tokens};
 use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
-use crate::identity::PublicKey;
+use crate::identity::{PublicKey, whereabouts};
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
 use crate::tokens::{CHECKED_MAX, Owed, Proof};
+use crate::wire::encode::Writer;
 use crate::wire::messages::Unknown;
 use crate::wire::{HEADER_BYTES, MESSAGES_MAX, Message, decode};
 use std::net::SocketAddr;
 
 /// Where a datagram came from and what it proved.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Sender {
     pub(super) address: SocketAddr,
     /// What the returned token is worth; `None` for an unverified sender.
@@ -35,6 +37,10 @@ pub(super) struct Sender {
     pub(super) was_followed_up: bool,
     /// The key of the envelope around the message that is being handled, if there is one.
     pub(super) key: Option<PublicKey>,
+    /// The same envelope, if it is private.
+    pub(super) private: Option<Envelope>,
+    /// What is to be said in private, and to whom.
+    pub(super) answers: Vec<(PublicKey, Writer)>,
 }
 
 /// Counts one more token of a kind; whether it is still to be checked.
@@ -45,7 +51,7 @@ pub(super) fn within(count: &mut usize) -> bool {
 
 /// The better of two proofs: a wrong or ageing token beside the right one takes nothing away.
 fn better(one: Option<Proof>, other: Option<Proof>) -> Option<Proof> {
-    one.filter(|proof| *proof == Proof::Current).or(other).or(one)
+    one.max(other)
 }
 
 impl Sender {
@@ -62,6 +68,8 @@ impl Sender {
             is_reader: false,
             was_followed_up: false,
             key: None,
+            private: None,
+            answers: Vec::new(),
         }
     }
 
@@ -93,8 +101,11 @@ impl<S: Store> Node<S> {
         self.issuer.rotate(now, &mut self.rng);
         let mut sender = Sender::unproven(from);
         let mut is_ours = self.read_tokens(&mut sender, &decoded.messages);
+        // What a stream brings that we follow is looked at there, once, on its own account.
+        let is_block = !is_ours && self.take_stream_blocks(now, from, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
-        let layers = if is_ours { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
+        let is_closed = is_ours || is_block;
+        let layers = if is_closed { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
         let mut proofs = Vec::new();
@@ -102,8 +113,8 @@ impl<S: Store> Node<S> {
             self.counters.elements_malformed += decoded.malformed as u64;
             let before = sender.proof.take();
             is_ours |= self.read_tokens(&mut sender, &decoded.messages);
-            if sender.is_verified() {
-                proofs.push(proof(layer, &decoded.messages, from));
+            if let Some(token) = sender.proof {
+                proofs.push(proof(layer, &decoded.messages, from, token));
             }
             sender.proof = better(before, sender.proof);
         }
@@ -115,22 +126,35 @@ impl<S: Store> Node<S> {
             sender.is_new = self.believe(now, from);
             self.envelopes.note(&layers);
         }
-        self.take_proofs(now, &proofs);
+        let weaker = self.take_proofs(now, &proofs);
+        if sender.proof.is_some_and(|proof| proof != Proof::Doubted) {
+            self.take_sign_of_life(now, from);
+        }
         self.take_versions(now, &sender, &inner);
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
         let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
         self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
         let outer = decoded.messages.iter().map(|message| (None, message));
-        let inner =
-            inner.iter().flat_map(|(layer, decoded)| decoded.messages.iter().map(|message| (Some(layer.key), message)));
-        let all = outer.chain(inner).take(MESSAGES_MAX);
+        let within = inner
+            .iter()
+            .enumerate()
+            .flat_map(|(place, (_, decoded))| decoded.messages.iter().map(move |message| (Some(place), message)));
+        let all = outer.chain(within).take(MESSAGES_MAX);
+        let mut at = None;
         // Names are taken last, when all that may prove the sender has been seen.
         let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
-        for (key, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
-            sender.key = key;
+        for (place, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
+            if place != at {
+                at = place;
+                let layer = place.and_then(|place| inner.get(place));
+                sender.key = layer.map(|(layer, _)| layer.key);
+                sender.private = layer.and_then(|(layer, decoded)| envelope_of(&layers, layer, decoded));
+            }
             self.dispatch(now, &mut sender, message, &mut reply);
         }
-        self.conclude(now, &sender, reply);
+        self.seal_answers(now, &mut sender, &mut reply);
+        self.conclude(now, &sender, reply, &proofs);
+        weaker.into_iter().for_each(|key| self.ask_for_better(now, from, key));
     }
 
     /// Reads the tokens among messages. True if the datagram is one of our own that came back to us.
@@ -199,6 +223,7 @@ impl<S: Store> Node<S> {
             Message::Content(content) => self.take_content(now, sender, content),
             Message::Block(block) => self.take_block(now, sender, block),
             Message::Holdings(holdings) => self.take_holdings(now, sender, holdings),
+            Message::StreamHoldings(holdings) => self.take_stream_holdings(now, sender, holdings),
             Message::MaybeTheyHaveSome(maybe) => self.take_maybe(now, sender, maybe),
             // Tokens were read before, and nobody was asked which messages it supports.
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
@@ -209,10 +234,11 @@ impl<S: Store> Node<S> {
             Message::SignedMessage(envelope) => self.take_own_version(now, sender, envelope),
             // So was whom they are meant for.
             Message::MyPublicKey(_) | Message::MeantFor(_) => {}
-            Message::WhereAreThey(question) => self.tell_where(sender, question.ed25519h, reply),
+            Message::WhereAreThey(question) => self.tell_where(now, sender, question.ed25519h, reply),
+            Message::Forwarded(answer) => self.take_whereabouts(now, sender, answer),
             Message::GetLatest(question) => self.tell_latest(question, reply),
-            // We asked nobody where somebody is, and versions were taken out of their envelopes before.
-            Message::Forwarded(_) | Message::Latest(_) => {}
+            // Versions were taken out of their envelopes before.
+            Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }
@@ -229,7 +255,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Sends the answer, and sees to the tokens that travelled in the datagram.
-    fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply) {
+    fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply, proofs: &[whereabouts::Proof]) {
         // However often it was asked for, the list is made once.
         if reply.is_list_expected() {
             self.list_content(now, sender, &mut reply);
@@ -258,11 +284,19 @@ impl<S: Store> Node<S> {
             self.greet(now, sender.address, is_answered);
         } else if !sender.is_verified() {
             self.return_token(now, sender, is_changed, is_answered);
+        } else if is_changed {
+            self.show_key_again(now, sender.address);
         } else if is_answered {
             self.show_key(now, sender.address);
         }
+        if sender.is_proven() {
+            self.hurry_private(now, sender, is_changed, proofs);
+        }
         if sender.is_new && !self.transfers.is_idle() {
             self.welcome_source(now, sender.address);
+        }
+        if sender.is_new {
+            self.knock_for_streams(now, sender.address);
         }
         // Also if nothing is fetched any more: this may have ended it.
         self.drive(now);

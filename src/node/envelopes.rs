@@ -1,59 +1,66 @@
 //! Envelopes in datagrams: what may be spent on opening them, and whose keys are known.
 //!
 //! Anybody can send what looks like an envelope and costs us a thousand times what it costs the sender. So how many are
-//! opened in a second is limited, for all strangers together and for all who returned our token; what is too
+//! opened in a second is limited, for all strangers together and for each host that returned our token; what is too
 //! much stays closed, and the rest of its datagram is handled as ever. A flood of bogus ones takes the strangers'
 //! share away from other strangers, who need only return our token, beside the envelope, to be out of its reach.
+//!
+//! A restart forgets which envelopes were opened. Who sends an encrypted one again has our earlier self's token in it,
+//! which is wrong by then: it proves no address, and what it brings is heard like a stranger's word, with no token
+//! beside it, or like that of who sends it. What must not happen twice has to have a number or a time of its own.
 
 use super::Node;
 use super::dispatch::Sender;
+use super::shares::{Rates, Shares};
 use crate::content::Store;
 use crate::identity::known::KnownKeys;
 use crate::identity::opening::{Kind, Layer, Opener};
 use crate::identity::replays::Replays;
 use crate::identity::{PublicKey, Refused};
-use crate::rate::{Limiter, Rate};
-use crate::sizes::{Size, no_table};
+use crate::rate::Rate;
+use crate::sizes::Size;
 use crate::time::Time;
 use crate::wire::{Decoded, Hex32, Message, decode};
 use rand::Rng;
 use std::time::Duration;
 
-/// How many envelopes of strangers are opened. One costs at most 125 µs of a core of 2020, whatever it is, in a
-/// datagram that is no longer than we would send (280 µs in the longest there is): one of a key that we do not know,
-/// which takes two secrets to find out. `scripts/bench envelopes` measures that. So 400 a second take a twentieth of a
-/// core (a ninth, of whoever sends 26 MB a second), and a burst delays others by 3 ms.
-const STRANGERS_RATE: Rate = Rate { burst: 25, interval: Duration::from_micros(2_500) };
-
-/// How many envelopes are opened of those who returned our token, all together: four times as many, a fifth of a core.
-/// A hundred peers may each send sixteen a second, which is more than chat allows anybody.
-const VERIFIED_RATE: Rate = Rate { burst: 100, interval: Duration::from_micros(625) };
+/// How many envelopes are opened. One costs at most 125 µs of a core of 2020, whatever it is, in a datagram that is no
+/// longer than we would send (280 µs in the longest there is): one of a key that we do not know, which takes two secrets
+/// to find out. `scripts/bench envelopes` measures that. So the 400 a second of strangers take a twentieth of a core (a
+/// ninth, of whoever sends 26 MB a second), and a burst delays others by 3 ms.
+///
+/// Those who returned our token have four times as much, a fifth of a core. Half of it is for hosts that want no more than
+/// sixteen a second, which is more than chat allows anybody, so that fifty of them have enough whatever others do. The
+/// other half is for whoever comes first: a stream of 1 MB/s takes 250 signed blocks a second.
+const RATES: Rates = Rates {
+    strangers: Rate { burst: 25, interval: Duration::from_micros(2_500) },
+    host: Rate { burst: 32, interval: Duration::from_micros(62_500) },
+    hosts: Rate { burst: 100, interval: Duration::from_micros(1_250) },
+    spare: Rate { burst: 100, interval: Duration::from_micros(1_250) },
+};
 
 /// What is remembered about envelopes.
 #[derive(Debug)]
 pub(super) struct Envelopes {
     replays: Replays,
     known: KnownKeys,
-    strangers: Limiter,
-    verified: Limiter,
+    shares: Shares,
 }
 
 impl Envelopes {
     pub(super) fn new(rng: &mut impl Rng) -> Envelopes {
-        Envelopes {
-            replays: Replays::new(rng),
-            known: KnownKeys::default(),
-            strangers: Limiter::default(),
-            verified: Limiter::default(),
-        }
+        Envelopes { replays: Replays::new(rng), known: KnownKeys::default(), shares: Shares::new(rng) }
     }
 
     pub(super) fn sizes(&self) -> impl Iterator<Item = Size> {
-        let Envelopes { replays, known, strangers, verified } = self;
-        no_table(strangers);
-        no_table(verified);
+        let Envelopes { replays, known, shares } = self;
         let replays = Size::new("envelopes opened lately", replays.len(), Replays::MAX);
-        known.sizes().into_iter().chain([replays])
+        known.sizes().into_iter().chain([replays, shares.size("shares of envelopes")])
+    }
+
+    /// The keys that were proven.
+    pub(super) fn known(&self) -> impl Iterator<Item = PublicKey> {
+        self.known.iter()
     }
 
     /// Writes down whose keys were proven, by somebody who reads its address: others could fill the table.
@@ -68,10 +75,8 @@ impl<S: Store> Node<S> {
         if !messages.iter().any(is_envelope) {
             return Vec::new();
         }
-        let Envelopes { replays, known, strangers, verified } = &mut self.envelopes;
-        let (limiter, rate) =
-            if sender.is_verified() { (verified, VERIFIED_RATE) } else { (strangers, STRANGERS_RATE) };
-        let mut may_open = |_: Kind| limiter.allow(now, rate);
+        let Envelopes { replays, known, shares } = &mut self.envelopes;
+        let mut may_open = |_: Kind| shares.allow(now, sender, &RATES);
         let known = |key| known.find(key);
         let opened =
             Opener { identity: &self.identity, replays, known: &known, may_open: &mut may_open }.open(messages);
@@ -89,11 +94,7 @@ impl<S: Store> Node<S> {
 
 /// Whether one more envelope of this sender may be paid for; it counts.
 pub(super) fn may_open_more(envelopes: &mut Envelopes, now: Time, sender: &Sender) -> bool {
-    if sender.is_verified() {
-        envelopes.verified.allow(now, VERIFIED_RATE)
-    } else {
-        envelopes.strangers.allow(now, STRANGERS_RATE)
-    }
+    envelopes.shares.allow(now, sender, &RATES)
 }
 
 /// Whether there may be messages inside.

@@ -12,6 +12,7 @@ use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;
 use crate::sizes::{Size, no_table};
 use crate::sorted::SortedMap;
+use crate::stream::PREFIX;
 use crate::time::Time;
 use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
@@ -217,6 +218,9 @@ impl<S: Store> Node<S> {
 
     /// Somebody names others that might have a content.
     pub(super) fn take_maybe(&mut self, now: Time, sender: &Sender, maybe: &MaybeTheyHaveSome<'_>) {
+        if maybe.id.starts_with(PREFIX) {
+            return self.take_stream_maybe(now, sender, maybe);
+        }
         let id = parse_part(&maybe.id).map(|(id, _)| id).filter(|id| self.transfers.is_source(id, sender.address));
         let Some(id) = id else { return };
         if sender.is_verified() {

@@ -8,17 +8,18 @@ use super::Node;
 use super::dispatch::Sender;
 use super::envelopes::audience;
 use super::notes::Note;
+use super::provoked;
 use super::reply::Reply;
 use crate::content::Store;
 use crate::hash::Key;
 use crate::identity::opening::{Kind, Layer};
-use crate::identity::whereabouts::{Outcome, Proof, Strength};
+use crate::identity::whereabouts::{Proof, Strength};
 use crate::identity::{PublicKey, TEXT_MAX_BYTES};
 use crate::peers::address::makes_sense_to;
 use crate::peers::links::LINKS_MAX;
 use crate::sizes::Size;
 use crate::time::Time;
-use crate::tokens::{Cookie, Owed};
+use crate::tokens::{self, Cookie, Owed};
 use crate::wire::encode::Writer;
 use crate::wire::messages::{Forwarded, MeantFor, MyPublicKey};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Hex32, Message, NullableHex32};
@@ -28,17 +29,24 @@ use std::time::Duration;
 
 /// What it proves that an envelope with these messages came from an address with our token for it. What is sealed is
 /// sealed to us, and what is meant for others was put aside before.
-pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr) -> Proof {
+pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr, token: tokens::Proof) -> Proof {
     let is_meant = match layer.kind {
         Kind::Signed => audience(messages).next().is_some(),
         Kind::Sealed | Kind::Fast => true,
     };
     let strength = if is_meant { Strength::Meant } else { Strength::Relayable };
-    Proof { key: layer.key, address, strength }
+    Proof { key: layer.key, address, strength, is_fresh: token != tokens::Proof::Doubted }
 }
 
 /// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived; each further one is
+/// twice as long. Who has moved is to be found within seconds, even if this is lost.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often it is shown again. Some nodes answer no probes; and later ones carry it too.
+const AGAIN_MAX: u32 = 3;
 
 /// What a neighbour was shown last.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +58,9 @@ struct Shown {
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
     looked: Time,
+    /// When it is to be shown again, and how often it was.
+    again: Option<Time>,
+    repeats: u32,
 }
 
 /// What our neighbours were shown; of those that are none any more nothing is remembered.
@@ -72,8 +83,13 @@ impl Showings {
     pub(super) fn arrived(&mut self, neighbour: SocketAddr, cookie: Cookie) {
         let shown = self.shown.iter_mut().find(|shown| shown.neighbour == neighbour);
         if let Some(shown) = shown.filter(|shown| shown.probe == Some(cookie)) {
-            shown.probe = None;
+            (shown.probe, shown.again) = (None, None);
         }
+    }
+
+    /// When something is to be shown again.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.shown.iter().filter_map(|shown| shown.again).min()
     }
 
     /// Whether it is time for a look at what a neighbour was shown.
@@ -96,8 +112,11 @@ impl Showings {
 
     /// This is shown to a neighbour, with a probe.
     fn note(&mut self, now: Time, neighbour: SocketAddr, what: u64, probe: Cookie) {
-        self.shown.retain(|shown| shown.neighbour != neighbour);
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now });
+        let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
+        let before = before.map(|place| self.shown.swap_remove(place)).filter(|shown| shown.what == what);
+        let repeats = before.map_or(0, |shown| shown.repeats + 1);
+        let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * (1 << repeats));
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, again, repeats });
     }
 }
 
@@ -111,6 +130,25 @@ impl<S: Store> Node<S> {
         let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
         if owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed))) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        }
+    }
+
+    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too often,
+    /// because some give out another one in each datagram.
+    pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
+        if self.links.holds(neighbour) && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour) {
+            self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        }
+    }
+
+    /// Shows again what has not arrived, as far as we know.
+    pub(super) fn tend_showings(&mut self, now: Time) {
+        while let Some(shown) = self.showings.shown.iter_mut().find(|shown| shown.again.is_some_and(|due| due <= now)) {
+            shown.again = None;
+            let neighbour = shown.neighbour;
+            if self.links.holds(neighbour) {
+                self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+            }
         }
     }
 
@@ -137,16 +175,27 @@ impl<S: Store> Node<S> {
             return;
         }
         self.showings.note(now, neighbour, what, probe.cookie);
+        let reader = self.homes.who(neighbour);
+        self.with_own_proof(owed, reader, |proof| writer.push(proof, DATAGRAM_SEND_MAX_BYTES));
+    }
+
+    /// Makes what proves our key to whoever gave us a token: that, signed, and meant for the reader if we know its key.
+    pub(super) fn with_own_proof<T>(
+        &self,
+        owed: &Owed,
+        reader: Option<PublicKey>,
+        push: impl FnOnce(&Message<'_>) -> T,
+    ) {
         let mut inner = Writer::default();
         inner.push_raw("AlwaysReturned", owed.as_json(), TEXT_MAX_BYTES);
         inner.push(&Message::MyPublicKey(MyPublicKey { ed25519h: self.public_key().hex() }), TEXT_MAX_BYTES);
-        if let Some(key) = self.homes.who(neighbour) {
+        if let Some(key) = reader {
             inner.push(&Message::MeantFor(MeantFor { ed25519h: key.hex() }), TEXT_MAX_BYTES);
         }
         let text = String::from_utf8(inner.take()).unwrap_or_default();
         // It is far shorter than an envelope may be.
         if let Ok(signed) = self.identity.sign(&text) {
-            writer.push(&Message::SignedMessage(signed), DATAGRAM_SEND_MAX_BYTES);
+            push(&Message::SignedMessage(signed));
         }
     }
 
@@ -155,22 +204,13 @@ impl<S: Store> Node<S> {
         self.homes.find(key).map(|(home, _)| home)
     }
 
-    /// Takes note of who lives where a datagram came from.
-    pub(super) fn take_proofs(&mut self, now: Time, proofs: &[Proof]) {
-        for proof in proofs {
-            match self.homes.prove(now, *proof) {
-                Outcome::Found | Outcome::Stayed => {}
-                // Whoever has seen how the old address was proven could prove it again.
-                Outcome::Moved(from) => self.issuer.void(now, from),
-                Outcome::Weaker => self.counters.homes_refused += 1,
-            }
-        }
-    }
-
     /// Tells where the holder of a key is, if that was proven and the asker can make use of it.
-    pub(super) fn tell_where(&mut self, sender: &Sender, key: Hex32, reply: &mut Reply) {
+    pub(super) fn tell_where(&mut self, now: Time, sender: &Sender, key: Hex32, reply: &mut Reply) {
         reply.expects_answer();
         let Ok(key) = PublicKey::new(&key.0) else { return };
+        if key == self.public_key() {
+            return self.tell_where_we_are(now, sender, reply);
+        }
         let Some((home, _)) = self.homes.find(&key) else { return };
         if home == sender.address || !makes_sense_to(home, sender.address) {
             return;
@@ -183,5 +223,9 @@ impl<S: Store> Node<S> {
             messages: messages.into(),
             might_be_ip_spoofing: !sender.is_verified(),
         }));
+        if sender.is_verified() {
+            // Whoever asks will write there, where only what was written to gets in.
+            self.introduce_to(now, sender.address, home);
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! What goes into the [`Node`](super::Node) and what comes out, besides datagrams.
 
+use super::Undelivered;
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
 use crate::identity::{Identity, PublicKey};
 use crate::peers::address::NAMED_PORT_MIN;
+use crate::stream::follow::From;
+use crate::stream::{BadName, StreamId};
 use crate::titles::{Title, Version};
 use crate::transfer::{Failure, Held};
 use std::fmt;
@@ -66,6 +69,16 @@ pub enum Command {
         /// The line.
         text: String,
     },
+    /// Send a line of text to the holder of a key, encrypted, and again until it has arrived or is given up: answered by
+    /// [`Event::Delivered`] or [`Event::Undelivered`].
+    PrivateChat {
+        /// The key.
+        to: PublicKey,
+        /// The line.
+        text: String,
+        /// By which the answer names it.
+        number: u64,
+    },
     /// Send a line of text to every verified peer in reach.
     GroupChat {
         /// The group, `main` by default.
@@ -100,6 +113,8 @@ pub enum Command {
         /// For how long nothing may arrive before it is given up.
         patience: Duration,
     },
+    /// Something about streams.
+    Stream(StreamCommand),
     /// Ask some peers what they share; see [`Node::recommended`](super::Node::recommended).
     AskForLists,
     /// Stop fetching a content; what is there is kept.
@@ -138,6 +153,29 @@ pub enum Command {
     },
 }
 
+/// What the node can do about signed streams.
+#[derive(Clone, Debug)]
+pub enum StreamCommand {
+    /// Begin a stream of our own with this name. Whoever says so sees to it that the name is used once: the node does not
+    /// know what it has signed in an earlier life.
+    Begin(String),
+    /// Append bytes to it, at most [`APPEND_MAX_BYTES`](super::APPEND_MAX_BYTES) of them.
+    Append(String, Vec<u8>),
+    /// It has ended.
+    End(String),
+    /// Follow a stream; it is read with [`Node::read_stream`](super::Node::read_stream).
+    Follow {
+        /// Which.
+        id: StreamId,
+        /// Where to begin.
+        from: From,
+        /// How long nobody may be heard who has it before it is given up.
+        patience: Duration,
+    },
+    /// Follow it no longer. What is there is passed on for a while.
+    Unfollow(StreamId),
+}
+
 /// What the node tells local applications and the event loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -151,6 +189,36 @@ pub enum Event {
         key: Option<PublicKey>,
         /// The line.
         text: String,
+    },
+    /// Somebody wrote to us in private: encrypted, by the holder of this key. Reported once, and as unsafe for a terminal
+    /// as `Chat`.
+    PrivateChat {
+        /// Whose it is.
+        key: PublicKey,
+        /// The verified address it came from.
+        from: SocketAddr,
+        /// The line.
+        text: String,
+    },
+    /// A [`Command::PrivateChat`] has arrived: the recipient's node has opened it.
+    Delivered {
+        /// Its number.
+        number: u64,
+        /// The recipient.
+        to: PublicKey,
+        /// The line.
+        text: String,
+    },
+    /// A [`Command::PrivateChat`] was given up.
+    Undelivered {
+        /// Its number.
+        number: u64,
+        /// The recipient.
+        to: PublicKey,
+        /// The line.
+        text: String,
+        /// Why.
+        why: Undelivered,
     },
     /// Somebody wrote to a group; reported once. As unsafe for a terminal as `Chat`.
     GroupChat {
@@ -226,6 +294,10 @@ pub enum CommandError {
     BadText,
     /// Others would not hear this line: they listen to so many lines of one author and no more.
     TooFast,
+    /// A private message to our own key.
+    ToOneself,
+    /// So much waits to be delivered that nothing more can.
+    TooMuchWaiting,
     /// A table is full.
     Full,
     /// This content is not being fetched.
@@ -234,6 +306,14 @@ pub enum CommandError {
     NotFollowed,
     /// What we publish is signed with our own key.
     OthersKey,
+    /// A stream cannot be called that.
+    BadStreamName(BadName),
+    /// There is a stream of ours with this name already.
+    StreamExists,
+    /// There is no such stream of ours, or it has ended.
+    NoStream,
+    /// The stream is not followed.
+    NotFollowing,
 }
 
 impl fmt::Display for CommandError {
@@ -247,10 +327,18 @@ impl fmt::Display for CommandError {
             Self::NobodyInReach => f.write_str("no verified peer is in reach yet"),
             Self::BadText => write!(f, "not sent: a text has 1 to {CHAT_MAX_BYTES} bytes, and fits one datagram"),
             Self::TooFast => f.write_str("not sent: four lines at once, then one a second, is what others hear"),
+            Self::ToOneself => f.write_str("not sent: that is the key of this node"),
+            Self::TooMuchWaiting => {
+                f.write_str("not sent: too much waits already to be delivered; try again when some of it has been")
+            }
             Self::Full => f.write_str("the table for that is full"),
             Self::NotFollowed => f.write_str("that is not kept up to date"),
             Self::OthersKey => f.write_str("that is signed with another key than that of this node"),
             Self::NotFetching => f.write_str("that is not being fetched"),
+            Self::BadStreamName(why) => why.fmt(f),
+            Self::StreamExists => f.write_str("there is a stream of that name already"),
+            Self::NoStream => f.write_str("there is no such stream, or it has ended"),
+            Self::NotFollowing => f.write_str("that stream is not followed"),
         }
     }
 }

@@ -152,6 +152,13 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Tells a peer of an asker that has just been told where it is.
+    pub(super) fn introduce_to(&mut self, now: Time, asker: SocketAddr, to: SocketAddr) {
+        if self.peers.get(asker).is_some_and(|asker| may_introduce(asker, now)) {
+            self.introduce(now, asker, &[to]);
+        }
+    }
+
     /// Tells peers of an asker that has just been told of them, so that both write and both NATs open.
     fn introduce(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
         let Some(peer) = self.peers.get_mut(asker) else { return };

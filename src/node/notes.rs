@@ -76,12 +76,16 @@ impl<S: Store> Node<S> {
         self.send(Destination::Address(address), writer.take());
     }
 
+    /// Whether a peer cannot know our current token.
+    pub(super) fn needs_token(&self, address: SocketAddr) -> bool {
+        self.peers.get(address).is_none_or(|peer| peer.heard < self.issuer.rotated())
+    }
+
     /// Adds the tokens to a note and sends it. Ours is added if wanted, or if the peer cannot know the current one.
     pub(super) fn finish_note(&mut self, address: SocketAddr, writer: &mut Writer, gives_token: bool) {
-        let peer = self.peers.get(address);
-        let is_ageing = peer.is_none_or(|peer| peer.heard < self.issuer.rotated());
-        push_owed(writer, peer.and_then(|peer| peer.owed.as_ref()), DATAGRAM_SEND_MAX_BYTES);
-        if gives_token || is_ageing {
+        let owed = self.peers.get(address).and_then(|peer| peer.owed.as_ref());
+        push_owed(writer, owed, DATAGRAM_SEND_MAX_BYTES);
+        if gives_token || self.needs_token(address) {
             push_token(writer, self.issuer.token(address), DATAGRAM_SEND_MAX_BYTES);
         }
         self.send(Destination::Address(address), writer.take());

@@ -11,6 +11,7 @@
 
 use super::dispatch::{Sender, within};
 use super::notes::Note;
+use super::private::Envelope;
 use super::provoked::Kind;
 use super::reply::{Reply, push_owed, push_token};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
@@ -226,9 +227,14 @@ impl<S: Store> Node<S> {
     }
 
     /// Returns a probe. A peer that probes us keeps the path to us open; if we have enough of those, it is told.
-    pub(super) fn return_probe(&mut self, now: Time, sender: &Sender, payload: &RawValue, reply: &mut Reply) {
+    pub(super) fn return_probe(&mut self, now: Time, sender: &mut Sender, payload: &RawValue, reply: &mut Reply) {
         reply.expects_answer();
-        reply.push_raw("ReturnedMessage", payload.get());
+        if !sender.returns_privately(payload.get()) {
+            reply.push_raw("ReturnedMessage", payload.get());
+        }
+        if sender.private.as_ref().is_some_and(Envelope::is_letter) {
+            return;
+        }
         let address = sender.address;
         if self.peers.get(address).is_none() || !sender.is_verified() {
             return;
@@ -256,6 +262,9 @@ impl<S: Store> Node<S> {
             self.counters.tokens_wrong += 1;
             return;
         };
+        if self.confirm_private(now, cookie) {
+            return;
+        }
         let is_contact = self.heard.get_mut(address).is_some_and(|heard| heard.probe == Some(cookie));
         if is_contact {
             // Only this address was sent this cookie, so it is as good as the token.

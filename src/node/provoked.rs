@@ -15,12 +15,14 @@
 //! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s | 16, then 4 in 1 s |
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
 //! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
+//! | [`Kind::Claim`] | somebody proved elsewhere the key that lives there, or proved it worse than is known | a `WhereAreThey` with tokens | 4, then 1 in 1 s | 64, then 10 in 1 s |
 //!
 //! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
 //! own timers do at their own pace, whatever arrives: probing neighbours, calling into the local network, and trying
 //! at most three known peers in one look, of which each becomes a neighbour or is forgotten.
 
 use crate::hash::Key;
+use crate::identity::claims::{ASKED_MAX, CLAIMS_MAX};
 use crate::peers::contacts::Contacts;
 use crate::rate::{Limiter, Rate};
 use crate::sizes::{Size, no_table};
@@ -77,6 +79,12 @@ const DOUBT_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
 /// silent for [`crate::peers::SILENT_AFTER`]; now it is forgotten, or has been heard and is left alone as long again.
 const DOUBT_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
 
+/// As many as claims can be open (see [`crate::identity::claims::CLAIMS_MAX`]), and then as many as first contacts.
+const CLAIM_ALL: Rate = Rate { burst: CLAIMS_MAX as u32, interval: Duration::from_millis(100) };
+
+/// The questions about one claim, and then one a second, whoever makes claims.
+const CLAIM_ONE: Rate = Rate { burst: ASKED_MAX as u32, interval: Duration::from_secs(1) };
+
 /// Why somebody is written to who did not ask; the table above says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -89,10 +97,11 @@ pub(super) enum Kind {
     Token,
     Question,
     Doubt,
+    Claim,
 }
 
 /// How many kinds there are.
-const KINDS: usize = Kind::Doubt as usize + 1;
+const KINDS: usize = Kind::Claim as usize + 1;
 
 impl Kind {
     /// What may go out to all recipients together.
@@ -106,6 +115,7 @@ impl Kind {
             Kind::Token => TOKEN_ALL,
             Kind::Question => QUESTION_ALL,
             Kind::Doubt => DOUBT_ALL,
+            Kind::Claim => CLAIM_ALL,
         }
     }
 
@@ -118,6 +128,7 @@ impl Kind {
             Kind::Knock | Kind::Token => Some(TOKEN_ONE),
             Kind::Question => Some(QUESTION_ONE),
             Kind::Doubt => Some(DOUBT_ONE),
+            Kind::Claim => Some(CLAIM_ONE),
         }
     }
 
@@ -213,6 +224,7 @@ mod tests {
             (Kind::Token, 120, 2_416),
             (Kind::Question, 128, 608),
             (Kind::Doubt, 120, 608),
+            (Kind::Claim, 604, 6_064),
         ] {
             let alone = in_ten_minutes(kind, 1)[0];
             assert!((one - 2..=one).contains(&alone), "{kind:?}: {alone} to one recipient");

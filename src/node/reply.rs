@@ -142,6 +142,11 @@ impl Reply {
         matches!(self.terms, Terms::Verified)
     }
 
+    /// The token that we owe the sender.
+    pub(super) fn owed(&self) -> Option<&Owed> {
+        self.tokens.owed.as_ref()
+    }
+
     /// How long an element may be so that the token we owe the sender still fits beside it.
     pub(super) fn room_beside_owed(&self) -> usize {
         self.room().saturating_sub(self.owed_bytes())

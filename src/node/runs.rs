@@ -10,6 +10,7 @@ use super::fetch::parse_part;
 use super::reply::Reply;
 use super::serve::Origin;
 use crate::content::{Part, Store};
+use crate::stream::PREFIX;
 use crate::time::Time;
 use crate::transfer::{RUN_BYTES_MAX, RUN_MAX};
 use crate::wire::messages::{Holdings, PleaseSendBlocks, PleaseSendHoldings};
@@ -105,6 +106,10 @@ impl<S: Store> Node<S> {
         if !self.repeats.allow(now, sender.address, &request.id, HOLDINGS) {
             self.counters.questions_repeated += 1;
             return;
+        }
+        if request.id.starts_with(PREFIX) {
+            self.push_stream_holdings(now, &request.id, reply);
+            return self.note_holder(sender, &request.id);
         }
         let whole = self.shelf.find(&request.id).map(|(file, part)| (file.len_of(part), None));
         let found = match whole {

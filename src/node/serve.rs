@@ -10,6 +10,7 @@ use super::{Destination, Node};
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};
 use crate::node::Event;
 use crate::peers::address::makes_sense_to;
+use crate::stream::PREFIX;
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::{ContentList, MaybeTheyHaveSome, PleaseSendContent};
@@ -57,6 +58,9 @@ impl<S: Store> Node<S> {
         if reply.is_full() {
             reply.is_trimmed = true;
             return;
+        }
+        if request.id.starts_with(PREFIX) {
+            return self.serve_stream(now, sender, request, reply);
         }
         if !self.repeats.allow(now, sender.address, &request.id, [request.offset, request.length, 0]) {
             self.counters.questions_repeated += 1;

@@ -44,6 +44,10 @@ impl<S: Store> Node<S> {
             homes,
             showings,
             named,
+            answers,
+            finds,
+            private,
+            streams,
         } = self;
         no_table(strangers);
         no_table(outages);
@@ -52,8 +56,8 @@ impl<S: Store> Node<S> {
         no_table(counters);
         let own = [
             issuer.size(),
-            homes.size(),
             showings.size(),
+            answers.size("shares of signatures"),
             Size::new("datagrams to send", outbox.len(), OUTBOX_MAX),
             Size::new("events to fetch", events.len(), EVENTS_MAX),
             Size::new("bytes of a list under construction", scratch.len(), DATAGRAM_SEND_MAX_BYTES),
@@ -64,6 +68,9 @@ impl<S: Store> Node<S> {
         let content = shelf.sizes().into_iter().chain(rumours.sizes()).chain(recommended.sizes());
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(named.sizes())
+        let people = people.chain(finds.sizes()).chain(private.sizes());
+        let envelopes = envelopes.sizes().chain(homes.sizes());
+        let files = named.sizes().chain(streams.sizes());
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(files)
     }
 }

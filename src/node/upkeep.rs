@@ -98,9 +98,14 @@ impl<S: Store> Node<S> {
     /// When [`Node::handle_timeout`] is due; `None` if nothing is.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
-        let names = self.named.searches.due();
-        let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due(), names];
-        let due = optional.into_iter().flatten().fold(timers.seek.min(timers.expire), Time::min);
+        let fetching = [self.fetching.due(), self.transfers.due(), self.streams.due()];
+        let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
+        let optional = optional.into_iter().chain(fetching).chain([
+            self.finds.due(),
+            self.private.due(),
+            self.named.searches.due(),
+        ]);
+        let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
 
@@ -112,6 +117,8 @@ impl<S: Store> Node<S> {
         }
         self.issuer.rotate(now, &mut self.rng);
         self.tend_links(now);
+        self.tend_claims(now);
+        self.tend_showings(now);
         if now >= self.timers.expire {
             self.expire_peers(now);
         }
@@ -124,9 +131,13 @@ impl<S: Store> Node<S> {
         if self.timers.save.is_some_and(|due| now >= due) {
             self.ask_to_save(now);
         }
+        self.tend_finds(now);
+        self.tend_private(now);
         self.tend_fetching(now);
         self.tend_names(now);
-        self.timers.earliest = now + if self.transfers.is_idle() { STEP_MIN } else { STEP_FETCHING };
+        self.tend_streams(now);
+        let is_idle = self.transfers.is_idle() && self.streams.is_idle();
+        self.timers.earliest = now + if is_idle { STEP_MIN } else { STEP_FETCHING };
     }
 
     /// The machine slept or moved: every neighbour has to prove again that it is there, at once.

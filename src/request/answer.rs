@@ -3,7 +3,7 @@
 //! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
 //! numbers are ours; names of files are made safe for a terminal here.
 
-use super::TitleLine;
+use super::{StreamAnswer, TitleLine};
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,23 @@ pub enum Answer {
     Listed(Vec<ListedLine>),
     /// Files with names.
     Titles(Vec<TitleLine>),
+    /// From now on follows what is said, each as [`Answer::Line`].
+    Listening {
+        /// What it is about, for people.
+        about: String,
+        /// What has to stand before a text that is said there, see [`Topic::command`](super::Topic::command).
+        command: String,
+    },
+    /// A line that was said, safe for a terminal.
+    Line(String),
+    /// What the user calls keys.
+    Names(Vec<NameLine>),
+    /// A private message is on its way.
+    Message(MessageLine),
+    /// What the user wrote to keys, and what became of it.
+    Messages(Vec<MessageLine>),
+    /// About a signed stream.
+    Stream(StreamAnswer),
 }
 
 /// How the node is doing.
@@ -79,6 +96,15 @@ pub struct PeerLine {
     pub heard_ago_s: f64,
     /// Whether the path to it is kept open.
     pub is_neighbour: bool,
+    /// The key of whoever lives there, in hex, as far as that was proven.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// What the user calls that key.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// One of the two as a person is shown it.
+    #[serde(default)]
+    pub shown: Option<String>,
 }
 
 /// What a peer said about a content.
@@ -94,6 +120,46 @@ pub struct ListedLine {
     pub from: SocketAddr,
     /// Seconds since it said so last.
     pub heard_ago_s: f64,
+}
+
+/// What the user calls a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameLine {
+    /// The name.
+    pub name: String,
+    /// The key, in hex.
+    pub key: String,
+}
+
+/// What the user wrote to the holder of a key. The text is nobody's business any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageLine {
+    /// Its number, as long as the node runs.
+    pub number: u64,
+    /// The key, in hex.
+    pub key: String,
+    /// What the user calls it.
+    pub name: Option<String>,
+    /// One of the two as a person is shown it.
+    pub shown: String,
+    /// What became of it.
+    pub state: MessageState,
+    /// Seconds since it was written.
+    pub said_ago_s: f64,
+}
+
+/// What became of a private message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// It is sent again until it has arrived.
+    Waiting,
+    /// The same, and where to was not known at first.
+    Searching,
+    /// The recipient's node has opened it.
+    Delivered,
+    /// It was given up; a sentence.
+    Failed(String),
 }
 
 /// A content that the user wants.
@@ -175,6 +241,11 @@ impl Answer {
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
             Self::Titles(lines) => serde_json::to_string(lines),
+            Self::Listening { .. } | Self::Line(_) => serde_json::to_string(self),
+            Self::Names(lines) => serde_json::to_string(lines),
+            Self::Message(line) => serde_json::to_string(line),
+            Self::Messages(lines) => serde_json::to_string(lines),
+            Self::Stream(answer) => serde_json::to_string(answer),
         };
         // Strings, numbers and maps with string keys always have a JSON form.
         json.unwrap_or_default()
@@ -184,7 +255,8 @@ impl Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done(text) | Self::Refused(text) => f.write_str(text),
+            Self::Done(text) | Self::Refused(text) | Self::Line(text) => f.write_str(text),
+            Self::Listening { about, .. } => write!(f, "listening to {about}"),
             Self::Status(status) => status.fmt(f),
             Self::Peers(peers) if peers.is_empty() => f.write_str("no verified peers yet"),
             Self::Peers(peers) => write_lines(f, peers),
@@ -198,6 +270,13 @@ impl fmt::Display for Answer {
             Self::Listed(lines) => write_lines(f, lines),
             Self::Titles(lines) if lines.is_empty() => f.write_str("no names are published or kept up to date"),
             Self::Titles(lines) => write_lines(f, lines),
+            Self::Names(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
+            Self::Names(lines) => write_lines(f, lines),
+            Self::Message(line) => line.fmt(f),
+            Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
+            Self::Messages(lines) => write_lines(f, lines),
+            Self::Stream(StreamAnswer::Own(length, _)) => write!(f, "{length} bytes"),
+            Self::Stream(StreamAnswer::Chunk(offset, ..)) => write!(f, "bytes from {offset} on"),
         }
     }
 }
@@ -217,7 +296,8 @@ impl fmt::Display for PeerLine {
             Some(ms) => write!(f, "{ms:9.3} ms")?,
             None => write!(f, "{:>9} ms", "-")?,
         }
-        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })
+        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })?;
+        self.shown.as_ref().map_or(Ok(()), |shown| write!(f, "   {}", printable(shown, NAME_SHOWN_CHARS)))
     }
 }
 
@@ -233,6 +313,24 @@ impl fmt::Display for FetchLine {
             FetchState::Checking => f.write_str("checking all of it"),
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
             FetchState::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl fmt::Display for NameLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.key, self.name)
+    }
+}
+
+impl fmt::Display for MessageLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = printable(&self.shown, NAME_SHOWN_CHARS);
+        match &self.state {
+            MessageState::Waiting => write!(f, "on its way to {shown}"),
+            MessageState::Searching => write!(f, "on its way to {shown}, whose address others are asked for"),
+            MessageState::Delivered => write!(f, "{shown} has seen it"),
+            MessageState::Failed(why) => f.write_str(why),
         }
     }
 }
@@ -291,6 +389,9 @@ mod tests {
             round_trip_ms: Some(0.25),
             heard_ago_s: 2.5,
             is_neighbour: true,
+            key: Some("00".to_owned()),
+            name: Some("alice".to_owned()),
+            shown: Some("alice".to_owned()),
         };
         let file = FileLine { name: "a\nb".to_owned(), size: 7, sha256: "00".to_owned() };
         let files = Answer::Files { folder: "/x".to_owned(), files: vec![file] };

@@ -261,6 +261,22 @@ messages! {
             have: Option<Text<'a>>,
         }
 
+        /// Which part of a signed stream the sender has. A word of this node.
+        StreamHoldings<'a> {
+            /// Which stream: `stream/`, the key of its owner, a slash, and its name.
+            #[serde(borrow)]
+            id: Text<'a>,
+            /// Where it begins, in bytes: what was before is not kept any more.
+            from: u64,
+            /// Where it ends, in bytes, by now.
+            to: u64,
+            /// How long ago the sender heard the owner, in milliseconds; 0 if it is the owner.
+            age: u64,
+            /// The size of the whole stream in bytes, if it has ended.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            eof: Option<u64>,
+        }
+
         /// Who else might have a content; sent by nodes that lack it, and now and then by those that do not.
         MaybeTheyHaveSome<'a> {
             /// Which content.

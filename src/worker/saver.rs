@@ -1,6 +1,6 @@
-//! Writing a small file, that of the peers or that of the names, again and again until it works.
+//! Writing a small file that somebody else keeps up to date, again and again until it works: the peers, or the names.
 //!
-//! The node says what to save when it changes, and not again. A disk may be full for an hour, so what could not be
+//! Whoever has changed something says what to save, and not again. A disk may be full for an hour, so what could not be
 //! written is kept, the newest text alone, and tried again now and then. The user is told once, until it works.
 
 use super::index::now;
@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// A file, and what is still to be written to it.
 pub(super) struct Saver {
     path: PathBuf,
-    /// What is in it, for the user.
+    /// What is in it, in a word for the user.
     what: &'static str,
     unsaved: Option<String>,
     last_try: Option<Instant>,
@@ -23,19 +23,26 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    /// Saves `what` to the file at `path`.
-    pub(super) fn new(what: &'static str, path: PathBuf) -> Saver {
+    /// Saves to the file at `path`; the user calls what is in it so.
+    pub(super) fn new(path: PathBuf, what: &'static str) -> Saver {
         Saver { path, what, unsaved: None, last_try: None, has_warned: false }
     }
 
-    /// Saves this text, in place of all that was to be saved before.
-    pub(super) fn save(&mut self, text: String) {
+    /// Saves this text in place of all that was to be saved before; or else tries again what could not be saved.
+    pub(super) fn take(&mut self, order: Option<String>) {
+        match order {
+            Some(text) => self.save(text),
+            None => self.retry(),
+        }
+    }
+
+    fn save(&mut self, text: String) {
         self.unsaved = Some(text);
         self.flush();
     }
 
     /// Tries again what could not be saved, but not too often.
-    pub(super) fn retry(&mut self) {
+    fn retry(&mut self) {
         if self.unsaved.is_some() && self.last_try.is_none_or(|last| now().saturating_duration_since(last) >= PAUSE) {
             self.flush();
         }
@@ -44,18 +51,19 @@ impl Saver {
     /// Tries again what could not be saved; true if nothing is left.
     pub(super) fn flush(&mut self) -> bool {
         let Some(text) = &self.unsaved else { return true };
+        let what = self.what;
         self.last_try = Some(now());
         match write_atomically(&self.path, text.as_bytes()) {
             Ok(()) => {
                 if self.has_warned {
-                    log::info!("the {} are saved again", self.what);
+                    log::info!("the {what} are saved again");
                 }
                 self.unsaved = None;
             }
             Err(error) if !self.has_warned => {
-                log::warn!("cannot save the {} to {}: {error}; trying again", self.what, self.path.display());
+                log::warn!("cannot save the {what} to {}: {error}; trying again", self.path.display());
             }
-            Err(error) => log::debug!("cannot save the {} to {}: {error}", self.what, self.path.display()),
+            Err(error) => log::debug!("cannot save the {what} to {}: {error}", self.path.display()),
         }
         self.has_warned = self.unsaved.is_some();
         !self.has_warned
@@ -79,7 +87,7 @@ mod tests {
         let path = scratch.path().join("peers.json");
         let obstacle = scratch.path().join("peers.json.tmp");
         fs::create_dir(&obstacle).unwrap();
-        let mut saver = Saver::new("peers", path.clone());
+        let mut saver = Saver::new(path.clone(), "peers");
         for port in [1_001, 1_002] {
             saver.save(peers(port));
             assert!(!path.exists() && saver.has_warned);
@@ -97,7 +105,7 @@ mod tests {
     fn what_is_saved_is_not_written_again() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("peers.json");
-        let mut saver = Saver::new("peers", path.clone());
+        let mut saver = Saver::new(path.clone(), "peers");
         saver.save(peers(1_001));
         fs::remove_file(&path).unwrap();
         saver.last_try = None;

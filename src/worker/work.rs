@@ -33,14 +33,20 @@ const PAUSE_PER_FILE: Duration = Duration::from_millis(1);
 /// How much of a file's name is logged, in characters.
 const NAME_SHOWN_CHARS: usize = 100;
 
+/// The small files that are written when somebody says so.
+pub(super) struct Savers {
+    pub(super) peers: Saver,
+    pub(super) names: Saver,
+    pub(super) followed: Saver,
+}
+
 /// The thread's end of the worker.
 pub(super) struct Work<R> {
     inbox: Arc<Inbox>,
     folder: Folder,
     index: Index,
     trees: Trees,
-    saver: Saver,
-    names: Saver,
+    savers: Savers,
     queue: Queue,
     tasks: Tasks,
     /// How many bytes of contents are kept that were fetched.
@@ -57,7 +63,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         folder: Folder,
         index: Index,
         trees: Trees,
-        [saver, names]: [Saver; 2],
+        savers: Savers,
         tasks: Tasks,
         report: R,
     ) -> Work<R> {
@@ -66,8 +72,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             folder,
             index,
             trees,
-            saver,
-            names,
+            savers,
             queue: Queue::default(),
             tasks,
             store_limit: None,
@@ -87,8 +92,10 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
-        // Both are tried, whatever becomes of the first.
-        self.saver.flush() & self.names.flush()
+        // Each is tried, whatever becomes of the others.
+        let Savers { peers, names, followed } = &mut self.savers;
+        let saved = [peers.flush(), names.flush(), followed.flush()];
+        saved.iter().all(|is_saved| *is_saved)
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -108,14 +115,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
-        match orders.save {
-            Some(peers) => self.saver.save(render_peers(&peers)),
-            None => self.saver.retry(),
-        }
-        match orders.save_followed {
-            Some(text) => self.names.save(text),
-            None => self.names.retry(),
-        }
+        self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
+        self.savers.names.take(orders.save_names);
+        self.savers.followed.take(orders.save_followed);
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

@@ -29,12 +29,24 @@ struct Typist {
 }
 
 impl Typist {
+    /// Starts a node.
     fn sit_down(folder: &Path, peers: &[SocketAddr], options: &[&str]) -> Typist {
-        let data = folder.join("data");
+        let mut arguments: Vec<String> =
+            ["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1"].map(str::to_owned).to_vec();
+        arguments.extend(peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()]));
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        Typist::start(folder, &folder.join("data"), &arguments)
+    }
+
+    /// Starts a chat beside the node that keeps its data here.
+    fn join(folder: &Path, data: &Path) -> Typist {
+        Typist::start(folder, data, &["chat".to_owned()])
+    }
+
+    fn start(folder: &Path, data: &Path, arguments: &[String]) -> Typist {
         let mut command = Command::new("python3");
         command.args(["-c", TERMINAL, "sh", "-c", SHELL, "sh"]).arg(folder).arg(env!("CARGO_BIN_EXE_cjp2p-node"));
-        command.args(["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1", "--data-dir"]).arg(&data);
-        command.args(peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()])).args(options);
+        command.args(arguments).arg("--data-dir").arg(data);
         command.env("TERM", "xterm").env_remove("RUST_LOG");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("this test needs python3");
@@ -264,4 +276,35 @@ fn a_line_in_a_terminal_that_becomes_narrower_or_wider_is_drawn_anew() {
     node.resize(0);
     node.press("/quit\r");
     node.leave();
+}
+
+#[test]
+fn in_a_chat_what_comes_lands_above_what_is_typed_and_what_is_said_is_seen_once() {
+    let (alices, bobs, chats) = (scratch(), scratch(), scratch());
+    let alice = crate::harness::Node::start(alices.path(), &[]);
+    let bob = crate::harness::Node::start(bobs.path(), &[alice.address]);
+    alice.wait_for_peer(bob.address);
+    let mut chat = Typist::join(chats.path(), alices.path());
+    chat.sees("Ctrl-D leaves");
+    chat.press("I was about to sy\u{1b}[Da");
+    chat.sees("> I was about to say");
+    let said = crate::control::converse(bobs.path(), b"{\"command\":\"/say main hello alice\"}\n");
+    assert!(said.contains("done"), "{said}");
+    chat.sees(&format!("[main] {}> hello alice", bob.address));
+    assert_eq!(chat.screen().last().unwrap(), "> I was about to say");
+    chat.press("\u{5} something\r");
+    chat.sees("[main] me> I was about to say something");
+    let screen = chat.screen();
+    assert_eq!(screen.iter().filter(|row| row.contains("I was about to say")).count(), 1, "{screen:#?}");
+    assert!(screen.last().unwrap().starts_with('>'), "{screen:#?}");
+    // The line before comes back, a command stays where it was typed.
+    chat.press("\u{1b}[A");
+    chat.sees("> I was about to say something");
+    chat.press("\u{15}/peers\r");
+    chat.sees("> /peers");
+    chat.sees(&bob.address.to_string());
+    chat.press("\u{4}");
+    let screen = chat.leave();
+    assert!(!screen.iter().any(|row| row.starts_with("> ended")), "{screen:#?}");
+    assert!(alice.ask(["status"]).status.success(), "the node goes on");
 }

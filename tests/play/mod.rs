@@ -2,6 +2,9 @@
 // Every test binary that includes this module uses its own part of it.
 #![allow(dead_code)]
 
+pub mod keys;
+pub mod village;
+
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::node::{Command, Config, Destination, Event, Node, Transmit};

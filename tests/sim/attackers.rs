@@ -1,18 +1,22 @@
-//! Those who mean harm: the spoofer, the sender of garbage, the liar, the meddler, the crowd, the flooder. (The
-//! echo is in `models.rs`.)
+//! Those who mean harm: the spoofer, the sender of garbage, the liar, the meddler, the crowd, the flooder,
+//! the impostor, the relay. (The echo is in `models.rs`.)
 //!
 //! They send from where they like and say what they like, but they cannot read what is sent to others.
 
 mod crowd;
 mod garbage;
+mod impostor;
 mod liar;
 mod meddler;
+mod relay;
 mod spoofer;
 
 pub use crowd::Crowd;
 pub use garbage::{Garbage, deaths};
+pub use impostor::Impostor;
 pub use liar::{Liar, Network};
 pub use meddler::Meddler;
+pub use relay::Relay;
 pub use spoofer::{Flooder, Spoofer};
 
 use crate::models::messages;

@@ -12,13 +12,13 @@ mod initiative;
 mod tables;
 mod unasked;
 
-pub use hearing::Heard;
+pub use hearing::{Envelopes, Heard};
 
 use crate::eye::{Element, Scope, scope};
 use crate::rng::Spread;
 use budget::Account;
 use cjp2p_node::node::{Destination, Event, Transmit};
-use cjp2p_node::{Time, node::Config};
+use cjp2p_node::{Time, identity::Identity, node::Config};
 use contacts::{Contacts, host, neighbourhood};
 use hearing::unknown_came_out;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -83,6 +83,7 @@ struct Acquaintance {
 /// The checks of one node between birth and restart.
 #[derive(Debug)]
 pub struct Checks {
+    envelopes: Envelopes,
     known: HashMap<SocketAddr, Acquaintance, Spread>,
     accounts: HashMap<SocketAddr, Account, Spread>,
     accounts_swept: Time,
@@ -93,13 +94,15 @@ pub struct Checks {
     disturbed: Time,
     unprompted: Vec<Time>,
     meddled: Vec<Time>,
+    doubts: Vec<Time>,
     tries: Vec<Time>,
     wakes: Vec<Time>,
 }
 
 impl Checks {
-    pub fn new(config: &Config, now: Time) -> Checks {
+    pub fn new(identity: &Identity, config: &Config, now: Time) -> Checks {
         let mut checks = Checks {
+            envelopes: Envelopes::new(identity.clone()),
             known: HashMap::default(),
             accounts: HashMap::default(),
             accounts_swept: now,
@@ -109,6 +112,7 @@ impl Checks {
             disturbed: now,
             unprompted: Vec::new(),
             meddled: Vec::new(),
+            doubts: Vec::new(),
             tries: Vec::new(),
             wakes: Vec::new(),
         };
@@ -196,9 +200,15 @@ impl Checks {
 
     /// Invariant 1, and that the smallest request always earns a token.
     fn replied(&mut self, now: Time, heard: &Heard, replies: &[usize], has_token: bool) -> Result<(), String> {
-        let (Some(from), false) = (heard.from, heard.is_verified) else {
+        let Some(from) = heard.from else { return Ok(()) };
+        if heard.is_verified {
+            // The tokens of an address that its owner has left are void. From outside that shows in nothing but a new
+            // token in a small answer, which pays a debt back as it does to a stranger.
+            if has_token && let Some(account) = self.accounts.get_mut(&from) {
+                account.pay_back(now, heard.bytes, replies);
+            }
             return Ok(());
-        };
+        }
         if !replies.is_empty() {
             let account = self.accounts.entry(from).or_default();
             account.reply(now, heard.bytes, replies).map_err(|why| format!("{from}: {why}"))?;
@@ -240,7 +250,7 @@ fn within_a_minute(times: &mut Vec<Time>, now: Time) -> usize {
 
 /// Whether this asks for an answer; tokens ride along with everything.
 fn is_question(element: &Element<'_>) -> bool {
-    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage")
+    matches!(&*element.name, "PleaseSendPeers" | "PleaseReturnThisMessage" | "WhereAreThey")
 }
 
 fn is_token(name: &str) -> bool {

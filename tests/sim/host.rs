@@ -6,6 +6,7 @@ use crate::checks::{Cause, Checks, Output};
 use crate::map::Place;
 use crate::models::Model;
 use cjp2p_node::content::MemoryStore;
+use cjp2p_node::identity::Identity;
 use cjp2p_node::node::{Command, CommandError, Config, Event, PeerInfo, Transmit};
 use cjp2p_node::{Node, Time};
 use std::net::SocketAddr;
@@ -76,10 +77,12 @@ pub struct Ours {
 }
 
 impl Ours {
-    pub fn new(config: Config, seed: [u8; 32], now: Time) -> Ours {
+    /// A node. Its key derives from the seed too, unless it has one already, from before it was restarted.
+    pub fn new(mut config: Config, seed: [u8; 32], now: Time) -> Ours {
+        let identity = config.identity.get_or_insert_with(|| Identity::from_seed(&seed)).clone();
         Ours {
             node: Node::new(config.clone(), seed, now, MemoryStore::default()),
-            checks: Checks::new(&config, now),
+            checks: Checks::new(&identity, &config, now),
             config,
             saved: Vec::new(),
             events: Vec::new(),

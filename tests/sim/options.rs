@@ -17,6 +17,7 @@ pub enum Stranger {
     Ruby,
     Network,
     Meddler,
+    Impostor,
 }
 
 const STRANGERS: &[Stranger] = &[
@@ -31,6 +32,7 @@ const STRANGERS: &[Stranger] = &[
     Stranger::Ruby,
     Stranger::Network,
     Stranger::Meddler,
+    Stranger::Impostor,
 ];
 
 /// How the nodes first hear of each other.

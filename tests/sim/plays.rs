@@ -3,6 +3,7 @@
 mod aimed;
 mod attacked;
 mod chat;
+mod claimed;
 mod crowded;
 mod meddled;
 mod meeting;

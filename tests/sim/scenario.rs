@@ -1,6 +1,6 @@
 //! One seed played out: a swarm with its strangers, a time of faults, then peace, and progress demanded.
 
-use crate::attackers::{Flooder, Garbage, Liar, Meddler, Network, Spoofer};
+use crate::attackers::{Flooder, Garbage, Impostor, Liar, Meddler, Network, Spoofer};
 use crate::map::Place;
 use crate::models::{Echo, Mute, Ruby, Wild};
 use crate::net::Faults;
@@ -146,6 +146,7 @@ fn invite(world: &mut World, options: &Options, rng: &mut Rng) {
             Stranger::Ruby => world.add_model(place, Ruby::new(&one)),
             Stranger::Network => add_network(world, place, one[0]),
             Stranger::Meddler => add_meddler(world, place, &targets, &masks, pace),
+            Stranger::Impostor => add_impostor(world, place, &nodes, pace),
         };
     }
 }
@@ -155,6 +156,17 @@ fn add_meddler(world: &mut World, place: Place, targets: &[SocketAddr], masks: &
     let owned: Vec<_> = (0..3).map(|n| SocketAddr::from(([120, n, 1, 1], PORT))).collect();
     let victims = if masks.is_empty() { targets } else { masks }.to_vec();
     let host = world.add_model(place, Meddler::new(owned.clone(), targets.to_vec(), victims, pace));
+    owned.into_iter().for_each(|address| world.map.own(host, address));
+    host
+}
+
+/// One owner of three addresses in networks of their own, who claims the keys of all whom it can reach.
+fn add_impostor(world: &mut World, place: Place, nodes: &[usize], pace: Duration) -> usize {
+    let owned: Vec<_> = (0..3).map(|n| SocketAddr::from(([123, n, 1, 1], PORT))).collect();
+    let public = nodes.iter().filter(|node| world.hosts[**node].place.lan.is_none());
+    let target = |node: &usize| Some((world.hosts[*node].place.v4?, world.ours(*node).node.public_key()));
+    let impostor = Impostor::new(owned.clone(), public.filter_map(target).collect(), pace);
+    let host = world.add_model(place, impostor);
     owned.into_iter().for_each(|address| world.map.own(host, address));
     host
 }

@@ -1,7 +1,7 @@
 //! The one table of commands and options: it drives parsing, the check of what goes with what, and the help.
 
 use super::Arguments;
-use super::values::{bind, count, path, peer, port, rate, shown, size, text_of, timeout, wait};
+use super::values::{bind, count, path, peer, place, port, rate, shown, size, text_of, timeout, wait};
 use std::ffi::OsStr;
 
 /// What can be done.
@@ -11,6 +11,8 @@ pub(crate) enum Command {
     #[default]
     Run,
     Get,
+    Stream,
+    Follow,
     Share,
     Publish,
     Published,
@@ -20,12 +22,16 @@ pub(crate) enum Command {
     Id,
     Status,
     Peers,
+    Chat,
     Add,
+    Msg,
     Stop,
     Help,
 }
 
-use Command::{Add, Get, Help, Id, Ls, Peers, Ping, Publish, Published, Run, Send, Share, Status, Stop};
+use Command::{
+    Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Publish, Published, Run, Send, Share, Status, Stop, Stream,
+};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -42,6 +48,13 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: &["WHAT"],
         help: "fetch a content by ID or KEY/NAME, and check it",
     },
+    CommandSpec {
+        command: Stream,
+        name: "stream",
+        arguments: &["NAME"],
+        help: "sign what comes in, live, for whoever follows",
+    },
+    CommandSpec { command: Follow, name: "follow", arguments: &["KEY/NAME"], help: "print a stream while it grows" },
     CommandSpec {
         command: Share,
         name: "share",
@@ -72,10 +85,22 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Status, name: "status", arguments: &[], help: "say how the running node is doing" },
     CommandSpec { command: Peers, name: "peers", arguments: &[], help: "list the verified peers of the running node" },
     CommandSpec {
+        command: Chat,
+        name: "chat",
+        arguments: &["[WHOM]"],
+        help: "talk beside the running node, to everybody or to one",
+    },
+    CommandSpec {
         command: Add,
         name: "add",
         arguments: &["ADDR"],
         help: "let the running node make contact with a node",
+    },
+    CommandSpec {
+        command: Msg,
+        name: "msg",
+        arguments: &["KEY", "TEXT"],
+        help: "write to somebody in private; wait until it was seen",
     },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
     CommandSpec {
@@ -101,11 +126,14 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] = &[Run, Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Add, Stop, Help];
-const WITH_SOCKET: &[Command] = &[Run, Get, Send, Ping];
-const WITH_NODE: &[Command] = &[Run, Get];
-const WITH_DATA: &[Command] = &[Run, Get, Share, Publish, Published, Ls, Id, Status, Peers, Add, Stop];
-const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers];
+const ALL: &[Command] = &[
+    Run, Get, Stream, Follow, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help,
+];
+const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Msg];
+const WITH_SOCKET: &[Command] = &[Run, Get, Stream, Follow, Send, Ping];
+const WITH_NODE: &[Command] = &[Run, Get, Stream, Follow];
+const WITH_DATA: &[Command] =
+    &[Run, Get, Stream, Follow, Share, Publish, Published, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -177,7 +205,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("RATE", |to, text| rate(text).map(|rate| to.download_limit = Some(rate))),
         is_repeatable: false,
-        commands: WITH_NODE,
+        commands: &[Run, Get],
         help: "how much content is asked for, in bytes a second, like 500k (default: all)",
     },
     OptionSpec {
@@ -201,8 +229,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| timeout(text).map(|timeout| to.timeout = Some(timeout))),
         is_repeatable: false,
-        commands: &[Get],
+        commands: &[Get, Follow],
         help: "give up after so long without progress (default: 20)",
+    },
+    OptionSpec {
+        long: "--from",
+        short: None,
+        set: Set::Value("PLACE", |to, text| place(text).map(|is_end| to.is_from_end = is_end)),
+        is_repeatable: false,
+        commands: &[Follow],
+        help: "where to begin: start, as far as anybody has it, or end (default: start)",
     },
     OptionSpec {
         long: "--list",
@@ -241,8 +277,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: None,
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
-        commands: &[Send, Add, Ls],
-        help: "how long to wait for an answer (default: 2, add: 5, ls: 1)",
+        commands: &[Send, Add, Msg, Ls],
+        help: "how long to wait for an answer (default: 2, add: 5, msg: 120, ls: 1)",
     },
     OptionSpec {
         long: "--count",
@@ -281,7 +317,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run, Get, Share, Publish],
+        commands: &[Run, Get, Stream, Follow, Share, Publish],
         help: "show no progress, say and log less; -qq only errors, -qqq no log",
     },
     OptionSpec {

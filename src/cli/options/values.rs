@@ -66,6 +66,15 @@ pub(super) fn wait(text: &OsStr) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// Whether a stream is followed from its end on.
+pub(super) fn place(text: &OsStr) -> Result<bool, String> {
+    match text.to_str() {
+        Some("start") => Ok(false),
+        Some("end") => Ok(true),
+        _ => Err(format!("'{}' is neither start nor end", shown(text))),
+    }
+}
+
 pub(super) fn timeout(text: &OsStr) -> Result<Duration, String> {
     let seconds: u64 = parse(text, "a whole number of seconds")?;
     if !(1..=GET_PATIENCE_MAX_SECONDS).contains(&seconds) {

@@ -61,6 +61,16 @@ impl Account {
         Ok(())
     }
 
+    /// A request whose token may have been void was answered with these datagrams. If that was less than twice as much,
+    /// the rest counts like that of any small answer to a stranger.
+    pub fn pay_back(&mut self, now: Time, request: usize, datagrams: &[usize]) {
+        let size: i64 = datagrams.iter().map(|bytes| with_header(*bytes)).sum();
+        if size <= 2 * with_header(request) {
+            self.hear(now, request);
+            self.balance += size;
+        }
+    }
+
     /// True once nothing in here can matter any more.
     pub fn is_over(&self, now: Time) -> bool {
         self.before.back().is_none_or(|(time, _)| now.since(*time) >= WINDOW)

@@ -1,10 +1,17 @@
-//! What a node hears, read with the crate's own decoder: only that says what the node can have understood.
+//! What a node hears, read with the crate's own decoder and opener of envelopes: only those say what the node can have
+//! understood. What is in an envelope counts like what is outside, unless it is meant for somebody else.
 
 use super::{Checks, SMALLEST_REQUEST, TOKEN_LIFETIME, is_token};
 use crate::eye::{Scope, scope};
 use cjp2p_node::Time;
+use cjp2p_node::identity::Identity;
+use cjp2p_node::identity::known::KnownKeys;
+use cjp2p_node::identity::opening::{Layer, Opener};
+use cjp2p_node::identity::replays::Replays;
 use cjp2p_node::node::Event;
 use cjp2p_node::wire::{self, Message};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::net::SocketAddr;
 
 /// A datagram that came in, as far as the checks care.
@@ -19,6 +26,33 @@ pub struct Heard {
     pub(super) unknown: Vec<(String, String)>,
 }
 
+/// What it takes to open what a node can open: its key, and what it was sent before.
+#[derive(Debug)]
+pub struct Envelopes {
+    identity: Identity,
+    replays: Replays,
+    known: KnownKeys,
+}
+
+impl Envelopes {
+    pub fn new(identity: Identity) -> Envelopes {
+        let replays = Replays::new(&mut StdRng::from_seed([7; 32]));
+        Envelopes { identity, replays, known: KnownKeys::default() }
+    }
+
+    fn open(&mut self, messages: &[Message<'_>]) -> Vec<Layer> {
+        let Envelopes { identity, replays, known } = self;
+        let known = |key| known.find(key);
+        Opener { identity, replays, known: &known, may_open: &mut |_| true }.open(messages).layers
+    }
+
+    /// Whether messages name somebody else as the one they are meant for.
+    fn are_for_others(&self, messages: &[Message<'_>]) -> bool {
+        let own = self.identity.public().hex();
+        messages.iter().any(|message| matches!(message, Message::MeantFor(meant) if meant.ed25519h != own))
+    }
+}
+
 impl Checks {
     /// Reads a datagram that is about to be handed to the node.
     pub fn hear(&mut self, now: Time, clock: Time, from: SocketAddr, bytes: &[u8]) -> Heard {
@@ -28,6 +62,15 @@ impl Checks {
             heard.is_tokens_only = !decoded.messages.is_empty();
             for message in &decoded.messages {
                 self.read(clock, from, message, &mut heard);
+            }
+            let layers = self.envelopes.open(&decoded.messages);
+            for inner in layers.iter().filter_map(|layer| wire::decode(&layer.text).ok()) {
+                if !self.envelopes.are_for_others(&inner.messages) {
+                    inner.messages.iter().for_each(|message| self.read(clock, from, message, &mut heard));
+                }
+            }
+            if heard.is_verified {
+                layers.iter().for_each(|layer| self.envelopes.known.note(layer.key));
             }
         }
         let known = self.known.entry(from).or_default();

@@ -31,6 +31,10 @@ pub const MEDDLED_PER_MINUTE_MAX: usize = TRIES_PER_MINUTE_MAX;
 /// How often within a minute somebody can make a node ask a peer something in the name of that peer: one each 5 s.
 pub const PROVOKED_PER_MINUTE_MAX: usize = 13;
 
+/// How many questions it may send within a minute because somebody claims to have moved, all together: one for each
+/// claim that can be open, and then ten a second.
+pub const DOUBTS_PER_MINUTE_MAX: usize = 64 + 600;
+
 impl Checks {
     /// Invariant 8: what the node sends to those who never answered.
     pub(super) fn contact(&mut self, now: Time, to: SocketAddr) -> Result<(), String> {
@@ -69,6 +73,13 @@ impl Checks {
             return Ok(());
         }
         known.unasked.add(now, self.woken, elements).map_err(|why| format!("{to}: {why}"))?;
+        if elements.iter().any(|element| element.name == "WhereAreThey") {
+            let count = within_a_minute(&mut self.doubts, now);
+            if count > DOUBTS_PER_MINUTE_MAX {
+                return Err(format!("{count} questions within a minute whether somebody is still there"));
+            }
+            return Ok(());
+        }
         match cause {
             Cause::Datagram(heard) if heard.from == Some(to) && heard.is_verified => Ok(()),
             Cause::Datagram(heard) if heard.from == Some(to) => {

@@ -19,12 +19,17 @@ pub const QUESTIONS_MAX: usize = 8 + 12;
 /// Others that it is told of: eight at once, and as often as a newcomer is introduced, which is each 10 s.
 pub const INTRODUCTIONS_MAX: usize = 8 + 6;
 
+/// Questions whether it is still there, or can prove its key better: the first few, and one a second, whoever claims that
+/// it has moved.
+pub const DOUBTS_MAX: usize = 4 + 60;
+
 /// What one peer was sent within the last minute that it did not ask for.
 #[derive(Debug, Default)]
 pub struct Unasked {
     probes: Vec<Time>,
     questions: Vec<Time>,
     introductions: Vec<Time>,
+    doubts: Vec<Time>,
     /// The most of all together within any minute so far.
     pub most: usize,
 }
@@ -33,21 +38,23 @@ impl Unasked {
     /// One more datagram. What came before the last wake was for the sake of another life.
     pub fn add(&mut self, now: Time, woken: Time, elements: &[Element<'_>]) -> Result<(), String> {
         let has = |name: &str| elements.iter().any(|element| element.name == name);
-        let (times, most, what) = if has("PleaseReturnThisMessage") {
+        let (times, most, what) = if has("WhereAreThey") {
+            (&mut self.doubts, DOUBTS_MAX, "doubts")
+        } else if has("PleaseReturnThisMessage") {
             (&mut self.probes, PROBES_MAX, "probes")
         } else if has("PleaseSendPeers") {
             (&mut self.questions, QUESTIONS_MAX, "questions")
         } else if has("Peers") {
             (&mut self.introductions, INTRODUCTIONS_MAX, "introductions")
         } else {
-            return Err("sent a peer something that is no answer, probe, question or introduction".to_owned());
+            return Err("sent a peer something that is no answer, probe, question, doubt or introduction".to_owned());
         };
         times.retain(|time| *time >= woken);
         let count = within_a_minute(times, now);
         if count > most {
             return Err(format!("{count} {what} within a minute to a peer that asked for none of them"));
         }
-        let all = [&self.probes, &self.questions, &self.introductions].into_iter().flatten();
+        let all = [&self.probes, &self.questions, &self.introductions, &self.doubts].into_iter().flatten();
         self.most = self.most.max(all.filter(|time| now.since(**time) < MINUTE).count());
         Ok(())
     }

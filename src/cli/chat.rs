@@ -1,0 +1,203 @@
+//! `chat`: talking beside the node that runs on the data directory, in a terminal of one's own.
+//!
+//! What is said comes from the node over its control socket, line by line; what is typed goes to it as a command each.
+//! Both meet at the terminal by way of the console, so that neither ever lands inside the other. The chat keeps nothing
+//! and knows no network; when it ends, the node goes on.
+
+use super::Failure;
+use super::ask::{Reader, converse};
+use super::options::Arguments;
+use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
+use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
+use cjp2p_node::event_loop::catch_signals;
+use cjp2p_node::request::{Answer, LISTEN};
+use cjp2p_node::terminal::printable;
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::SIGWINCH;
+use signal_hook_mio::v1_0::Signals;
+use std::io::{self, IsTerminal, Read};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+
+const NODE: Token = Token(0);
+const TYPED: Token = Token(1);
+const SIGNALS: Token = Token(2);
+
+/// Typed lines that may wait while the node answers; more wait where they come from.
+const TYPED_MAX: usize = 16;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 4_096;
+
+/// What leaves the chat, and not the node.
+const LEAVE: &[&str] = &["/quit", "/leave"];
+
+/// A conversation, with everybody or somebody.
+struct Chat<'a> {
+    arguments: &'a Arguments,
+    output: Output,
+    /// What stands before a text for the node.
+    command: String,
+    node: UnixStream,
+    /// What the node has said of a line that is not complete.
+    begun: Vec<u8>,
+    typed: Receiver<Line>,
+    /// Gone with the last who holds it, and what it has said unheard with it.
+    _waker: Arc<Waker>,
+    signals: Signals,
+}
+
+/// What goes on after something has happened.
+type Next = ControlFlow<Result<(), Failure>>;
+
+/// Talks until the user leaves or the node stops.
+pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
+    let (answer, reader) = converse(arguments, format!("{LISTEN} {whom}").trim_end())?;
+    let (about, command) = match answer {
+        Answer::Listening { about, command } => (about, command),
+        Answer::Refused(why) => return Err(Failure::Impossible(why)),
+        _ => return Err(Failure::Impossible("the running node is older than this program; start it anew".to_owned())),
+    };
+    let output = Output::start(false).map_err(Failure::impossible)?;
+    if io::stdin().is_terminal() && arguments.verbosity >= 0 {
+        output.print(format!("{about}; type and press Enter. /help lists what else can be typed, Ctrl-D leaves"));
+    }
+    let ended = Chat::start(arguments, output.clone(), command, reader).and_then(|(chat, poll)| chat.run(poll));
+    output.flush();
+    output.close();
+    ended
+}
+
+impl<'a> Chat<'a> {
+    fn start(
+        arguments: &'a Arguments,
+        output: Output,
+        command: String,
+        reader: Reader,
+    ) -> Result<(Chat<'a>, Poll), Failure> {
+        let open = || -> io::Result<_> {
+            // What came together with the first answer.
+            let begun = reader.buffer().to_vec();
+            let stream = reader.into_inner().into_inner();
+            stream.set_nonblocking(true)?;
+            let mut node = UnixStream::from_std(stream);
+            let poll = Poll::new()?;
+            poll.registry().register(&mut node, NODE, Interest::READABLE)?;
+            let mut signals = catch_signals()?;
+            poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+            let waker = Arc::new(Waker::new(poll.registry(), TYPED)?);
+            let (sender, typed) = mpsc::sync_channel(TYPED_MAX);
+            start_input(output.screen(), {
+                let waker = waker.clone();
+                move |line| match sender.send(line).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(()) => ControlFlow::Break(()),
+                }
+            })?;
+            Ok((Chat { arguments, output: output.clone(), command, node, begun, typed, _waker: waker, signals }, poll))
+        };
+        open().map_err(|error| Failure::Impossible(format!("the system has no room for a chat: {error}")))
+    }
+
+    fn run(mut self, mut poll: Poll) -> Result<(), Failure> {
+        let mut events = Events::with_capacity(8);
+        self.show();
+        loop {
+            match poll.poll(&mut events, None) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(Failure::impossible(error)),
+                _ => {}
+            }
+            for event in &events {
+                let next = match event.token() {
+                    NODE => self.hear(),
+                    TYPED => self.take_typed(),
+                    _ => self.take_signals(),
+                };
+                if let ControlFlow::Break(ended) = next {
+                    return ended;
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) -> Next {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGWINCH => self.output.redraw(),
+                _ => return ControlFlow::Break(Ok(())),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes what the node says, until there is nothing more.
+    fn hear(&mut self) -> Next {
+        let mut buffer = [0; CHUNK_BYTES];
+        loop {
+            match self.node.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => self.begun.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ControlFlow::Continue(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+            self.show();
+            // A node says no such thing.
+            if self.begun.len() as u64 > ANSWER_MAX_BYTES {
+                break;
+            }
+        }
+        ControlFlow::Break(Err(Failure::Impossible("the node has stopped".to_owned())))
+    }
+
+    /// Shows the lines that are complete.
+    fn show(&mut self) {
+        let Some(last) = self.begun.iter().rposition(|byte| *byte == b'\n') else { return };
+        let rest = self.begun.split_off(last + 1);
+        let complete = std::mem::replace(&mut self.begun, rest);
+        for line in String::from_utf8_lossy(&complete).lines() {
+            if let Some(answer) = parse_answer(line) {
+                self.output.print(answer.to_string());
+            }
+        }
+    }
+
+    fn take_typed(&mut self) -> Next {
+        while let Ok(line) = self.typed.try_recv() {
+            match line {
+                Line::Text(text) => self.obey(text.trim())?,
+                Line::TooLong => self.output.print("that line is too long for a message".to_owned()),
+                // What was said last may still be on its way to others: that is the node's business.
+                Line::End => return ControlFlow::Break(Ok(())),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Says a line, or carries it out if it is a command.
+    fn obey(&mut self, line: &str) -> Next {
+        if line.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        if LEAVE.contains(&line) {
+            return ControlFlow::Break(Ok(()));
+        }
+        // A second slash takes the meaning from the first, as on the node's own console.
+        let is_command = line.starts_with('/') && !line.starts_with("//");
+        let said = line.strip_prefix('/').filter(|_| line.starts_with("//")).unwrap_or(line);
+        let request = if is_command { line.to_owned() } else { format!("{}{said}", self.command) };
+        match converse(self.arguments, &request) {
+            // What was said comes back as a line among the others.
+            Ok((Answer::Done(_) | Answer::Message(_), _)) if !is_command => {}
+            Ok((Answer::Refused(why), _)) if !is_command => {
+                self.output.print(format!("> {}\n{why}", printable(line, LINE_MAX_BYTES)));
+            }
+            Ok((answer, _)) => self.output.print(answer.to_string()),
+            Err(Failure::Impossible(why) | Failure::Mistake(why)) => self.output.print(why),
+            Err(Failure::Silent) => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,134 @@
+//! `follow`: a stream of somebody else, to the standard output while it grows.
+//!
+//! A running node follows it, or one of our own. What is printed is in order and signed by the owner; what could not be
+//! had is said, and the exit code tells that something is missing.
+
+use super::ask::converse;
+use super::get::Helper;
+use super::options::Arguments;
+use super::{Failure, tell};
+use base64_simd::STANDARD;
+use cjp2p_node::request::{Answer, GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
+use cjp2p_node::stream::StreamId;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// The pause between two looks at what has come; hardly anybody hears the difference.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What has been printed.
+struct Printed {
+    /// Where it ends.
+    place: u64,
+    /// Bytes.
+    bytes: u64,
+    /// Whether anything was left out in the middle.
+    has_gaps: bool,
+}
+
+/// Prints a stream until it ends.
+pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
+    let id = StreamId::from_user(text)
+        .ok_or_else(|| Failure::Mistake("a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned()))?;
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
+    }
+    let helper = Helper::find(arguments)?;
+    if !helper.is_own() {
+        helper.pass_on_options();
+    }
+    let printed = print(arguments, &helper, &id, &is_interrupted);
+    if !helper.is_own() && printed.is_err() {
+        // Others may follow it too; then they begin again where they are.
+        let _ = helper.order(&StreamRequest::Unfollow(id.to_string()).command());
+    }
+    helper.dismiss();
+    printed
+}
+
+fn print(
+    arguments: &Arguments,
+    helper: &Helper<'_>,
+    id: &StreamId,
+    is_interrupted: &AtomicBool,
+) -> Result<(), Failure> {
+    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
+    helper.order(&StreamRequest::Follow(id.to_string(), arguments.is_from_end, patience).command())?;
+    let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
+    let mut stdout = io::stdout().lock();
+    loop {
+        if is_interrupted.load(Ordering::Relaxed) {
+            return Err(Failure::Impossible(format!("interrupted after {} bytes", printed.bytes)));
+        }
+        let answer = match converse(arguments, &StreamRequest::Read(id.to_string(), printed.place).command()) {
+            // A signal may have stopped the node too.
+            Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
+            answer => answer?.0,
+        };
+        let (offset, bytes, state) = match answer {
+            Answer::Stream(StreamAnswer::Chunk(offset, bytes, state)) => (offset, bytes, state),
+            Answer::Refused(why) => return Err(Failure::Impossible(why)),
+            _ => return Err(Failure::Impossible("the node gave another answer than was asked for".to_owned())),
+        };
+        let bytes = STANDARD.decode_to_vec(bytes).map_err(Failure::impossible)?;
+        printed.skip_to(offset, arguments);
+        if bytes.is_empty() {
+            match ended(state, &printed, id, patience) {
+                Some(ended) => return ended,
+                None => pause(),
+            }
+            continue;
+        }
+        printed.place += bytes.len() as u64;
+        printed.bytes += bytes.len() as u64;
+        match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+            // Whoever has read enough of it has gone.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Failure::Silent),
+            Err(error) => return Err(Failure::Impossible(format!("cannot write to the standard output: {error}"))),
+            Ok(()) => {}
+        }
+    }
+}
+
+impl Printed {
+    /// What lies before `offset` and has not been printed cannot be had.
+    fn skip_to(&mut self, offset: u64, arguments: &Arguments) {
+        if offset <= self.place {
+            return;
+        }
+        if self.bytes > 0 {
+            tell(&format!("bytes {} to {offset} could not be had from anybody and are missing", self.place));
+            self.has_gaps = true;
+        } else if arguments.verbosity >= 0 {
+            tell(&format!("beginning at byte {offset}"));
+        }
+        self.place = offset;
+    }
+}
+
+/// How it ended, if it did.
+fn ended(state: StreamState, printed: &Printed, id: &StreamId, patience: u64) -> Option<Result<(), Failure>> {
+    let why = match state {
+        StreamState::Seeking | StreamState::Following => return None,
+        StreamState::Ended if printed.has_gaps => "the stream has ended, and some of it is missing".to_owned(),
+        StreamState::Ended => return Some(Ok(())),
+        StreamState::NotFound => format!("nobody in reach has {id}"),
+        StreamState::Stalled => {
+            format!(
+                "nothing was heard of its owner for {patience} s; the stream has not ended, after {} bytes",
+                printed.place
+            )
+        }
+    };
+    Some(Err(Failure::Impossible(why)))
+}
+
+fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
+    thread::sleep(PAUSE);
+}

@@ -1,0 +1,95 @@
+//! Carrying out what the commands `stream` and `follow` ask.
+
+use super::EventLoop;
+use crate::node::{APPEND_MAX_BYTES, Command, StreamCommand};
+use crate::request::{Answer, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
+use crate::stream::StreamId;
+use crate::stream::follow::{From, State};
+use base64_simd::STANDARD;
+use std::time::Duration;
+
+impl EventLoop {
+    pub(super) fn carry_out_stream(&mut self, request: StreamRequest) -> Answer {
+        let done = match request {
+            StreamRequest::Begin(name) => self
+                .command_stream(StreamCommand::Begin(name.clone()))
+                .map(|()| self.streams.push(name.clone()))
+                .and_then(|()| self.stream_info(&name)),
+            StreamRequest::Info(name) => self.stream_info(&name),
+            StreamRequest::Append(name, length, bytes) => {
+                self.append_to_stream(&name, length, &bytes).and_then(|()| self.stream_info(&name))
+            }
+            StreamRequest::End(name) => {
+                self.streams.retain(|begun| *begun != name);
+                self.command_stream(StreamCommand::End(name.clone())).and_then(|()| self.stream_info(&name))
+            }
+            StreamRequest::Follow(id, is_from_end, patience) => self.follow_stream(&id, is_from_end, patience),
+            StreamRequest::Read(id, offset) => self.read_stream(&id, offset),
+            StreamRequest::Unfollow(id) => stream_id(&id)
+                .and_then(|id| self.command_stream(StreamCommand::Unfollow(id)))
+                .map(|()| Answer::Done("not followed any more".to_owned())),
+        };
+        done.unwrap_or_else(Answer::Refused)
+    }
+
+    fn command_stream(&mut self, command: StreamCommand) -> Result<(), String> {
+        let done = self.node.handle_command(self.clock.now(), Command::Stream(command));
+        self.drain();
+        done.map_err(|why| why.to_string())
+    }
+
+    fn stream_info(&mut self, name: &str) -> Result<Answer, String> {
+        let info = self.node.stream_info(self.clock.now(), name).ok_or("there is no such stream")?;
+        let asked_ago = info.asked_ago.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+        Ok(Answer::Stream(StreamAnswer::Own(info.length, asked_ago)))
+    }
+
+    fn append_to_stream(&mut self, name: &str, length: u64, bytes: &str) -> Result<(), String> {
+        let info = self.node.stream_info(self.clock.now(), name).ok_or("there is no such stream")?;
+        if info.length != length {
+            return Err("somebody else appends to that stream too".to_owned());
+        }
+        let bytes = STANDARD.decode_to_vec(bytes).map_err(|_| "what is to be appended is no base64")?;
+        bytes
+            .chunks(APPEND_MAX_BYTES)
+            .try_for_each(|bytes| self.command_stream(StreamCommand::Append(name.to_owned(), bytes.to_vec())))
+    }
+
+    fn follow_stream(&mut self, id: &str, is_from_end: bool, patience: u64) -> Result<Answer, String> {
+        let (id, patience) = (stream_id(id)?, Duration::from_secs(patience));
+        let is_mine = id.key() == self.node.public_key();
+        // What we make ourselves we need not follow to read.
+        if !is_mine || self.node.stream_info(self.clock.now(), id.name()).is_none() {
+            let from = if is_from_end { From::End } else { From::Start };
+            self.command_stream(StreamCommand::Follow { id, from, patience })?;
+        }
+        Ok(Answer::Done("following".to_owned()))
+    }
+
+    fn read_stream(&mut self, id: &str, offset: u64) -> Result<Answer, String> {
+        let id = stream_id(id)?;
+        let chunk = self.node.read_stream(self.clock.now(), &id, offset, STREAM_READ_MAX_BYTES);
+        self.drain();
+        let chunk = chunk.ok_or("that stream is not followed")?;
+        let state = match chunk.state {
+            State::Seeking => StreamState::Seeking,
+            State::Following => StreamState::Following,
+            State::Ended => StreamState::Ended,
+            State::NotFound => StreamState::NotFound,
+            State::Stalled => StreamState::Stalled,
+        };
+        Ok(Answer::Stream(StreamAnswer::Chunk(chunk.offset, STANDARD.encode_to_string(&chunk.bytes), state)))
+    }
+
+    /// The node stops: whoever follows its streams is told that they end here, because nobody can go on with them.
+    pub(super) fn end_streams(&mut self) {
+        for name in std::mem::take(&mut self.streams) {
+            // One that has ended needs no end.
+            let _ = self.command_stream(StreamCommand::End(name));
+        }
+    }
+}
+
+fn stream_id(text: &str) -> Result<StreamId, String> {
+    StreamId::from_user(text).ok_or_else(|| "a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned())
+}

@@ -1,0 +1,373 @@
+//! Private messages: what the user writes to a key, sent again until it is known to have been read by that key's node.
+//!
+//! Each travels in an envelope that only the recipient can open, together with a cookie that nobody else has seen.
+//! Whoever returns the cookie has opened the envelope, so the message has arrived; works with the wild as it is, which
+//! returns what `PleaseReturnThisMessage` says wherever it finds it. Until then the message is sent again with growing
+//! pauses, each time in an envelope of its own, to where the key is known to live and to where others say that it does
+//! (see [`find`](super::find)), if somebody there has returned our token. After [`PATIENCE`] it is given up, and the
+//! user is told so.
+//!
+//! Of several messages to the same key the next is sent when the one before has arrived or was given up, so that they
+//! arrive in order. Nothing is kept across a restart. This module writes to nobody but peers, and only for the user.
+
+mod received;
+
+pub(super) use received::{Envelope, Received, envelope_of};
+
+use super::dispatch::Sender;
+use super::notes::Note;
+use super::reply::{push_owed, push_token};
+use super::{CommandError, Destination, Event, Node};
+use crate::content::Store;
+use crate::identity::PublicKey;
+use crate::identity::whereabouts::Proof;
+use crate::sizes::Size;
+use crate::time::Time;
+use crate::tokens::{Cookie, Owed};
+use crate::wire::encode::Writer;
+use crate::wire::messages::{ChatMessage, MyPublicKey};
+use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
+use rand::Rng;
+use rand::rngs::StdRng;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long a message is sent again before it is given up: as long as a person waits who looks at the screen. Who has
+/// moved, or comes back from an outage of a minute, is found in that time.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many messages may wait, to everybody together.
+pub const WAITING_MAX: usize = 64;
+
+/// How many may wait for one key; the next is refused, so that nobody types into nothing for long.
+pub const WAITING_PER_KEY_MAX: usize = 16;
+
+/// How many bytes of text may wait: half of what [`WAITING_MAX`] of the longest would be, 64 KB.
+pub const WAITING_MAX_BYTES: usize = WAITING_MAX * super::chat::CHAT_MAX_BYTES / 2;
+
+/// How many keys messages may wait for.
+pub const RECIPIENTS_MAX: usize = 16;
+
+/// The pause before a message is sent again for the first time, doubled each time: what RFC 6298 has where nothing is
+/// known about the path.
+const REPEAT_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause. So there are eleven tries: where a fifth of all datagrams is lost each way, all fail once in 70,000
+/// times.
+const REPEAT_MAX: Duration = Duration::from_secs(15);
+
+/// News of where somebody is hurries what waits, but no more often than this.
+const HURRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// To how many addresses a message is sent at a time: where the key lives, or lived before a move that is in doubt, and
+/// some that others named.
+const COPIES_MAX: usize = 4;
+
+/// After so many times without an answer others are asked where the key lives now.
+const TRIES_BEFORE_FIND: u32 = 2;
+
+/// The longest array that is sealed, in bytes. In base64 with the keys and tags of the envelope it has 5,464 bytes, and
+/// 90 with what is around it; our key and the two tokens beside it have 300.
+const SEALED_MAX_BYTES: usize = 4_000;
+
+/// A message that waits for its recipient.
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    to: PublicKey,
+    text: String,
+    /// What only the recipient can send back.
+    cookie: Cookie,
+    said: Time,
+    due: Time,
+    pause: Duration,
+    /// When it was sent last, and how often.
+    sent: Option<Time>,
+    times: u32,
+}
+
+impl Waiting {
+    /// It is sent again soon, because the recipient may be in reach now.
+    fn hurry(&mut self, now: Time) {
+        let soon = self.sent.map_or(now, |sent| (sent + HURRY_PAUSE).max(now));
+        self.due = self.due.min(soon);
+        self.pause = REPEAT_MIN;
+    }
+}
+
+/// Why a message was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    /// Nobody was in reach who could have been asked for the address.
+    NobodyToAsk,
+    /// None of so many peers said where the key lives.
+    NotFound(usize),
+    /// Nobody answered at the addresses where it was said to live.
+    NoAnswer,
+    /// It was sent, and nothing came back: it may have arrived nevertheless.
+    Unconfirmed,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(super) struct Private {
+    /// In the order in which it was said.
+    waiting: Vec<Waiting>,
+    /// A generator of its own: what else a node does is the same whether anybody writes or not.
+    rng: StdRng,
+    pub(super) received: Received,
+}
+
+impl Private {
+    pub(super) fn new(mut rng: StdRng) -> Private {
+        let received = Received::new(&mut rng);
+        Private { waiting: Vec::new(), rng, received }
+    }
+
+    pub(super) fn sizes(&self) -> [Size; 5] {
+        // A generator does not grow.
+        let Private { waiting, rng: _, received } = self;
+        let most = waiting.iter().map(|message| self.waiting_for(&message.to).count()).max();
+        [
+            Size::new("private messages waiting", waiting.len(), WAITING_MAX),
+            Size::new("private messages waiting for one key", most.unwrap_or(0), WAITING_PER_KEY_MAX),
+            Size::new("bytes of private messages waiting", self.bytes(), WAITING_MAX_BYTES),
+            Size::new("keys that private messages wait for", self.recipients().len(), RECIPIENTS_MAX),
+            received.size(),
+        ]
+    }
+
+    fn waiting_for(&self, key: &PublicKey) -> impl Iterator<Item = &Waiting> {
+        self.waiting.iter().filter(move |message| message.to == *key)
+    }
+
+    fn bytes(&self) -> usize {
+        self.waiting.iter().map(|message| message.text.len()).sum()
+    }
+
+    /// The keys that messages wait for, each once, with the place of the message whose turn it is.
+    fn recipients(&self) -> Vec<(PublicKey, usize)> {
+        let mut recipients: Vec<(PublicKey, usize)> = Vec::new();
+        for (place, message) in self.waiting.iter().enumerate() {
+            if recipients.iter().all(|(key, _)| *key != message.to) {
+                recipients.push((message.to, place));
+            }
+        }
+        recipients
+    }
+
+    /// When something is to be sent again or given up.
+    pub(super) fn due(&self) -> Option<Time> {
+        let turns = self.recipients().into_iter().filter_map(|(_, place)| self.waiting.get(place));
+        let ends = self.waiting.iter().map(|message| message.said + PATIENCE);
+        turns.map(|message| message.due).chain(ends).min()
+    }
+
+    /// What waits for a key is sent again soon.
+    fn hurry(&mut self, now: Time, key: &PublicKey) {
+        let waiting = self.waiting.iter_mut().filter(|message| message.to == *key);
+        waiting.for_each(|message| message.hurry(now));
+    }
+
+    /// Whether one more message to a key may wait.
+    fn check_room(&self, to: &PublicKey, text: &str) -> Result<(), CommandError> {
+        let recipients = self.recipients();
+        let is_new = recipients.iter().all(|(key, _)| key != to);
+        let is_full = self.waiting.len() >= WAITING_MAX
+            || self.waiting_for(to).count() >= WAITING_PER_KEY_MAX
+            || self.bytes() + text.len() > WAITING_MAX_BYTES
+            || is_new && recipients.len() >= RECIPIENTS_MAX;
+        if is_full { Err(CommandError::TooMuchWaiting) } else { Ok(()) }
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Where to write to the holder of a key: where it was proven to live.
+    fn addresses_of(&self, key: &PublicKey) -> impl Iterator<Item = SocketAddr> + use<S> {
+        self.home(key).into_iter()
+    }
+
+    /// Whether the address of a key is known.
+    pub fn is_found(&self, key: &PublicKey) -> bool {
+        self.addresses_of(key).next().is_some()
+    }
+
+    /// Takes a message for the holder of a key, and sends it for the first time.
+    pub(super) fn send_private(
+        &mut self,
+        now: Time,
+        to: PublicKey,
+        text: String,
+        number: u64,
+    ) -> Result<(), CommandError> {
+        if to == self.public_key() {
+            return Err(CommandError::ToOneself);
+        }
+        super::chat::sendable(&text)?;
+        self.private.check_room(&to, &text)?;
+        let cookie = self.issuer.probe(&mut self.private.rng);
+        if self.seal_chat(&to, &text, cookie, Some(&Owed::longest())).is_none() {
+            return Err(CommandError::BadText);
+        }
+        self.chat.may_say(now)?;
+        let (due, pause) = (now, REPEAT_MIN);
+        self.private.waiting.push(Waiting { number, to, text, cookie, said: now, due, pause, sent: None, times: 0 });
+        self.tend_private(now);
+        Ok(())
+    }
+
+    /// The envelope with a line and the cookie that says that it has arrived; `None` if it is too long.
+    fn seal_chat(
+        &mut self,
+        to: &PublicKey,
+        text: &str,
+        cookie: Cookie,
+        owed: Option<&Owed>,
+    ) -> Option<Message<'static>> {
+        let mut line = Writer::default();
+        let limit = SEALED_MAX_BYTES;
+        let is_whole = line.push(&Message::ChatMessage(ChatMessage { message: text.into() }), limit)
+            && line.push_cookie("PleaseReturnThisMessage", cookie.as_bytes(), limit);
+        if is_whole { self.seal_elements(to, &mut line, owed) } else { None }
+    }
+
+    /// The envelope with these elements behind the recipient's token and our key: both belong inside, where nobody can
+    /// have put them but us. `None` if it is too long.
+    fn seal_elements(
+        &mut self,
+        to: &PublicKey,
+        elements: &mut Writer,
+        owed: Option<&Owed>,
+    ) -> Option<Message<'static>> {
+        let mut inner = Writer::default();
+        push_owed(&mut inner, owed, SEALED_MAX_BYTES);
+        inner.push(&self.my_key(), SEALED_MAX_BYTES);
+        let elements = elements.take();
+        let elements = elements.get(1..elements.len().saturating_sub(1)).filter(|elements| !elements.is_empty())?;
+        let is_whole = inner.push_with(SEALED_MAX_BYTES, |bytes| {
+            bytes.extend_from_slice(elements);
+            true
+        });
+        let text = String::from_utf8(inner.take()).ok().filter(|_| is_whole)?;
+        let mut ephemeral = [0; 32];
+        self.private.rng.fill_bytes(&mut ephemeral);
+        let sealed = self.identity.seal(to, &text, ephemeral).ok()?;
+        Some(Message::EncryptedMessages(sealed))
+    }
+
+    fn my_key(&self) -> Message<'static> {
+        Message::MyPublicKey(MyPublicKey { ed25519h: self.public_key().hex() })
+    }
+
+    /// Gives up what has waited for too long, and sends what is due.
+    pub(super) fn tend_private(&mut self, now: Time) {
+        while let Some(place) = self.private.waiting.iter().position(|message| now.since(message.said) >= PATIENCE) {
+            let Waiting { number, to, text, times, .. } = self.private.waiting.remove(place);
+            let why = match self.finds.outcome(&to) {
+                _ if times > 0 => Undelivered::Unconfirmed,
+                (_, 1..) => Undelivered::NoAnswer,
+                (0, _) => Undelivered::NobodyToAsk,
+                (asked, _) => Undelivered::NotFound(asked),
+            };
+            self.counters.private_given_up += 1;
+            self.report(Event::Undelivered { number, to, text, why });
+            self.go_on(now, &to);
+        }
+        for (_, place) in self.private.recipients() {
+            self.send_waiting(now, place);
+        }
+    }
+
+    /// A message to this key waits no longer: the next has its turn, or else it need not be looked for any more.
+    fn go_on(&mut self, now: Time, key: &PublicKey) {
+        match self.private.waiting.iter_mut().find(|message| message.to == *key) {
+            Some(next) => next.due = now,
+            None => self.finds.end(key),
+        }
+    }
+
+    /// Sends a message, if that is due, to where its recipient may be.
+    fn send_waiting(&mut self, now: Time, place: usize) {
+        let Some(message) = self.private.waiting.get_mut(place).filter(|message| message.due <= now) else { return };
+        message.due = now + message.pause;
+        message.pause = (message.pause * 2).min(REPEAT_MAX);
+        let (to, times) = (message.to, message.times);
+        let homes: Vec<SocketAddr> = self.addresses_of(&to).collect();
+        let is_lost = homes.iter().all(|home| self.peers.get(*home).is_none());
+        if is_lost || times >= TRIES_BEFORE_FIND {
+            self.find(now, to);
+            homes.iter().for_each(|home| self.try_former(now, &to, *home));
+        }
+        let mut at: Vec<SocketAddr> = Vec::new();
+        for address in homes.into_iter().chain(self.finds.hints(&to)) {
+            if at.len() < COPIES_MAX && !at.contains(&address) && self.peers.get(address).is_some() {
+                at.push(address);
+            }
+        }
+        let Some(message) = self.private.waiting.get_mut(place).filter(|_| !at.is_empty()) else { return };
+        message.sent = Some(now);
+        message.times += 1;
+        let (text, cookie) = (message.text.clone(), message.cookie);
+        at.into_iter().for_each(|address| self.post(now, address, &to, &text, cookie));
+    }
+
+    /// Writes a private line to a peer. Our key comes before the envelope, because the wild has to know whose it may be.
+    fn post(&mut self, now: Time, address: SocketAddr, to: &PublicKey, text: &str, cookie: Cookie) {
+        let owed = self.peers.get(address).and_then(|peer| peer.owed.clone());
+        let Some(sealed) = self.seal_chat(to, text, cookie, owed.as_ref()) else { return };
+        let mut writer = self.begin_note(now, address, Note::default());
+        push_owed(&mut writer, owed.as_ref(), DATAGRAM_SEND_MAX_BYTES);
+        writer.push(&self.my_key(), DATAGRAM_SEND_MAX_BYTES);
+        writer.push(&sealed, DATAGRAM_SEND_MAX_BYTES);
+        if owed.is_none() || self.needs_token(address) {
+            push_token(&mut writer, self.issuer.token(address), DATAGRAM_SEND_MAX_BYTES);
+        }
+        self.counters.private_sent += 1;
+        self.send(Destination::Address(address), writer.take());
+    }
+
+    /// A cookie came back. If it is that of a message that waits, the message has arrived; says whether it is.
+    pub(super) fn confirm_private(&mut self, now: Time, cookie: Cookie) -> bool {
+        let Some(place) = self.private.waiting.iter().position(|message| message.cookie == cookie) else {
+            return false;
+        };
+        let Waiting { number, to, text, .. } = self.private.waiting.remove(place);
+        self.counters.private_delivered += 1;
+        self.report(Event::Delivered { number, to, text });
+        self.go_on(now, &to);
+        true
+    }
+
+    /// Somebody at this address can be written to now: what waits for those who may be there is sent.
+    pub(super) fn note_arrival(&mut self, now: Time, address: SocketAddr) {
+        let named = self.finds.arrive(address);
+        named.iter().for_each(|key| self.private.hurry(now, key));
+    }
+
+    /// A datagram came from somebody who reads its address. If it shows that somebody is in reach for whom something
+    /// waits, that is sent.
+    pub(super) fn hurry_private(&mut self, now: Time, sender: &Sender, is_token_new: bool, proofs: &[Proof]) {
+        if self.private.waiting.is_empty() {
+            return;
+        }
+        self.note_arrival(now, sender.address);
+        if sender.is_new {
+            self.finds.hurry(now);
+            self.tend_finds(now);
+        }
+        for (key, _) in self.private.recipients() {
+            let is_there = (sender.is_new || is_token_new) && self.is_at(&key, sender.address);
+            if is_there || proofs.iter().any(|proof| proof.key == key) {
+                self.private.hurry(now, &key);
+            }
+        }
+        if self.private.due().is_some_and(|due| due <= now) {
+            self.tend_private(now);
+        }
+    }
+
+    /// Whether a key lives at an address, or is said to.
+    fn is_at(&self, key: &PublicKey, address: SocketAddr) -> bool {
+        self.addresses_of(key).chain(self.finds.hints(key)).any(|other| other == address)
+    }
+}

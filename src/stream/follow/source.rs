@@ -1,0 +1,215 @@
+//! One source of a stream: what it says to have, what was asked of it, and how much more may be.
+//!
+//! How many blocks are on their way is limited by a window, which grows with each that comes until they queue up or
+//! more is lost than links lose by themselves. That is simpler than what fetches whole contents, because it does not
+//! have to: a stream has a rate of its own, and what is repaired is a small part of it most of the time.
+
+use crate::time::Time;
+use crate::transfer::rtt::{Minimum, RoundTrip};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many sources a stream has at most.
+pub const SOURCES_MAX: usize = 16;
+
+/// After so many timeouts in a row a source is given up if there are others.
+const TIMEOUTS_MAX: u32 = 4;
+
+/// Blocks that may be on their way before anything is known: with what stands around them 12 kB, as RFC 6928 has it.
+const WINDOW_FIRST: u32 = 2;
+
+/// The fewest, so that a loss is noticed by what comes after it.
+const WINDOW_MIN: u32 = 4;
+
+/// The most: 128 blocks over a round trip of 100 ms are 5 MB/s.
+pub(super) const WINDOW_MAX: u32 = 128;
+
+/// How the window fares is looked at after at least so many blocks: four are asked for in one datagram, and lost with it.
+const ROUND_MIN: u32 = 32;
+
+/// From this loss on, in percent, the window shrinks. Radio links lose a tenth of large datagrams, each of which
+/// travels in four fragments, however slowly they come.
+const LOSS_MAX_PERCENT: u32 = 30;
+
+/// Blocks queue up if they take twice the shortest round trip and this.
+const QUEUE_MIN: Duration = Duration::from_millis(30);
+
+/// For how long the shortest round trip is remembered.
+const SHORTEST_KEPT: Duration = Duration::from_secs(10);
+
+/// What may be overtaken by at least, before it counts as lost.
+const REORDERING_MIN: Duration = Duration::from_millis(5);
+
+/// After so many answers in a row that were too quick to be true the path has become quicker.
+const QUICK_MAX: u32 = 8;
+
+/// What is to be asked of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Whom.
+    pub to: SocketAddr,
+    /// From which byte on.
+    pub offset: u64,
+    /// How many bytes; 0 to ask only what it has.
+    pub length: u64,
+}
+
+/// One source.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) address: SocketAddr,
+    /// What it has begins here, as far as it has said.
+    pub(super) first: u64,
+    /// What it has ends here, as far as is known.
+    pub(super) end: u64,
+    /// Whether it knows our words, and so remembers questions for what is not there yet.
+    pub(super) is_ours: bool,
+    /// Which blocks were asked of it and when, in that order.
+    asked: VecDeque<(u64, Time)>,
+    /// When that was asked which was answered last, and how long it took.
+    answered: Option<(Time, Duration)>,
+    silent_since: Time,
+    timeouts: u32,
+    round_trip: RoundTrip,
+    shortest: Minimum,
+    /// Answers in a row that came sooner than any can.
+    quick: u32,
+    window: u32,
+    /// Whether the window doubles with each round trip, or grows by an eighth.
+    is_starting: bool,
+    /// Blocks that came, and that were lost, in this round; and whether they queued up.
+    came: u32,
+    lost: u32,
+    has_queued: bool,
+}
+
+impl Source {
+    /// A source that has answered its first question after this time.
+    pub(super) fn new(now: Time, address: SocketAddr, elapsed: Duration) -> Source {
+        let (mut round_trip, mut shortest) = (RoundTrip::default(), Minimum::default());
+        round_trip.sample(elapsed);
+        shortest.sample(now, elapsed, SHORTEST_KEPT);
+        Source {
+            address,
+            first: 0,
+            end: 0,
+            is_ours: false,
+            asked: VecDeque::new(),
+            answered: None,
+            silent_since: now,
+            timeouts: 0,
+            round_trip,
+            shortest,
+            quick: 0,
+            window: WINDOW_FIRST,
+            is_starting: true,
+            came: 0,
+            lost: 0,
+            has_queued: false,
+        }
+    }
+
+    /// Whether it seems to have more of a block than what ends at `held`.
+    pub(super) fn has(&self, start: u64, held: u64) -> bool {
+        self.first <= start && self.end > held
+    }
+
+    /// Notes that it is asked for a block, if one more may be on its way.
+    pub(super) fn ask(&mut self, now: Time, at: u64) -> bool {
+        let may = self.asked.len() < self.window as usize;
+        if may {
+            if self.asked.is_empty() {
+                self.silent_since = now;
+            }
+            self.asked.push_back((at, now));
+        }
+        may
+    }
+
+    /// A block has come from it. True if it was asked for and cannot be the answer yet: it was on its way already.
+    pub(super) fn arrived(&mut self, now: Time, at: u64) -> bool {
+        self.silent_since = now;
+        self.timeouts = 0;
+        let place = self.asked.iter().position(|(asked, _)| *asked == at);
+        let Some((_, asked)) = place.and_then(|place| self.asked.remove(place)) else { return false };
+        let elapsed = now.since(asked);
+        self.quick += 1;
+        if self.quick <= QUICK_MAX && self.shortest.get().is_some_and(|shortest| elapsed < shortest * 3 / 4) {
+            return true;
+        }
+        self.quick = 0;
+        self.round_trip.sample(elapsed);
+        self.shortest.sample(now, elapsed, SHORTEST_KEPT);
+        if self.answered.is_none_or(|(newest, _)| asked >= newest) {
+            self.answered = Some((asked, elapsed));
+        }
+        self.has_queued |= self.shortest.get().is_some_and(|shortest| elapsed > shortest * 2 + QUEUE_MIN);
+        self.came += 1;
+        if self.is_starting {
+            self.window = (self.window + 1).min(WINDOW_MAX);
+        }
+        self.end_round();
+        false
+    }
+
+    /// Takes note of how a window full of blocks has fared.
+    fn end_round(&mut self) {
+        let all = self.came + self.lost;
+        if all < self.window.max(ROUND_MIN) {
+            return;
+        }
+        if self.has_queued || self.lost * 100 > all * LOSS_MAX_PERCENT {
+            self.window = (self.window * 7 / 10).max(WINDOW_MIN);
+            self.is_starting = false;
+        } else if !self.is_starting {
+            self.window = (self.window + (self.window / 8).max(1)).min(WINDOW_MAX);
+        }
+        (self.came, self.lost, self.has_queued) = (0, 0, false);
+    }
+
+    /// Puts the blocks at the end of `into` that will not come: overtaken by what was asked later (RFC 8985), or given up
+    /// after a silence (RFC 6298).
+    pub(super) fn lost(&mut self, now: Time, into: &mut Vec<u64>) {
+        let before = into.len();
+        while self.overtaken_at().is_some_and(|due| due <= now) {
+            into.extend(self.asked.pop_front().map(|(at, _)| at));
+        }
+        self.lost += (into.len() - before) as u32;
+        if self.timeout_at().is_some_and(|due| due <= now) {
+            into.extend(self.asked.drain(..).map(|(at, _)| at));
+            self.timeouts = self.timeouts.saturating_add(1);
+            self.round_trip.back_off();
+            (self.window, self.is_starting) = (WINDOW_MIN, true);
+            (self.came, self.lost, self.has_queued) = (0, 0, false);
+        }
+        self.end_round();
+    }
+
+    /// When the oldest block that was asked for counts as lost, because a later one has come.
+    fn overtaken_at(&self) -> Option<Time> {
+        let (newest, elapsed) = self.answered?;
+        let (_, oldest) = self.asked.front().filter(|(_, asked)| *asked < newest)?;
+        let shortest = self.shortest.get().unwrap_or_default();
+        Some(*oldest + elapsed.max(self.round_trip.smoothed()?) + (shortest / 2).max(REORDERING_MIN))
+    }
+
+    fn timeout_at(&self) -> Option<Time> {
+        (!self.asked.is_empty()).then(|| self.silent_since + self.round_trip.timeout())
+    }
+
+    /// When something may be lost.
+    pub(super) fn due(&self) -> Option<Time> {
+        [self.overtaken_at(), self.timeout_at()].into_iter().flatten().min()
+    }
+
+    /// Blocks that are on their way.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Whether others should be asked instead.
+    pub(super) fn is_silent(&self) -> bool {
+        self.timeouts >= TIMEOUTS_MAX
+    }
+}

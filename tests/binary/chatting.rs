@@ -1,0 +1,192 @@
+//! `chat`: talking beside nodes that run in the background.
+
+use crate::control::converse;
+use crate::harness::{Node, PATIENCE, binary, eventually, finish, scratch};
+use rustix::process::Signal;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A chat over pipes: what is said is read line by line.
+struct Talker {
+    child: Child,
+    keys: Option<ChildStdin>,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Talker {
+    fn begin(data_dir: &Path, whom: &[&str]) -> Talker {
+        let mut command = binary();
+        command.arg("chat").args(whom).arg("--data-dir").arg(data_dir).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (output, heard) = (child.stdout.take().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let sink = heard.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        let keys = child.stdin.take();
+        Talker { child, keys, heard }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.keys.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// Waits until a line ends like this.
+    fn hears(&self, end: &str) {
+        eventually(end, || self.heard().iter().any(|line| line.ends_with(end)).then_some(()));
+    }
+
+    /// Waits for the end. Returns whether it was a good one, and what was said to the user about it.
+    fn ends(mut self) -> (bool, String) {
+        drop(self.keys.take());
+        let said = finish(self.child);
+        (said.status.success(), said.stderr)
+    }
+}
+
+/// Two nodes that know each other.
+fn pair(first: &Path, second: &Path) -> (Node, Node) {
+    let one = Node::start(first, &[]);
+    let other = Node::start(second, &[one.address]);
+    other.wait_for_peer(one.address);
+    one.wait_for_peer(other.address);
+    (one, other)
+}
+
+#[test]
+fn two_talk_beside_their_nodes_and_see_what_both_have_said() {
+    let (first, second) = (scratch(), scratch());
+    let (one, other) = pair(first.path(), second.path());
+    let (mut alice, mut bob) = (Talker::begin(first.path(), &[]), Talker::begin(second.path(), &["main"]));
+    alice.say("hello bob");
+    bob.hears(&format!("[main] {}> hello bob", one.address));
+    alice.hears("[main] me> hello bob");
+    bob.say("//hello");
+    alice.hears(&format!("[main] {}> /hello", other.address));
+    alice.say("/nonsense");
+    alice.hears("there is no command /nonsense; /help lists them");
+    // A command goes to the node, its answer to whoever has typed it.
+    bob.say("/status");
+    bob.hears(&format!("UDP {}", other.address));
+    assert!(!alice.heard().iter().any(|line| line.starts_with("listens on")));
+    assert_eq!(bob.ends(), (true, String::new()));
+    alice.say("/quit");
+    assert_eq!(alice.ends(), (true, String::new()), "the chat ends");
+    assert!(one.ask(["status"]).status.success(), "and the node goes on");
+}
+
+#[test]
+fn who_comes_later_reads_what_was_said_in_the_group_and_nothing_else() {
+    let (first, second) = (scratch(), scratch());
+    let (one, _other) = pair(first.path(), second.path());
+    for line in ["/say club the first", "/say main elsewhere", "/say club the second"] {
+        assert!(converse(first.path(), format!("{{\"command\":\"{line}\"}}\n").as_bytes()).contains("done"));
+    }
+    let late = Talker::begin(second.path(), &["#club"]);
+    late.hears("the second");
+    let lines: Vec<String> = late.heard().iter().map(|line| line.chars().skip("12:34:56 ".len()).collect()).collect();
+    assert_eq!(lines, ["first", "second"].map(|text| format!("[club] {}> the {text}", one.address)));
+    let own = Talker::begin(first.path(), &["club"]);
+    own.hears("[club] me> the second");
+}
+
+#[test]
+fn a_chat_with_one_person_is_private_and_says_what_was_seen() {
+    let (first, second) = (scratch(), scratch());
+    let (one, other) = pair(first.path(), second.path());
+    let (alices, bobs) = (one.ask(["id"]).success().to_owned(), other.ask(["id"]).success().to_owned());
+    // Who has not met them by key yet finds them by it.
+    let mut bob = Talker::begin(second.path(), &[&alices]);
+    bob.say(&format!("/name {alices} alice"));
+    bob.hears("is called alice now");
+    bob.say("only for you");
+    bob.hears("me to alice> only for you");
+    bob.hears("alice has seen: only for you");
+    // The beginning of a key that is known is enough.
+    let alice = Talker::begin(first.path(), &[&bobs[..10]]);
+    alice.hears(&format!("{}… (private)> only for you", &bobs[..16]));
+    converse(second.path(), b"{\"command\":\"/say main for all\"}\n");
+    let everything = Talker::begin(first.path(), &[]);
+    everything.hears("for all");
+    everything.hears("only for you");
+    assert_eq!(alice.heard().len(), 1, "{:?}", alice.heard());
+    // By name, too, and only what was said between the two.
+    let again = Talker::begin(second.path(), &["alice"]);
+    again.hears("alice has seen: only for you");
+    assert!(!again.heard().iter().any(|line| line.contains("for all")));
+    let wrong = one.ask(["chat", "0123456789abcdef"]);
+    assert!(wrong.complaint().contains("no key that is known here begins with 0123456789abcdef"), "{wrong:?}");
+}
+
+#[test]
+fn a_chat_ends_with_its_node_and_says_so() {
+    let folder = scratch();
+    let node = Node::start(folder.path(), &[]);
+    let mut chat = Talker::begin(folder.path(), &[]);
+    chat.say("/peers");
+    chat.hears("no verified peers yet");
+    chat.say("hello?");
+    chat.hears("no verified peer is in reach yet");
+    chat.hears("> hello?");
+    assert!(node.terminate().status.success());
+    let said = finish(chat.child);
+    assert_eq!((said.status.code(), said.stderr.as_str()), (Some(1), "cjp2p-node: the node has stopped\n"));
+}
+
+#[test]
+fn a_signal_ends_a_chat_in_order() {
+    let folder = scratch();
+    let _node = Node::start(folder.path(), &[]);
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut chat = Talker::begin(folder.path(), &[]);
+        chat.say("/peers");
+        chat.hears("no verified peers yet");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&chat.child), signal).unwrap();
+        assert!(finish(chat.child).status.success());
+    }
+}
+
+#[test]
+fn what_is_no_chat_is_refused_in_one_line() {
+    let folder = scratch();
+    let nobody = finish(binary().args(["chat", "--data-dir"]).arg(folder.path()).spawn().unwrap());
+    assert!(nobody.complaint().contains("no node is running on"), "{nobody:?}");
+    let node = Node::start(folder.path(), &[]);
+    assert!(node.ask(["chat", "two words"]).complaint().contains("'two words' is no name of a group"));
+    assert_eq!(node.ask(["chat", "one", "two"]).status.code(), Some(2));
+}
+
+#[test]
+fn those_who_listen_leave_room_for_commands_and_make_room_when_they_go() {
+    let folder = scratch();
+    let node = Node::start(folder.path(), &[]);
+    let listen = || {
+        let mut stream = UnixStream::connect(folder.path().join("control.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"{\"command\":\"/listen\"}\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        (stream, line)
+    };
+    let mut guests: Vec<_> = (0..4).map(|_| listen()).collect();
+    assert!(guests.iter().all(|(_, line)| line.contains("listening")));
+    assert!(listen().1.contains("4 listen already"), "one too many");
+    // They may stay for longer than a conversation, and are no reason to send anybody else away.
+    thread::sleep(Duration::from_secs(6));
+    for _ in 0..20 {
+        assert!(node.ask(["status"]).status.success());
+    }
+    guests.pop();
+    eventually("the place of who has gone", || listen().1.contains("listening").then_some(()));
+}

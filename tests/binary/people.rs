@@ -1,0 +1,113 @@
+//! People who write to one another by key, and call one another by name.
+
+use crate::harness::{Node, eventually, run, scratch};
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+fn start(data_dir: &Path, peers: &[SocketAddr]) -> Node {
+    Node::start_with(data_dir, peers, |command| {
+        command.stdin(Stdio::piped());
+    })
+}
+
+fn type_line(node: &mut Node, line: &str) {
+    writeln!(node.child().stdin.as_mut().unwrap(), "{line}").unwrap();
+}
+
+fn key_of(data_dir: &Path) -> String {
+    run(&["id", "--data-dir", data_dir.to_str().unwrap()]).success().to_owned()
+}
+
+#[test]
+fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here() {
+    let [first, second, third] = [scratch(), scratch(), scratch()];
+    let (alice_key, bob_key) = (key_of(first.path()), key_of(second.path()));
+    let middle = Node::start(third.path(), &[]);
+    let bob = start(second.path(), &[middle.address]);
+    bob.wait_for_peer(middle.address);
+    eventually("the third node knows who bob is", || {
+        let peers = middle.ask(["peers", "--json"]).json().remove(0);
+        peers.as_array().unwrap().iter().any(|peer| peer["key"] == bob_key.as_str()).then_some(())
+    });
+    let mut alice = start(first.path(), &[middle.address]);
+    type_line(&mut alice, &format!("/name 0x{bob_key} bob"));
+    type_line(&mut alice, "/msg bob hello \u{1b}[2J bob");
+    type_line(&mut alice, "/msg bob are you there?");
+    eventually("both lines seen", || {
+        let status = alice.ask(["status", "--json"]).json().remove(0);
+        (status["counters"]["private_delivered"] == 2).then_some(())
+    });
+    // A command waits until it was seen, by name or by the beginning of a key that is known by now.
+    assert_eq!(alice.ask(["msg", "BOB", "and now?"]).success(), "bob has seen it");
+    let line = bob.ask(["msg", &alice_key[..12], "yes", "--json"]).json().remove(0);
+    assert_eq!((&line["state"], &line["key"]), (&"delivered".into(), &alice_key.as_str().into()), "{line}");
+    let peers = alice.ask(["peers", "--json"]).json().remove(0);
+    let peer = peers.as_array().unwrap().iter().find(|peer| peer["name"] == "bob").unwrap().clone();
+    assert_eq!((&peer["key"], &peer["address"]), (&bob_key.as_str().into(), &bob.address.to_string().into()));
+    assert!(alice.ask(["peers"]).success().lines().any(|line| line.ends_with("   bob")));
+    type_line(&mut alice, "/sent");
+    type_line(&mut alice, "/quit");
+    let said = alice.finish();
+    let heard = bob.terminate();
+    for part in [
+        format!("{bob_key} is called bob now"),
+        "bob has seen: hello \u{fffd}[2J bob".to_owned(),
+        "bob has seen: are you there?".to_owned(),
+        "bob (private)> yes".to_owned(),
+        "bob has seen it\nbob has seen it\nbob has seen it\n".to_owned(),
+    ] {
+        assert!(said.success().contains(&part), "{part}: {said:?}");
+    }
+    let shown = format!("{}… (private)> ", &alice_key[..16]);
+    let texts: Vec<&str> = heard.success().lines().filter_map(|line| Some(line.split_once(&shown)?.1)).collect();
+    assert_eq!(texts, ["hello \u{fffd}[2J bob", "are you there?", "and now?"], "{heard:?}");
+}
+
+#[test]
+fn what_nobody_has_seen_is_said_in_one_sentence() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let nobody = key_of(scratch().path());
+    let said = node.ask(["msg", &nobody, "hello?", "--wait", "0.5"]);
+    let expected = format!("cjp2p-node: not seen by {}… within 0.5 s; the node goes on trying", &nobody[..16]);
+    assert_eq!(said.complaint(), expected);
+    for (to, part) in [
+        ("nobody", "nobody is called 'nobody'"),
+        (&nobody[..12], "no key that is known here begins with"),
+        (&key_of(directory.path()), "that is the key of this node"),
+        ("two words", "neither a key nor a name"),
+        ("127.0.0.1:9", "is not a verified peer"),
+    ] {
+        let said = node.ask(["msg", to, "hello"]);
+        assert!(said.complaint().contains(part), "{to}: {said:?}");
+    }
+    let said = node.terminate();
+    assert!(said.stderr.contains("a private message was not delivered and is lost"), "{said:?}");
+}
+
+#[test]
+fn names_outlive_the_node_and_a_damaged_file_is_set_aside() {
+    let directory = scratch();
+    let keys: Vec<String> = (0..2).map(|_| key_of(scratch().path())).collect();
+    let mut node = start(directory.path(), &[]);
+    type_line(&mut node, &format!("/name {} alice", keys[0]));
+    type_line(&mut node, &format!("/name {} bob", keys[1]));
+    type_line(&mut node, &format!("/name {} ALICE", keys[1]));
+    type_line(&mut node, "/unname bob");
+    type_line(&mut node, "/quit");
+    let said = node.finish();
+    assert!(said.success().contains("alice is what"), "{said:?}");
+    let mut node = start(directory.path(), &[]);
+    type_line(&mut node, "/name");
+    type_line(&mut node, "/quit");
+    assert!(node.finish().success().contains(&format!("{}  alice", keys[0])));
+    fs::write(directory.path().join("names.json"), "{").unwrap();
+    let mut node = start(directory.path(), &[]);
+    type_line(&mut node, "/name");
+    type_line(&mut node, "/quit");
+    assert!(node.finish().success().contains("nobody has a name yet"));
+    assert_eq!(fs::read(directory.path().join("names.json.damaged")).unwrap(), b"{");
+}

@@ -1,0 +1,131 @@
+//! Who lives where, among those who would have others believe something else.
+
+use crate::attackers::{Impostor, Relay};
+use crate::map::Place;
+use crate::query::told_of;
+use crate::world::World;
+use cjp2p_node::Time;
+use cjp2p_node::node::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long after its first datagram from a new address somebody may still be believed to be at the old one: 5 s, and
+/// as long as it takes if one or two of the next datagrams are lost.
+const FOUND_WITHIN: Duration = Duration::from_secs(9);
+
+const NODES: usize = 8;
+
+/// A settled swarm, where little is lost, and which of its nodes know where which others live.
+fn swarm(seed: u64) -> (World, BTreeSet<(usize, usize)>) {
+    let mut world = World::new(seed, "play");
+    let place = world.public();
+    let first = world.add_node(place, told_of(&[]));
+    let contact = [world.address(first)];
+    for _ in 1..NODES {
+        let place = world.public();
+        world.add_node(place, told_of(&contact));
+    }
+    world.run_for(180);
+    world.faults.loss = 20;
+    let pairs = (0..NODES).flat_map(|one| (0..NODES).map(move |other| (one, other)));
+    let known: BTreeSet<_> = pairs
+        .filter(|(one, other)| one != other && home(&world, *one, *other) == Some(world.address(*other)))
+        .collect();
+    assert!(known.len() > NODES * NODES / 2, "only {} homes are known", known.len());
+    (world, known)
+}
+
+/// Where one node believes that another lives.
+fn home(world: &World, one: usize, other: usize) -> Option<SocketAddr> {
+    world.ours(one).node.home(&world.ours(other).node.public_key())
+}
+
+/// A node gets another address, and notices.
+fn rebind(world: &mut World, host: usize) {
+    let place = world.public();
+    let old = std::mem::replace(&mut world.hosts[host].place, place);
+    world.map.leave(old);
+    world.map.settle(host, place);
+    _ = world.command(host, Command::NetworkChanged);
+}
+
+/// Looks every second whether all that was known is still true. Every `pause` seconds one of the later half moves.
+fn watch(world: &mut World, known: &BTreeSet<(usize, usize)>, seconds: u64, pause: u64) -> usize {
+    // Since when each pair is out of date: the new address was heard.
+    let mut heard: BTreeMap<(usize, usize), Time> = BTreeMap::new();
+    let mut before: BTreeMap<usize, Place> = BTreeMap::new();
+    let mut moves = 0;
+    for second in 0..seconds {
+        if second % pause == pause - 1 {
+            let host = NODES / 2 + moves % (NODES / 2);
+            heard.retain(|(_, other), _| *other != host);
+            before.insert(host, world.hosts[host].place);
+            rebind(world, host);
+            moves += 1;
+        }
+        (0..NODES).for_each(|node| world.watch(node));
+        world.run_for(1);
+        for (one, other) in known.iter().copied() {
+            let (believed, true_one) = (home(world, one, other), world.address(other));
+            if believed == Some(true_one) {
+                heard.remove(&(one, other));
+                continue;
+            }
+            let old = before.get(&other).and_then(|place| place.v4);
+            assert_eq!(believed, old, "{one} believes that {other} is where it never was or has not been for long");
+            // Only neighbours are shown a key, and only who knows its neighbour's neighbours asks for it.
+            let is_neighbour = |peer: &cjp2p_node::node::PeerInfo| peer.address == true_one && peer.is_neighbour;
+            let first =
+                world.received(one).iter().find(|received| received.from == true_one).map(|received| received.time);
+            if let (Some(first), true) = (first, world.ours(one).peers(world.now).iter().any(is_neighbour)) {
+                heard.entry((one, other)).or_insert(first);
+            }
+            if let Some(first) = heard.get(&(one, other)) {
+                let late = world.now.since(*first);
+                assert!(late <= FOUND_WITHIN, "{one} still believes after {late:?} that {other} is at {old:?}");
+            }
+        }
+    }
+    moves
+}
+
+fn refused(world: &World) -> u64 {
+    (0..NODES).map(|node| world.ours(node).node.counters().homes_refused).sum()
+}
+
+fn moved(world: &World) -> u64 {
+    (0..NODES).map(|node| world.ours(node).node.counters().homes_moved).sum()
+}
+
+#[test]
+fn who_carries_everything_between_all_takes_nobodys_home() {
+    let (mut world, known) = swarm(80);
+    let victims: Vec<_> = (0..NODES).map(|node| world.address(node)).collect();
+    let relay = Relay::new(victims);
+    let addresses = relay.addresses();
+    let place = world.public();
+    let host = world.add_model(place, relay);
+    addresses.into_iter().for_each(|address| world.map.own(host, address));
+    watch(&mut world, &known, 600, 1_000);
+    println!("{} datagrams carried, {} claims refused", world.hosts[host].traffic.sent, refused(&world));
+    assert!(world.hosts[host].traffic.sent > 1_000 && refused(&world) > 10, "nothing was shown");
+    assert_eq!(moved(&world), 0);
+}
+
+#[test]
+fn impostors_take_nobodys_home_and_keep_nobody_from_moving() {
+    let (mut world, known) = swarm(81);
+    let targets: Vec<_> = (0..NODES).map(|node| (world.address(node), world.ours(node).node.public_key())).collect();
+    let owned: Vec<_> = (0..6).map(|n| SocketAddr::from(([123, n, 1, 1], 24_254))).collect();
+    let place = world.public();
+    let impostor = Impostor::new(owned.clone(), targets, Duration::from_millis(20));
+    let host = world.add_model(place, impostor);
+    owned.into_iter().for_each(|address| world.map.own(host, address));
+    let moves = watch(&mut world, &known, 600, 75);
+    println!("{moves} moves, {} claims refused, {} homes left", refused(&world), moved(&world));
+    assert!(moves >= 7 && moved(&world) > 10);
+    for node in 0..NODES {
+        assert!(world.knows(node).len() >= NODES / 2, "{node} knows {:?}", world.knows(node));
+    }
+}
