@@ -145,6 +145,7 @@ impl EventLoop {
     /// # Errors
     /// If the system can no longer wait for events.
     pub fn run(mut self) -> io::Result<Remembered> {
+        self.load_followed();
         let waited = loop {
             if self.is_stopping {
                 break Ok(());

@@ -1,5 +1,5 @@
-//! The text of `published.json` and `followed.json`: `{"names":[{"key":…,"name":…,"standing":…,"latest":{…}},…]}`, where
-//! `latest` is the payload of the `SignedMessage` around the newest version.
+//! The text of `published.json` and `followed.json`: `{"names":[{"key":…,"name":…,"standing":…,"latest":{…}},…]}`,
+//! where `latest` is the payload of the `SignedMessage` around the newest version.
 //!
 //! `published.json` is written by `cjp2p-node publish` alone, and says what the user publishes and published once; the
 //! numbers of the versions in it are what must never go back. `followed.json` is written by the running node alone, and

@@ -87,9 +87,7 @@ impl EventLoop {
         // From here on changes are told, so that none is lost between this look and the first news.
         let news = News::open(poll.registry(), INTERFACES, ALARM);
         news.set_alarm(UPKEEP_PAUSE);
-        let mut lan = Lan::default();
-        lan.refresh();
-        let mut event_loop = EventLoop {
+        Ok(EventLoop {
             poll,
             events: Events::with_capacity(BATCH_MAX),
             socket,
@@ -104,7 +102,7 @@ impl EventLoop {
             last_upkeep: clock.now(),
             next_upkeep: clock.now() + UPKEEP_PAUSE,
             clock,
-            lan,
+            lan: Lan::found(),
             news,
             worker,
             names: data_dir.load_names(),
@@ -122,9 +120,7 @@ impl EventLoop {
             is_console,
             has_met_anybody: false,
             is_stopping: false,
-        };
-        event_loop.load_followed();
-        Ok(event_loop)
+        })
     }
 }
 
