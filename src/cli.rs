@@ -5,6 +5,7 @@
 //! - [`ask`] speaks with the node that is running,
 //! - [`chat`] talks beside it,
 //! - [`id`] says by which key the node is known,
+//! - [`publish`] gives files names, and [`named`] is about what is fetched by name,
 //! - [`get`] and [`share`] move contents between files and the store, with a progress [`bar`],
 //! - [`msg`] writes to people through the running node,
 //! - [`stream`] and [`follow`] make a live stream of what comes in, and print one,
@@ -22,9 +23,11 @@ mod get;
 mod goal;
 mod id;
 mod msg;
+mod named;
 mod options;
 mod ping;
 mod probe;
+mod publish;
 mod run;
 mod send;
 mod share;
@@ -91,6 +94,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),
+        Command::Publish => publish::publish(arguments),
+        Command::Published => published(arguments),
         Command::Stream => stream::stream(arguments, argument(0)),
         Command::Follow => follow::follow(arguments, argument(0)),
         Command::Id => id::id(arguments),
@@ -101,6 +106,14 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Ls => share::list(arguments),
         Command::Send => send::send(arguments, argument(0), argument(1)),
         Command::Ping => ping::ping(arguments, argument(0)),
+    }
+}
+
+/// Lists the names that the running node has to do with, or lets it keep one up to date no longer.
+fn published(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.remove {
+        Some(title) => ask::ask(arguments, &format!("/unget {title}")),
+        None => ask::ask(arguments, "/published"),
     }
 }
 

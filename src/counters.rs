@@ -58,6 +58,8 @@ counters! {
     /// Proofs that a key lives at an address, of which a better one for another address was held, or where somebody was
     /// still there.
     homes_refused,
+    /// Versions of strangers' files forgotten to make room for others.
+    versions_forgotten,
     /// Keys that have moved: where they lived nobody answered any more.
     homes_moved,
     /// Envelopes that stayed closed because opening all that came would cost too much.

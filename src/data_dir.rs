@@ -7,6 +7,9 @@
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `people.json` | what the user calls the keys of others |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
+//! | `published.json` | which names are published, each with its newest version |
+//! | `published.lock` | held by whoever writes that file |
+//! | `followed.json` | which names of others are kept up to date, and what others know of ours |
 //! | `store/` | contents that were fetched, or shared with `cjp2p-node share`, each called by its SHA-256, with a note |
 //! | `parts/` | what is there of contents that are being fetched |
 //! | `trees/` | the BLAKE3 trees of shared files, each called by its root |
@@ -24,6 +27,7 @@ mod files;
 mod hashes_file;
 mod key_file;
 mod peers_file;
+mod titles_file;
 mod used_names;
 
 pub use files::{create_folder, write_atomically};
@@ -31,6 +35,7 @@ pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
+pub use titles_file::{Standing, TitleRecord, parse_titles, render_titles};
 pub use used_names::use_name;
 
 use crate::address_book::AddressBook;
@@ -113,6 +118,44 @@ pub fn control_socket(path: &Path) -> PathBuf {
     path.join("control.sock")
 }
 
+/// Where the data directory at `path` says what is published.
+pub fn published_file(path: &Path) -> PathBuf {
+    path.join("published.json")
+}
+
+/// Where the data directory at `path` says what is kept up to date.
+pub fn followed_file(path: &Path) -> PathBuf {
+    path.join("followed.json")
+}
+
+/// What a file about names says; nothing if there is none. It is left as it is, whatever it is: one with the numbers of
+/// what was published is not lightly lost.
+///
+/// # Errors
+/// Whatever the system says, or that it is damaged.
+pub fn read_titles(path: &Path) -> io::Result<Vec<TitleRecord>> {
+    match read_bounded(path, titles_file::TITLES_FILE_MAX_BYTES) {
+        Ok(bytes) => parse_titles(&bytes).ok_or_else(|| io::Error::other("it is damaged")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the right to write what is published in the data directory at `path`, for as long as the file lives.
+///
+/// # Errors
+/// Whatever the system says, or `WouldBlock` if another process has it.
+pub fn lock_published(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = open_regular(&path.join("published.lock"), &mut options)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The process that says in the data directory at `path` that it is the running node. It may have been killed since.
 pub fn said_pid(path: &Path) -> Option<u32> {
     let text = files::read_bounded(&path.join("node.json"), NODE_FILE_MAX_BYTES).ok()?;
@@ -184,6 +227,16 @@ impl DataDir {
     /// Where the hashes of shared files are remembered.
     pub fn hashes_file(&self) -> PathBuf {
         self.path.join("hashes.json")
+    }
+
+    /// Where it is written down which names are kept up to date.
+    pub fn followed_file(&self) -> PathBuf {
+        followed_file(&self.path)
+    }
+
+    /// What the file about names says. One that cannot be understood is set aside.
+    pub fn load_followed(&self) -> Vec<TitleRecord> {
+        load(&self.followed_file(), titles_file::TITLES_FILE_MAX_BYTES, parse_titles)
     }
 
     fn node_file(&self) -> PathBuf {

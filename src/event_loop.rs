@@ -16,6 +16,7 @@ mod inbox;
 mod lan;
 mod lookup;
 mod messages;
+mod named;
 mod news;
 mod people;
 mod requests;
@@ -28,7 +29,7 @@ mod streams;
 mod upkeep;
 mod wishes;
 
-pub use clock::entropy;
+pub use clock::{entropy, unix_seconds};
 pub use lookup::{HostName, look_up};
 pub use signals::catch as catch_signals;
 pub use socket::{BindError, COUNTERS, Family, bind, native};
@@ -112,6 +113,8 @@ pub struct EventLoop {
     streams: Vec<String>,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
+    /// What is written down about files with names.
+    named: named::Named,
     /// Who is woken up when one of them has ended.
     waiter: Option<Thread>,
     /// Whether somebody may type at the standard input.
@@ -142,6 +145,7 @@ impl EventLoop {
     /// # Errors
     /// If the system can no longer wait for events.
     pub fn run(mut self) -> io::Result<Remembered> {
+        self.load_followed();
         let waited = loop {
             if self.is_stopping {
                 break Ok(());
@@ -263,6 +267,8 @@ impl EventLoop {
                 Event::Settle { id, size } => self.settle_fetch(id, size),
                 Event::Fetched(id) => self.end_fetch(id, None),
                 Event::FetchFailed { id, why } => self.end_fetch(id, Some(why)),
+                Event::NewVersion(title) => self.take_news(&title),
+                Event::Sought { title, is_found } => self.end_search(title, is_found),
                 event => {
                     self.note_message(&event);
                     self.show(&event);

@@ -92,6 +92,7 @@
 //! - [`time`]: a number that the caller calls time; `rate`: limits in one number each; `hash`: keyed hashes,
 //! - [`tokens`]: proof that somebody reads an address; [`budget`]: how much a stranger may be told,
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
+//! - [`titles`]: which content a name of somebody stands for,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`stream`]: bytes that grow, signed by whose they are, and following them,
@@ -124,6 +125,7 @@ pub mod sorted;
 pub mod stream;
 pub mod terminal;
 pub mod time;
+pub mod titles;
 pub mod tokens;
 pub mod transfer;
 pub mod wire;

@@ -14,6 +14,7 @@
 //! - `seeking`: looking for peers and neighbours,
 //! - `people`: who is known by key; `find`: where they are; `private`: what the user writes to them,
 //! - `sizes`: how full every table is,
+//! - `named`: files with names, and `seeking_names`: asking for their newest versions,
 //! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
 //!   `uploads`: whose turn it is when there is a limit,
 //! - `streams`: signed streams, our own and those that are followed.
@@ -29,6 +30,7 @@ mod fetch;
 mod find;
 mod homes;
 mod interface;
+mod named;
 mod naming;
 mod notes;
 mod outage;
@@ -41,6 +43,7 @@ mod repeats;
 mod reply;
 mod runs;
 mod seeking;
+mod seeking_names;
 mod serve;
 mod shares;
 mod sizes;
@@ -55,6 +58,7 @@ pub use private::{
     PATIENCE as PRIVATE_PATIENCE, RECIPIENTS_MAX, Undelivered, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_KEY_MAX,
 };
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
+pub use seeking_names::SEARCHES_MAX;
 pub use streams::{APPEND_MAX_BYTES, STREAMS_MAX, StreamInfo};
 
 use crate::budget::ReplyBudget;
@@ -144,6 +148,7 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    named: named::Named,
     /// What was signed lately for those who ask where we are.
     answers: Shares,
     finds: Finds,
@@ -192,6 +197,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            named: named::Named::default(),
             answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
@@ -242,6 +248,11 @@ impl<S: Store> Node<S> {
                 self.settle(now, id, outcome);
                 Ok(())
             }
+            Command::Publish { version, is_withdrawn } => self.publish(now, *version, is_withdrawn),
+            Command::Recall(version) => self.recall(*version),
+            Command::Follow { title, version } => self.follow(now, title, version.map(|version| *version)),
+            Command::Unfollow(title) => self.unfollow(&title),
+            Command::Seek { title, patience } => self.seek_version(now, title, patience),
             Command::Unshare(name) => {
                 self.store.close(&name);
                 self.shelf.remove(&name);

@@ -8,6 +8,7 @@
 
 mod answer;
 mod streams;
+mod titles;
 mod topic;
 
 pub use answer::{
@@ -15,10 +16,12 @@ pub use answer::{
     Status,
 };
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
+pub use titles::{TitleLine, is_title, public_key, title};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
+use crate::titles::Title;
 use crate::wire::PORT;
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -63,6 +66,17 @@ pub enum Request {
         /// The process that waits for it, if it is not for the user of the node.
         waiter: Option<u32>,
     },
+    /// Look for the newest version of a file with a name, and fetch it; a node that stays keeps it up to date.
+    Seek {
+        /// Which.
+        title: Title,
+        /// For how long to wait for a first answer.
+        patience: Duration,
+    },
+    /// Keep it up to date no longer.
+    Unfollow(Title),
+    /// What is known of files with names: of all that the user has to do with, or of one.
+    Titles(Option<Title>),
     /// Stop fetching it.
     Unget {
         /// Which.
@@ -147,6 +161,7 @@ impl Spec {
             "IP" => ("which IP address", "192.0.2.1".to_owned()),
             "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
+            "WHAT" => ("which content", "ID, or KEY/NAME, of which KEY is 64 hex digits".to_owned()),
             _ => return None,
         };
         Some(format!("{what}, like {} {example}", self.name))
@@ -197,12 +212,34 @@ const SPECS: &[Spec] = &[
         help: "what others share and recommend; they are asked anew",
         parse: |rest| none(rest, Request::Listed),
     },
-    Spec { name: "/get", arguments: "ID", help: "fetch a content into the store", parse: get },
+    Spec {
+        name: "/get",
+        arguments: "WHAT",
+        help: "fetch a content by its ID, or KEY/NAME, which is kept up to date",
+        parse: get,
+    },
     Spec {
         name: "/unget",
-        arguments: "ID",
-        help: "stop fetching it; what is there is kept",
-        parse: |rest| id_and_waiter(rest).map(|(id, waiter)| Request::Unget { id, waiter }),
+        arguments: "WHAT",
+        help: "stop fetching it, or keeping it up to date; what is there stays",
+        parse: |rest| match is_title(rest) {
+            true => title(rest).map(Request::Unfollow),
+            false => id_and_waiter(rest).map(|(id, waiter)| Request::Unget { id, waiter }),
+        },
+    },
+    Spec {
+        name: "/seek",
+        arguments: "S KEY/NAME",
+        help: "the same as /get, looking for it for S seconds",
+        parse: seek,
+    },
+    Spec {
+        name: "/published",
+        arguments: "",
+        help: "which names are published and kept up to date",
+        parse: |rest| {
+            if rest.is_empty() { Ok(Request::Titles(None)) } else { title(rest).map(|it| Request::Titles(Some(it))) }
+        },
     },
     Spec {
         name: "/drop",
@@ -278,21 +315,31 @@ fn mistake(text: &str) -> String {
 
 /// An id, and perhaps after how many seconds to give up, and the process that waits.
 fn get(rest: &str) -> Result<Request, String> {
+    if is_title(rest) {
+        return title(rest).map(|title| Request::Seek { title, patience: GET_PATIENCE });
+    }
     let mut words = rest.split_whitespace();
     let id = content_id(words.next().unwrap_or_default())?;
     let patience = match words.next() {
         None => GET_PATIENCE,
-        Some(seconds) => {
-            let number = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
-            Duration::from_secs(number.ok_or_else(|| {
-                let seconds = mistake(seconds);
-                format!(
-                    "'{seconds}' is no number of seconds from 1 to {GET_PATIENCE_MAX_SECONDS} after which to give up"
-                )
-            })?)
-        }
+        Some(seconds) => patience(seconds)?,
     };
     Ok(Request::Get { id, patience, waiter: waiter(words)? })
+}
+
+/// After how many seconds to give up.
+fn patience(seconds: &str) -> Result<Duration, String> {
+    let number = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
+    number.map(Duration::from_secs).ok_or_else(|| {
+        let seconds = mistake(seconds);
+        format!("'{seconds}' is no number of seconds from 1 to {GET_PATIENCE_MAX_SECONDS} after which to give up")
+    })
+}
+
+/// After how many seconds to give up, and a name, which may have spaces.
+fn seek(rest: &str) -> Result<Request, String> {
+    let (seconds, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    Ok(Request::Seek { patience: patience(seconds)?, title: title(name.trim_start())? })
 }
 
 /// An id, and perhaps the process that waits.

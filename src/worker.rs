@@ -1,11 +1,11 @@
 //! The one worker thread: everything that may keep a disk busy for long.
 //!
-//! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file
-//! and the index of hashes. Of contents that are fetched it finds out what is there already, and makes them last when
-//! all has come. What it finds out comes back to the node as commands; it never touches the node, a
-//! socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can pile
-//! up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file waits
-//! for a large one.
+//! It looks through the public folder and the store, hashes what is new and makes its trees, and writes the peers file,
+//! the file about names and the index of hashes. Of contents that are fetched it finds out what is there already, and
+//! makes them last when all has come. What it finds out comes back to the node as commands; it never touches the node,
+//! a socket, or the files it reads. Orders wait in one place in which a newer one replaces an older, so nothing can
+//! pile up, and they are looked at between any two chunks of a file, so neither saving nor stopping nor a small file
+//! waits for a large one.
 
 mod folder;
 mod hash;
@@ -50,6 +50,8 @@ struct Orders {
     save: Option<Vec<SocketAddr>>,
     /// The text of the file with the names that the user gave to keys.
     save_people: Option<String>,
+    /// The text of the file about what is kept up to date.
+    save_followed: Option<String>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     /// Look through the folders at once.
@@ -111,7 +113,7 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            let has_files = orders.save.is_some() || orders.save_people.is_some();
+            let has_files = orders.save.is_some() || orders.save_people.is_some() || orders.save_followed.is_some();
             !orders.is_stopping && !has_files && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
@@ -152,8 +154,11 @@ impl Worker {
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let trees = Trees::new(TreeFolder::new(data_dir.trees()));
-        let (peers, people) = (data_dir.peers_file(), data_dir.people_file());
-        let savers = Savers { peers: Saver::new(peers, "peers"), people: Saver::new(people, "names of people") };
+        let savers = Savers {
+            peers: Saver::new(data_dir.peers_file(), "peers"),
+            people: Saver::new(data_dir.people_file(), "names of people"),
+            followed: Saver::new(data_dir.followed_file(), "titles"),
+        };
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
         work.limit_store(store_limit);
@@ -165,6 +170,11 @@ impl Worker {
     /// Writes these peers to the peers file, soon.
     pub fn save_peers(&self, peers: Vec<SocketAddr>) {
         self.inbox.change(|orders| orders.save = Some(peers));
+    }
+
+    /// Writes this text to the file about what is kept up to date, soon.
+    pub fn save_followed(&self, text: String) {
+        self.inbox.change(|orders| orders.save_followed = Some(text));
     }
 
     /// Writes this text to the file with the names of keys, soon.

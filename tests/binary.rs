@@ -40,6 +40,8 @@ mod listing;
 mod lying;
 #[path = "binary/moving.rs"]
 mod moving;
+#[path = "binary/naming.rs"]
+mod naming;
 #[path = "binary/people.rs"]
 mod people;
 #[path = "binary/printing.rs"]

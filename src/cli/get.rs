@@ -7,6 +7,7 @@ use super::address::resolve;
 use super::ask::{STOP_PATIENCE, converse, is_out_of_reach, try_converse};
 use super::bar::{self, Bar};
 use super::goal::{Goal, is_output};
+use super::named::{Found, Wanted, seek, without_content};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::{data_path, start_alone};
@@ -14,13 +15,13 @@ use super::target::is_unchanged;
 use super::{Failure, KEPT, say, tell};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{DataDir, DataDirError};
-use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile, content_id};
-use cjp2p_node::terminal::printable;
+use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile};
+use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::worker::discard;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::raise;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -49,6 +50,12 @@ const NODE_HAS_LIMITS: &str = "a node runs on this data directory and fetches wi
 struct Fetched<'a> {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     blake3: Option<&'a str>,
@@ -74,10 +81,10 @@ enum HelperNode {
     },
 }
 
-/// Fetches the content with this id.
+/// Fetches a content, or the newest version of a file with a name.
 pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
-    let id = content_id(text).map_err(Failure::Mistake)?;
-    let path = arguments.output.clone().unwrap_or_else(|| default_path(id));
+    let wanted = Wanted::parse(text)?;
+    let path = arguments.output.clone().map_or_else(|| wanted.default_path(), Ok)?;
     if arguments.json && is_output(&path) {
         return Err(Failure::Mistake("-o - and --json both want the standard output; choose one".to_owned()));
     }
@@ -88,15 +95,30 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     }
     let start = now();
     let mut is_told = false;
-    let kept = loop {
+    let (kept, found) = loop {
         let helper = Helper::find(arguments)?;
         if !helper.is_own() && !std::mem::replace(&mut is_told, true) {
             helper.pass_on_options();
         }
-        let obtained = helper.obtain(goal, id, &is_interrupted);
+        let found = match helper.resolve(&wanted, &is_interrupted) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                helper.dismiss();
+                continue;
+            }
+            Err(failure) => {
+                helper.dismiss();
+                return Err(failure);
+            }
+        };
+        let obtained = helper.obtain(goal, found.id, &is_interrupted);
         helper.dismiss();
+        let obtained = obtained.map_err(|failure| match &wanted {
+            Wanted::Title(title) => without_content(title, &found, failure),
+            Wanted::Content(_) => failure,
+        });
         match obtained? {
-            Some(kept) => break kept,
+            Some(kept) => break (kept, found),
             // Each turn of this needs another node that has ended meanwhile.
             None => goal = Goal::prepare(&path, arguments.force)?,
         }
@@ -108,16 +130,20 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     if arguments.json {
         let KeptFile { sha256, blake3, size, .. } = &kept;
         let (sha256, blake3) = (sha256.as_deref(), blake3.as_deref());
-        let fetched = Fetched { id: id.to_string(), sha256, blake3, size: *size, path: &path, seconds };
-        return say(&serde_json::to_string(&fetched).map_err(Failure::impossible)?);
+        let (key, name, seq) = match &wanted {
+            Wanted::Title(title) => (Some(title.key.to_string()), Some(&*title.name), Some(found.seq)),
+            Wanted::Content(_) => (None, None, None),
+        };
+        let id = found.id.to_string();
+        let fetched = Fetched { id, key, name, seq, sha256, blake3, size: *size, path: &path, seconds };
+        return say(&printable_json(&serde_json::to_string(&fetched).map_err(Failure::impossible)?));
     }
-    say(&format!("{} ({} bytes in {seconds:.1} s)", printable(&path.to_string_lossy(), usize::MAX), kept.size))
-}
-
-/// The id's digits, in the current folder.
-fn default_path(id: ContentId) -> PathBuf {
-    let text = id.to_string();
-    PathBuf::from(text.rsplit('/').next().unwrap_or(&text))
+    let version = match &wanted {
+        Wanted::Title(_) => format!(", version {}", found.seq),
+        Wanted::Content(_) => String::new(),
+    };
+    let path = printable(&path.to_string_lossy(), usize::MAX);
+    say(&format!("{path} ({} bytes in {seconds:.1} s{version})", kept.size))
 }
 
 impl Helper<'_> {
@@ -152,6 +178,25 @@ impl Helper<'_> {
                 Err(DataDirError::InUse(_)) if now() < deadline => pause(),
                 Err(error) => return Err(Failure::impossible(error)),
             }
+        }
+    }
+
+    /// What is to be fetched. `None` if another node has to be asked: this one was that of another `get`, which is
+    /// done.
+    fn resolve(&self, wanted: &Wanted, is_interrupted: &AtomicBool) -> Result<Option<Found>, Failure> {
+        let title = match wanted {
+            Wanted::Content(id) => return Ok(Some(Found { seq: 0, id: *id })),
+            Wanted::Title(title) => title,
+        };
+        match seek(self.arguments, title, is_interrupted) {
+            Err(_) if !is_interrupted.load(Ordering::Relaxed) && self.has_ended() => {
+                if self.is_passing() {
+                    Ok(None)
+                } else {
+                    Err(node_stopped())
+                }
+            }
+            found => found.map(Some),
         }
     }
 

@@ -53,8 +53,10 @@ pub(crate) struct Arguments {
     pub(crate) upload_limit: Option<u64>,
     /// Bytes a second.
     pub(crate) download_limit: Option<u64>,
-    /// The id of what is to be shared no longer.
+    /// The id or the name of what is to be shared, published or kept up to date no longer.
     pub(crate) remove: Option<String>,
+    /// The name that a file is published under.
+    pub(crate) name: Option<String>,
     /// How many `-v` there are, minus how many `-q`.
     pub(crate) verbosity: i32,
     pub(crate) help: bool,

@@ -14,7 +14,9 @@ use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
     stamp, write_error,
 };
-use cjp2p_node::data_dir::{DataDirError, create_folder, load_hashes};
+use cjp2p_node::data_dir::{
+    DataDirError, Standing, TitleRecord, create_folder, load_hashes, published_file, read_titles,
+};
 use cjp2p_node::request::content_id;
 use cjp2p_node::terminal::printable;
 use rustix::fs::{OFlags, ioctl_ficlone};
@@ -35,9 +37,14 @@ struct Line {
     size: u64,
     sha256: String,
     blake3: String,
+    /// The names under which it is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    published_as: Vec<String>,
     /// How it came here: `shared` by the user, `fetched`, or `public` for a file of the public folder.
     origin: &'static str,
     command: String,
+    #[serde(skip)]
+    ids: Ids,
 }
 
 /// Does what the options say.
@@ -65,7 +72,7 @@ pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The folders of a data directory that matter here.
-struct Place {
+pub(super) struct Place {
     data: PathBuf,
     store: StoreFolder,
     trees: TreeFolder,
@@ -82,7 +89,7 @@ enum Trouble {
 }
 
 impl Place {
-    fn open(arguments: &Arguments) -> Result<Place, Failure> {
+    pub(super) fn open(arguments: &Arguments) -> Result<Place, Failure> {
         let data = data_path(arguments)?;
         let data = std::path::absolute(&data).map_err(Failure::impossible)?;
         let store = StoreFolder::beside(&data.join("public"));
@@ -130,6 +137,24 @@ impl Place {
             Trouble::Data(error) => {
                 Err(Failure::Impossible(format!("cannot write to the data directory {data}: {error}")))
             }
+        }
+    }
+
+    /// Shares one file, for `publish`; says its SHA-256 and its size.
+    pub(super) fn add_one(&self, path: &Path, verbosity: i32) -> Result<([u8; 32], u64), Failure> {
+        let refused = |why: &str| Failure::Impossible(format!("cannot publish {}: {why}", shown(path)));
+        let found = fs::metadata(path).map_err(|error| refused(&error.to_string()))?;
+        if !found.is_file() {
+            return Err(refused("it is no file"));
+        }
+        create_folder(&self.data)
+            .map_err(|error| Failure::impossible(DataDirError::Unusable(self.data.clone(), error)))?;
+        let mut bar = Bar::new(verbosity);
+        let added = self.add_file(path, &mut bar);
+        bar.clear();
+        match added {
+            Ok(line) => Ok((line.ids.sha256, line.size)),
+            Err(trouble) => Err(refused(&self.reason(&trouble)?)),
         }
     }
 
@@ -184,8 +209,20 @@ impl Place {
             let ids = Ids { sha256: file.sha256, blake3: file.blake3 };
             Line::new(Some(file.name), file.stamp.size, ids, "public")
         }));
+        self.name(&mut lines);
         lines.sort_unstable_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
         lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
+    }
+
+    /// Adds under which names these contents are published.
+    fn name(&self, lines: &mut [Line]) {
+        // One that cannot be read is a matter of `publish`.
+        for TitleRecord { title, standing, version } in read_titles(&published_file(&self.data)).unwrap_or_default() {
+            let sha256 = version.filter(|_| standing == Standing::Published).map(|version| version.sha256);
+            for line in lines.iter_mut().filter(|line| Some(line.ids.sha256) == sha256) {
+                line.published_as.push(title.to_string());
+            }
+        }
     }
 
     /// Shares a content no longer.
@@ -310,7 +347,7 @@ impl Line {
         let (sha256, blake3) = (ContentId::Sha256(ids.sha256).to_string(), ContentId::Blake3(ids.blake3).to_string());
         let output = name.as_deref().map_or(String::new(), |name| format!(" -o {}", quoted(name)));
         let command = format!("cjp2p-node get {blake3}{output}");
-        Line { name, size, sha256, blake3, origin, command }
+        Line { name, size, sha256, blake3, published_as: Vec::new(), origin, command, ids }
     }
 
     fn to_json(&self) -> String {
@@ -324,7 +361,11 @@ impl Line {
     }
 
     fn to_row(&self) -> String {
-        format!("{}  {}  {:>12}  {:7}  {}", self.sha256, self.blake3, self.size, self.origin, self.title())
+        let published = match &self.published_as[..] {
+            [] => String::new(),
+            titles => format!("  published as {}", printable(&titles.join(", "), usize::MAX)),
+        };
+        format!("{}  {}  {:>12}  {:7}  {}{published}", self.sha256, self.blake3, self.size, self.origin, self.title())
     }
 
     fn title(&self) -> String {

@@ -87,7 +87,7 @@ impl Clock {
 }
 
 /// Seconds since 1970.
-pub(super) fn unix_seconds() -> u64 {
+pub fn unix_seconds() -> u64 {
     wall().as_secs()
 }
 

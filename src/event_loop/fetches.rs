@@ -73,7 +73,7 @@ impl Fetch {
 impl EventLoop {
     /// Whether what is fetched is left to those who wait for it, instead of being kept and shared: a node that ends
     /// with the `get` whose it is serves nobody.
-    fn leaves_contents(&self) -> bool {
+    pub(super) fn leaves_contents(&self) -> bool {
         !self.is_console
     }
 
@@ -256,7 +256,7 @@ impl EventLoop {
         }
     }
 
-    fn wake_waiter(&self) {
+    pub(super) fn wake_waiter(&self) {
         if let Some(waiter) = &self.waiter {
             waiter.unpark();
         }

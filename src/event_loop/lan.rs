@@ -37,6 +37,13 @@ pub(super) struct Lan {
 }
 
 impl Lan {
+    /// The interfaces there are.
+    pub(super) fn found() -> Lan {
+        let mut lan = Lan::default();
+        lan.refresh();
+        lan
+    }
+
     /// Looks at the interfaces; true if their addresses are not what they were. If the system does not tell, they are.
     pub(super) fn refresh(&mut self) -> bool {
         let interfaces = match if_addrs::get_if_addrs() {

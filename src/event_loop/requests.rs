@@ -40,9 +40,13 @@ impl EventLoop {
             Request::Get { id, patience, waiter } => self.get(id, patience, waiter),
             Request::Unget { id, waiter } => self.unget(id, waiter),
             Request::Drop { id, waiter } => self.drop_fetched(id, waiter),
+            Request::Seek { title, patience } => self.seek_name(title, patience),
+            Request::Unfollow(title) => self.unfollow(title),
+            Request::Titles(title) => Answer::Titles(self.title_lines(title.as_ref())),
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
             Request::Look => {
                 self.worker.look();
+                self.look_at_published();
                 Answer::Done("looking for new files".to_owned())
             }
             Request::Status => Answer::Status(Box::new(self.status())),

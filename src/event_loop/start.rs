@@ -87,8 +87,6 @@ impl EventLoop {
         // From here on changes are told, so that none is lost between this look and the first news.
         let news = News::open(poll.registry(), INTERFACES, ALARM);
         news.set_alarm(UPKEEP_PAUSE);
-        let mut lan = Lan::default();
-        lan.refresh();
         Ok(EventLoop {
             poll,
             events: Events::with_capacity(BATCH_MAX),
@@ -104,7 +102,7 @@ impl EventLoop {
             last_upkeep: clock.now(),
             next_upkeep: clock.now() + UPKEEP_PAUSE,
             clock,
-            lan,
+            lan: Lan::found(),
             news,
             worker,
             address_book: data_dir.load_people(),
@@ -117,6 +115,7 @@ impl EventLoop {
             awaited,
             streams: Vec::new(),
             fetches: Vec::new(),
+            named: Default::default(),
             waiter: None,
             is_console,
             has_met_anybody: false,

@@ -40,6 +40,8 @@ impl EventLoop {
         // Should anything have gone unnoticed, it is noticed now.
         self.is_socket_readable = true;
         self.talk();
+        self.look_at_published();
+        self.catch_up();
         let has_moved = self.lan.refresh();
         if self.clock.has_slept() || has_moved {
             log::debug!("the network has changed, or the machine was asleep");

@@ -43,9 +43,14 @@ pub struct Layer {
     pub outer: Option<usize>,
     /// The array of messages, which can be decoded like a datagram.
     pub text: Vec<u8>,
+    /// The signature of the array, if it was signed: with it the envelope can be passed on.
+    pub signature: Option<[u8; 64]>,
     /// How many envelopes it took to get here, itself included.
     depth: usize,
 }
+
+/// Whose an envelope is, the array in it, and its signature if it has one.
+type Contents = (PublicKey, Vec<u8>, Option<[u8; 64]>);
 
 /// What came out of a datagram.
 #[derive(Debug, Default)]
@@ -108,7 +113,9 @@ impl Opener<'_> {
                 self.open_one(message, messages)
             };
             match result {
-                Ok((key, text)) => opened.layers.push(Layer { kind, key, outer, text, depth }),
+                Ok((key, text, signature)) => {
+                    opened.layers.push(Layer { kind, key, outer, text, signature, depth });
+                }
                 // Of those that are too many one is enough to be told.
                 Err(Refused::TooMany) if opened.refused.iter().any(|(_, why)| *why == Refused::TooMany) => {}
                 Err(why) => opened.refused.push((kind, why)),
@@ -117,39 +124,35 @@ impl Opener<'_> {
     }
 
     /// Opens one of `messages`, whose text has to be an array.
-    fn open_one(&mut self, message: &Message<'_>, messages: &[Message<'_>]) -> Result<(PublicKey, Vec<u8>), Refused> {
-        let (key, text) = match message {
+    fn open_one(&mut self, message: &Message<'_>, messages: &[Message<'_>]) -> Result<Contents, Refused> {
+        let contents = match message {
             Message::SignedMessage(signed) => self.open_signed(signed)?,
             Message::EncryptedMessages(sealed) => self.open_sealed(sealed, messages)?,
             Message::FastEncryptedMessages(fast) => self.open_fast(fast)?,
             _ => return Err(Refused::Malformed),
         };
-        decode(&text).map_err(|_| Refused::NoMessages)?;
-        Ok((key, text))
+        decode(&contents.1).map_err(|_| Refused::NoMessages)?;
+        Ok(contents)
     }
 
-    fn open_signed(&self, message: &SignedMessage<'_>) -> Result<(PublicKey, Vec<u8>), Refused> {
+    fn open_signed(&self, message: &SignedMessage<'_>) -> Result<Contents, Refused> {
         // What we signed, we know; whoever shows it to us proves nothing.
         if message.ed25519 == self.identity.public().hex() {
             return Err(Refused::OwnKey);
         }
         let signed = super::signed::open(message)?;
-        Ok((signed.signer, signed.text.into_owned()))
+        Ok((signed.signer, signed.text.into_owned(), Some(signed.signature)))
     }
 
-    fn open_fast(&mut self, message: &FastEncryptedMessages<'_>) -> Result<(PublicKey, Vec<u8>), Refused> {
+    fn open_fast(&mut self, message: &FastEncryptedMessages<'_>) -> Result<Contents, Refused> {
         let fast = self.identity.open_fast(message)?;
         if !self.replays.is_new(fast.sender.bytes(), &fast.nonce) {
             return Err(Refused::Repeated);
         }
-        Ok((fast.sender, fast.text))
+        Ok((fast.sender, fast.text, None))
     }
 
-    fn open_sealed(
-        &mut self,
-        message: &EncryptedMessages<'_>,
-        beside: &[Message<'_>],
-    ) -> Result<(PublicKey, Vec<u8>), Refused> {
+    fn open_sealed(&mut self, message: &EncryptedMessages<'_>, beside: &[Message<'_>]) -> Result<Contents, Refused> {
         let sealed = self.identity.open_sealed(message)?;
         // Whether it comes again is asked before whose it is, or finding that out would have to be paid for each time.
         if !self.replays.is_new(&sealed.sender.0, &sealed.ephemeral) {
@@ -159,7 +162,7 @@ impl Opener<'_> {
         // The sender's own word comes first: what stands beside the envelope anybody can have put there.
         let key = key.or_else(|| claimed(&decode(&sealed.text).ok()?.messages, sealed.sender));
         let key = key.or_else(|| claimed(beside, sealed.sender)).ok_or(Refused::UnknownSender)?;
-        Ok((key, sealed.text))
+        Ok((key, sealed.text, None))
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Signed<'a> {
     pub signer: PublicKey,
     /// The array, byte for byte as it was signed.
     pub text: Cow<'a, [u8]>,
+    /// The signature of these bytes.
+    pub signature: [u8; 64],
 }
 
 /// Checks the signature, over the one payload that there is.
@@ -42,7 +44,7 @@ pub fn open<'a>(message: &'a SignedMessage<'_>) -> Result<Signed<'a>, Refused> {
     let signature = Signature::from_slice(&signature).map_err(|_| Refused::Malformed)?;
     let key = verifying(&message.ed25519.0)?;
     key.verify_strict(&text, &signature).map_err(|_| Refused::BadSignature)?;
-    Ok(Signed { signer: PublicKey::of(&key), text })
+    Ok(Signed { signer: PublicKey::of(&key), text, signature: signature.to_bytes() })
 }
 
 impl Identity {
@@ -69,7 +71,12 @@ impl Identity {
 
     /// The signature of these bytes, in base64.
     fn signature(&self, bytes: &[u8]) -> crate::wire::Text<'static> {
-        STANDARD.encode_to_string(self.signing.sign(bytes).to_bytes()).into()
+        STANDARD.encode_to_string(self.signature_of(bytes)).into()
+    }
+
+    /// The signature of these bytes.
+    pub(crate) fn signature_of(&self, bytes: &[u8]) -> [u8; 64] {
+        self.signing.sign(bytes).to_bytes()
     }
 }
 

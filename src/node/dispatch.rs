@@ -6,13 +6,14 @@ use super::private::{Envelope, envelope_of};
 use super::reply::{Reply, Terms, Tokens};
 use super::{Destination, Event, Hearsay, Node};
 use crate::content::Store;
+use crate::identity::opening::Layer;
 use crate::identity::{PublicKey, whereabouts};
 use crate::peers::address::{is_possible, plain};
 use crate::time::Time;
 use crate::tokens::{CHECKED_MAX, Owed, Proof};
 use crate::wire::encode::Writer;
 use crate::wire::messages::Unknown;
-use crate::wire::{HEADER_BYTES, MESSAGES_MAX, Message, decode};
+use crate::wire::{Decoded, HEADER_BYTES, MESSAGES_MAX, Message, decode};
 use std::net::SocketAddr;
 
 /// Where a datagram came from and what it proved.
@@ -47,6 +48,12 @@ pub(super) struct Sender {
 pub(super) fn within(count: &mut usize) -> bool {
     *count += 1;
     *count <= CHECKED_MAX
+}
+
+/// How many messages there are beyond those that are looked at.
+fn too_many(decoded: &Decoded<'_>, inner: &[(&Layer, Decoded<'_>)]) -> usize {
+    let inside: usize = inner.iter().map(|(_, inner)| inner.messages.len()).sum();
+    (decoded.messages.len() + inside).saturating_sub(MESSAGES_MAX)
 }
 
 /// The better of two proofs: a wrong or ageing token beside the right one takes nothing away.
@@ -130,9 +137,9 @@ impl<S: Store> Node<S> {
         if sender.proof.is_some_and(|proof| proof != Proof::Doubted) {
             self.take_sign_of_life(now, from);
         }
+        self.take_versions(now, &sender, &inner);
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
-        let count = decoded.messages.len() + inner.iter().map(|(_, inner)| inner.messages.len()).sum::<usize>();
-        self.counters.elements_malformed += count.saturating_sub(MESSAGES_MAX) as u64;
+        self.counters.elements_malformed += too_many(&decoded, &inner) as u64;
         let outer = decoded.messages.iter().map(|message| (None, message));
         let within = inner
             .iter()
@@ -228,13 +235,16 @@ impl<S: Store> Node<S> {
             Message::PleaseAlwaysReturnThisMessage(_) | Message::AlwaysReturned(_) => {}
             Message::SupportedMessages(_) => {}
             // Envelopes were opened before, and with them it was read whose keys they say.
-            Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
+            Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_) => {}
+            // But for our own.
+            Message::SignedMessage(envelope) => self.take_own_version(now, sender, envelope),
             // So was whom they are meant for.
             Message::MyPublicKey(_) | Message::MeantFor(_) => {}
             Message::WhereAreThey(question) => self.tell_where(now, sender, question.ed25519h, reply),
             Message::Forwarded(answer) => self.take_whereabouts(now, sender, answer),
-            // We know of no versions.
-            Message::GetLatest(_) | Message::Latest(_) => {}
+            Message::GetLatest(question) => self.tell_latest(question, reply),
+            // Versions were taken out of their envelopes before.
+            Message::Latest(_) => {}
             Message::Unknown(unknown) => self.pass_on(sender, unknown),
         }
     }

@@ -92,6 +92,11 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// Whether one more envelope of this sender may be paid for; it counts.
+pub(super) fn may_open_more(envelopes: &mut Envelopes, now: Time, sender: &Sender) -> bool {
+    envelopes.shares.allow(now, sender, &RATES)
+}
+
 /// Whether there may be messages inside.
 fn is_envelope(message: &Message<'_>) -> bool {
     matches!(message, Message::SignedMessage(_) | Message::EncryptedMessages(_) | Message::FastEncryptedMessages(_))

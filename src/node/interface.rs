@@ -7,6 +7,7 @@ use crate::identity::{Identity, PublicKey};
 use crate::peers::address::NAMED_PORT_MIN;
 use crate::stream::follow::From;
 use crate::stream::{BadName, StreamId};
+use crate::titles::{Title, Version};
 use crate::transfer::{Failure, Held};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -118,6 +119,31 @@ pub enum Command {
     AskForLists,
     /// Stop fetching a content; what is there is kept.
     StopFetching(ContentId),
+    /// Publish this version of ours; or stop speaking of it, and remember its number.
+    Publish {
+        /// The version.
+        version: Box<Version>,
+        /// Whether its name is published no longer.
+        is_withdrawn: bool,
+    },
+    /// Others have told us this version of our own in an earlier run.
+    Recall(Box<Version>),
+    /// Keep a title up to date: ask for it again and again, and say [`Event::NewVersion`].
+    Follow {
+        /// Which.
+        title: Title,
+        /// The newest version of it in an earlier run.
+        version: Option<Box<Version>>,
+    },
+    /// Keep it up to date no longer.
+    Unfollow(Title),
+    /// Look for the newest version of a title; answered by [`Event::Sought`].
+    Seek {
+        /// Which.
+        title: Title,
+        /// For how long to wait for a first answer.
+        patience: Duration,
+    },
     /// What [`Event::Settle`] asked for has been done.
     Settled {
         /// Which content.
@@ -235,6 +261,15 @@ pub enum Event {
         /// Its size in bytes.
         size: u64,
     },
+    /// Of a title that is kept up to date, or of one of ours, others have told us a newer version.
+    NewVersion(Title),
+    /// A search is over; [`Node::version`](super::Node::version) says what it found.
+    Sought {
+        /// For what.
+        title: Title,
+        /// Whether a version is known.
+        is_found: bool,
+    },
     /// A content has been fetched and made to last.
     Fetched(ContentId),
     /// A content will not come; what is there is kept.
@@ -267,6 +302,10 @@ pub enum CommandError {
     Full,
     /// This content is not being fetched.
     NotFetching,
+    /// This title is not kept up to date.
+    NotFollowed,
+    /// What we publish is signed with our own key.
+    OthersKey,
     /// A stream cannot be called that.
     BadStreamName(BadName),
     /// There is a stream of ours with this name already.
@@ -295,6 +334,8 @@ impl fmt::Display for CommandError {
                 f.write_str("not sent: too much waits already to be delivered; try again when some of it has been")
             }
             Self::Full => f.write_str("the table for that is full"),
+            Self::NotFollowed => f.write_str("that is not kept up to date"),
+            Self::OthersKey => f.write_str("that is signed with another key than that of this node"),
             Self::NotFetching => f.write_str("that is not being fetched"),
             Self::BadStreamName(why) => why.fmt(f),
             Self::StreamExists => f.write_str("there is a stream of that name already"),

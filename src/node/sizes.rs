@@ -43,6 +43,7 @@ impl<S: Store> Node<S> {
             envelopes,
             homes,
             showings,
+            named,
             answers,
             finds,
             private,
@@ -69,6 +70,7 @@ impl<S: Store> Node<S> {
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         let people = people.chain(finds.sizes()).chain(private.sizes());
         let envelopes = envelopes.sizes().chain(homes.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(streams.sizes())
+        let files = named.sizes().chain(streams.sizes());
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(files)
     }
 }

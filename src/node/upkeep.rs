@@ -100,7 +100,11 @@ impl<S: Store> Node<S> {
         let timers = &self.timers;
         let fetching = [self.fetching.due(), self.transfers.due(), self.streams.due()];
         let optional = [timers.lan, timers.save, self.links.due(), self.homes.due(), self.showings.due()];
-        let optional = optional.into_iter().chain(fetching).chain([self.finds.due(), self.private.due()]);
+        let optional = optional.into_iter().chain(fetching).chain([
+            self.finds.due(),
+            self.private.due(),
+            self.named.searches.due(),
+        ]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -130,6 +134,7 @@ impl<S: Store> Node<S> {
         self.tend_finds(now);
         self.tend_private(now);
         self.tend_fetching(now);
+        self.tend_names(now);
         self.tend_streams(now);
         let is_idle = self.transfers.is_idle() && self.streams.is_idle();
         self.timers.earliest = now + if is_idle { STEP_MIN } else { STEP_FETCHING };

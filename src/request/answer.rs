@@ -3,7 +3,7 @@
 //! Whoever renders an answer needs no node, so that a second process can print what the first one knows. Addresses and
 //! numbers are ours; names of files are made safe for a terminal here.
 
-use super::StreamAnswer;
+use super::{StreamAnswer, TitleLine};
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub enum Answer {
     },
     /// What others share, have seen and recommend, the latest first.
     Listed(Vec<ListedLine>),
+    /// Files with names.
+    Titles(Vec<TitleLine>),
     /// From now on follows what is said, each as [`Answer::Line`].
     Listening {
         /// What it is about, for people.
@@ -238,6 +240,7 @@ impl Answer {
             Self::Fetching(fetches) => serde_json::to_string(fetches),
             Self::Files { files, .. } => serde_json::to_string(files),
             Self::Listed(lines) => serde_json::to_string(lines),
+            Self::Titles(lines) => serde_json::to_string(lines),
             Self::Listening { .. } | Self::Line(_) => serde_json::to_string(self),
             Self::People(lines) => serde_json::to_string(lines),
             Self::Message(line) => serde_json::to_string(line),
@@ -267,6 +270,8 @@ impl fmt::Display for Answer {
             Self::Listed(lines) => write_lines(f, lines),
             Self::People(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
             Self::People(lines) => write_lines(f, lines),
+            Self::Titles(lines) if lines.is_empty() => f.write_str("no names are published or kept up to date"),
+            Self::Titles(lines) => write_lines(f, lines),
             Self::Message(line) => line.fmt(f),
             Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
             Self::Messages(lines) => write_lines(f, lines),

@@ -37,6 +37,7 @@ const NAME_SHOWN_CHARS: usize = 100;
 pub(super) struct Savers {
     pub(super) peers: Saver,
     pub(super) people: Saver,
+    pub(super) followed: Saver,
 }
 
 /// The thread's end of the worker.
@@ -91,9 +92,10 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
-        // Each is tried, whatever becomes of the other.
-        let [peers, people] = [self.savers.peers.flush(), self.savers.people.flush()];
-        peers && people
+        // Each is tried, whatever becomes of the others.
+        let Savers { peers, people, followed } = &mut self.savers;
+        let saved = [peers.flush(), people.flush(), followed.flush()];
+        saved.iter().all(|is_saved| *is_saved)
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -115,6 +117,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         let orders = self.inbox.take();
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
         self.savers.people.take(orders.save_people);
+        self.savers.followed.take(orders.save_followed);
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

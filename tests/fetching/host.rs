@@ -18,7 +18,7 @@ pub struct Host {
     pub free_at: Time,
     /// Datagrams and bytes sent.
     pub sent: (u64, u64),
-    config: Config,
+    pub config: Config,
     seed: u64,
     lives: u64,
     /// What it shares, to be told to its next life.

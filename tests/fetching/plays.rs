@@ -1,17 +1,30 @@
 //! Scenes on a good day: nobody lies, nothing is lost, and all depends on who asks whom for what.
 
+mod naming;
+
 use crate::scenario::{Summary, day};
 use crate::store::Truth;
 use crate::wire::Wire;
 use cjp2p_node::Time;
 use cjp2p_node::content::{ContentId, Part};
+use cjp2p_node::identity::Identity;
 use cjp2p_node::node::{Command, Event};
 use cjp2p_node::transfer::{Failure, Held};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 impl Wire {
     fn good(count: usize, seed: u8) -> Wire {
         Wire::new(count, u64::from(seed), &Truth::default(), None)
+    }
+
+    /// The same, of which one has this key.
+    fn named(count: usize, seed: u8, (n, identity): (usize, Identity)) -> Wire {
+        let mut wire = Wire::good(count, seed);
+        wire.vanish(n);
+        wire.hosts[n].config.identity = Some(identity);
+        wire.appear(n);
+        wire
     }
 
     fn run(&mut self, span: Duration) {
@@ -43,7 +56,13 @@ impl Wire {
             let place = self.events.iter().position(|(by, event)| *by == n && is_end(event));
             let Some(place) = place else { panic!("no end: {:?}", self.hosts[n].node().fetching().next()) };
             match self.events.remove(place).1 {
-                Event::Settle { id, .. } => self.command(n, Command::Settled { id, outcome: Ok(true) }),
+                Event::Settle { id, .. } => {
+                    let is_right = match id {
+                        ContentId::Sha256(hash) => Sha256::digest(self.kept(n, id))[..] == hash,
+                        ContentId::Blake3(_) => true,
+                    };
+                    self.command(n, Command::Settled { id, outcome: Ok(is_right) });
+                }
                 event => return event,
             }
         }

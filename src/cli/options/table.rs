@@ -14,6 +14,8 @@ pub(crate) enum Command {
     Stream,
     Follow,
     Share,
+    Publish,
+    Published,
     Ls,
     Send,
     Ping,
@@ -27,7 +29,9 @@ pub(crate) enum Command {
     Help,
 }
 
-use Command::{Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Run, Send, Share, Status, Stop, Stream};
+use Command::{
+    Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Publish, Published, Run, Send, Share, Status, Stop, Stream,
+};
 
 pub(super) struct CommandSpec {
     pub(super) command: Command,
@@ -38,7 +42,12 @@ pub(super) struct CommandSpec {
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { command: Run, name: "", arguments: &[], help: "run a node until Ctrl-C" },
-    CommandSpec { command: Get, name: "get", arguments: &["ID"], help: "fetch a content and check it" },
+    CommandSpec {
+        command: Get,
+        name: "get",
+        arguments: &["WHAT"],
+        help: "fetch a content by ID or KEY/NAME, and check it",
+    },
     CommandSpec {
         command: Stream,
         name: "stream",
@@ -51,6 +60,18 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         name: "share",
         arguments: &["[PATH...]"],
         help: "share files, and those in folders; say their ids",
+    },
+    CommandSpec {
+        command: Publish,
+        name: "publish",
+        arguments: &["[FILE]"],
+        help: "share a file under a name that can be updated; say its KEY/NAME",
+    },
+    CommandSpec {
+        command: Published,
+        name: "published",
+        arguments: &[],
+        help: "list the names that are published and kept up to date",
     },
     CommandSpec { command: Ls, name: "ls", arguments: &[], help: "list what is shared here, or by --peers" },
     CommandSpec {
@@ -105,12 +126,14 @@ pub(super) struct OptionSpec {
     pub(super) help: &'static str,
 }
 
-const ALL: &[Command] =
-    &[Run, Get, Stream, Follow, Share, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help];
-const WITH_JSON: &[Command] = &[Get, Share, Ls, Send, Ping, Id, Status, Peers, Msg];
+const ALL: &[Command] = &[
+    Run, Get, Stream, Follow, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help,
+];
+const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Msg];
 const WITH_SOCKET: &[Command] = &[Run, Get, Stream, Follow, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get, Stream, Follow];
-const WITH_DATA: &[Command] = &[Run, Get, Stream, Follow, Share, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
+const WITH_DATA: &[Command] =
+    &[Run, Get, Stream, Follow, Share, Publish, Published, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -191,7 +214,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PATH", |to, text| path(text).map(|path| to.output = Some(path))),
         is_repeatable: false,
         commands: &[Get],
-        help: "the file to write, - for standard output (default: the id's digits)",
+        help: "the file to write, - for standard output (default: the id or the name)",
     },
     OptionSpec {
         long: "--force",
@@ -236,10 +259,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "--remove",
         short: None,
-        set: Set::Value("ID", |to, text| text_of(text).map(|id| to.remove = Some(id))),
+        set: Set::Value("WHAT", |to, text| text_of(text).map(|what| to.remove = Some(what))),
         is_repeatable: false,
-        commands: &[Share],
-        help: "share this no longer",
+        commands: &[Share, Publish, Published],
+        help: "this ID, NAME, or KEY/NAME no longer",
+    },
+    OptionSpec {
+        long: "--as",
+        short: None,
+        set: Set::Value("NAME", |to, text| text_of(text).map(|name| to.name = Some(name))),
+        is_repeatable: false,
+        commands: &[Publish],
+        help: "the name to publish under (default: that of the file)",
     },
     OptionSpec {
         long: "--wait",
@@ -271,7 +302,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.json = true),
         is_repeatable: false,
         commands: WITH_JSON,
-        help: "print JSON, for scripts",
+        help: "print JSON",
     },
     OptionSpec {
         long: "--verbose",
@@ -286,7 +317,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run, Get, Stream, Follow, Share],
+        commands: &[Run, Get, Stream, Follow, Share, Publish],
         help: "show no progress, say and log less; -qq only errors, -qqq no log",
     },
     OptionSpec {
