@@ -93,6 +93,7 @@
 //! - [`tokens`]: proof that somebody reads an address; [`budget`]: how much a stranger may be told,
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
+//! - [`gossip`]: lines of group chat, passed on by neighbours,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
 //! - [`node`]: the state machine made of all these.
@@ -111,6 +112,7 @@ pub mod control;
 pub mod counters;
 pub mod data_dir;
 pub mod event_loop;
+pub mod gossip;
 mod hash;
 pub mod identity;
 pub mod names;

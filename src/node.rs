@@ -14,7 +14,8 @@
 //! - `seeking`: looking for peers and neighbours,
 //! - `people`: who is known by key; `find`: where they are; `private`: what the user writes to them,
 //! - `sizes`: how full every table is,
-//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
+//! - `chat`, `group` (with `passing` and `saying`) and `serve`: the services built on top;
+//!   `repeats`: who asks the same thing again and again;
 //!   `uploads`: whose turn it is when there is a limit.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
@@ -25,11 +26,13 @@ mod dispatch;
 mod envelopes;
 mod fetch;
 mod find;
+mod group;
 mod homes;
 mod interface;
 mod naming;
 mod notes;
 mod outage;
+mod passing;
 mod peering;
 mod people;
 mod private;
@@ -38,6 +41,7 @@ mod recommended;
 mod repeats;
 mod reply;
 mod runs;
+mod saying;
 mod seeking;
 mod serve;
 mod sizes;
@@ -83,14 +87,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::{PeerWorth, Timers};
 
-/// Datagrams that may wait to be fetched; newer ones are dropped and counted. Six times the largest burst of one
-/// call, so whoever drains after every call never sees one dropped. The bursts are at most:
+/// Datagrams that may wait to be fetched; newer ones are dropped and counted. More than three times the largest burst
+/// of one call, so whoever drains after every call never sees one dropped. The bursts are at most:
 ///
-/// - a line of group chat: 64 peers,
 /// - a datagram: 32 of an answer, 4 introductions, 16 contacts and 8 trials of those it names, one greeting or
 ///   follow-up, and one doubt about a peer in its way: 62,
 /// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network, 32 questions after a key
-///   and 8 addresses tried for it: 93; and, after a sleep, a private message for each of 16 keys to 4 addresses: 64.
+///   and 8 addresses tried for it: 93; and of group chat 63 copies of lines, 40 lists of what there is, and 64 to the
+///   wild: 260 together; and, after a sleep, a private message for each of 16 keys to 4 addresses: 64.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.
@@ -135,6 +139,7 @@ pub struct Node<S> {
     envelopes: Envelopes,
     homes: Whereabouts,
     showings: Showings,
+    groups: group::Groups,
     finds: Finds,
     private: Private,
 }
@@ -180,6 +185,7 @@ impl<S: Store> Node<S> {
             envelopes: Envelopes::new(&mut StdRng::from_seed(derived(&seed, "envelopes"))),
             homes: Whereabouts::default(),
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
+            groups: group::Groups::new(derived(&seed, "groups"), config.group_stamp),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
             config,
@@ -205,6 +211,12 @@ impl<S: Store> Node<S> {
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
+            Command::IgnoreAuthor(key) => self.groups.ignore(key),
+            Command::HeedAuthor(key) => self.groups.heed(&key),
+            Command::TimeOfDay(unix_ms) => {
+                self.groups.set_clock(now, unix_ms);
+                Ok(())
+            }
             Command::Share(file) => {
                 self.store.close(&file.name);
                 self.shelf.insert(file)

@@ -50,6 +50,8 @@ struct Orders {
     save: Option<Vec<SocketAddr>>,
     /// The text of the file with the names that the user gave to keys.
     save_names: Option<String>,
+    /// Before which time no further line of ours to a group is dated.
+    save_group: Option<u64>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     /// Look through the folders at once.
@@ -111,7 +113,7 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            let has_files = orders.save.is_some() || orders.save_names.is_some();
+            let has_files = orders.save.is_some() || orders.save_names.is_some() || orders.save_group.is_some();
             !orders.is_stopping && !has_files && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
@@ -152,8 +154,11 @@ impl Worker {
         let (end, done) = mpsc::channel();
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let trees = Trees::new(TreeFolder::new(data_dir.trees()));
-        let (peers, names) = (data_dir.peers_file(), data_dir.names_file());
-        let savers = Savers { peers: Saver::new(peers, "peers"), names: Saver::new(names, "names") };
+        let savers = Savers {
+            peers: Saver::new(data_dir.peers_file(), "peers"),
+            names: Saver::new(data_dir.names_file(), "names"),
+            group: Saver::new(data_dir.group_file(), "times of our lines"),
+        };
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
         work.limit_store(store_limit);
@@ -170,6 +175,11 @@ impl Worker {
     /// Writes this text to the file with the names of keys, soon.
     pub fn save_names(&self, text: String) {
         self.inbox.change(|orders| orders.save_names = Some(text));
+    }
+
+    /// Writes before which time no further line of ours to a group is dated, soon.
+    pub fn save_group(&self, said_until: u64) {
+        self.inbox.change(|orders| orders.save_group = Some(said_until));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

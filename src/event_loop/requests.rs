@@ -57,6 +57,14 @@ impl EventLoop {
             Request::Unname(key) => self.unname(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
+            Request::IgnoreAuthor(text) => match self.find_key(&text) {
+                Ok(key) => self.command(Command::IgnoreAuthor(key), format!("ignoring {key}")),
+                Err(why) => Answer::Refused(why),
+            },
+            Request::HeedAuthor(text) => match self.find_key(&text) {
+                Ok(key) => self.command(Command::HeedAuthor(key), format!("no longer ignoring {key}")),
+                Err(why) => Answer::Refused(why),
+            },
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
             Request::Say(text) => self.say(text),
             Request::Quit => {
@@ -76,7 +84,12 @@ impl EventLoop {
     fn say(&mut self, text: String) -> Answer {
         let unix_ms = self.clock.next_unix_ms();
         let group = "main".to_owned();
-        self.command(Command::GroupChat { group, text, unix_ms }, "sent to everybody in reach".to_owned())
+        let done = match self.node.group_reach() {
+            0 => "no neighbour is there yet; said to the first ones within an hour".to_owned(),
+            1 => "said to 1 neighbour".to_owned(),
+            count => format!("said to {count} neighbours, who pass it on"),
+        };
+        self.command(Command::GroupChat { group, text, unix_ms }, done)
     }
 
     fn add(&mut self, address: SocketAddr) -> Answer {

@@ -43,6 +43,7 @@ impl<S: Store> Node<S> {
             envelopes,
             homes,
             showings,
+            groups,
             finds,
             private,
         } = self;
@@ -66,6 +67,6 @@ impl<S: Store> Node<S> {
         let content = content.chain(buffers.sizes()).chain(repeats.sizes());
         let content = content.chain(transfers.sizes()).chain(fetching.sizes());
         let people = people.chain(finds.sizes()).chain(private.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes())
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes.sizes()).chain(groups.sizes())
     }
 }

@@ -99,7 +99,7 @@ impl<S: Store> Node<S> {
     pub fn poll_timeout(&self) -> Option<Time> {
         let timers = &self.timers;
         let optional = [timers.lan, timers.save, self.links.due(), self.fetching.due(), self.transfers.due()];
-        let optional = optional.into_iter().chain([self.finds.due(), self.private.due()]);
+        let optional = optional.into_iter().chain([self.finds.due(), self.private.due(), self.groups.due()]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
     }
@@ -124,6 +124,7 @@ impl<S: Store> Node<S> {
         if self.timers.save.is_some_and(|due| now >= due) {
             self.ask_to_save(now);
         }
+        self.tend_groups(now);
         self.tend_finds(now);
         self.tend_private(now);
         self.tend_fetching(now);

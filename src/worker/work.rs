@@ -14,7 +14,7 @@ use super::tasks::Tasks;
 use super::trees::Trees;
 use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
-use crate::data_dir::render_peers;
+use crate::data_dir::{render_group, render_peers};
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -37,6 +37,7 @@ const NAME_SHOWN_CHARS: usize = 100;
 pub(super) struct Savers {
     pub(super) peers: Saver,
     pub(super) names: Saver,
+    pub(super) group: Saver,
 }
 
 /// The thread's end of the worker.
@@ -91,9 +92,9 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
-        // Each is tried, whatever becomes of the other.
-        let [peers, names] = [self.savers.peers.flush(), self.savers.names.flush()];
-        peers && names
+        // Each is tried, whatever becomes of the others.
+        let Savers { peers, names, group } = &mut self.savers;
+        [peers, names, group].map(Saver::flush) == [true; 3]
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -115,6 +116,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         let orders = self.inbox.take();
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
         self.savers.names.take(orders.save_names);
+        self.savers.group.take(orders.save_group.map(render_group));
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);
