@@ -24,6 +24,10 @@ const TEXT_SHOWN_CHARS: usize = 6_000;
 /// How much of a group's name is shown, in characters.
 const GROUP_SHOWN_CHARS: usize = 32;
 
+/// A line that was written so long ago, or so far in the future, is shown with its date, in seconds: longer than lines
+/// are held up on their way, and than clocks differ that somebody looks after.
+const DATED_AFTER_SECONDS: u64 = 600;
+
 /// How a key is shown to a person: see [`AddressBook::show`](crate::address_book::AddressBook::show).
 pub type ShowKey<'a> = &'a dyn Fn(&PublicKey) -> String;
 
@@ -34,10 +38,14 @@ pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String
         Event::Chat { from, key, text } => {
             Some(format!("{time} {from}{}> {}", beside(key.as_ref(), show), printable(text, TEXT_SHOWN_CHARS)))
         }
-        Event::GroupChat { from, key, group, text } => {
+        Event::GroupChat { from, key, group, text, unix_ms } => {
             let (group, text) = (printable(group, GROUP_SHOWN_CHARS), printable(text, TEXT_SHOWN_CHARS));
-            Some(format!("{time} [{group}] {from}{}> {text}", beside(key.as_ref(), show)))
+            let Some(key) = key else { return Some(format!("{time} [{group}] {from} (not signed)> {text}")) };
+            Some(format!("{time} [{group}] {}{}> {text}", show(key), dated(*unix_ms, seconds)))
         }
+        Event::GroupChatTaken { taken_by: 0, of } if *of > 0 => Some(format!(
+            "{time} none of {of} neighbours has confirmed your line yet; it is offered to them for an hour. Is the clock right?"
+        )),
         Event::PrivateChat { key, text, .. } => {
             Some(format!("{time} {} (private)> {}", show(key), printable(text, TEXT_SHOWN_CHARS)))
         }
@@ -83,6 +91,28 @@ fn beside(key: Option<&PublicKey>, show: ShowKey<'_>) -> String {
     key.map_or_else(String::new, |key| format!(" ({})", show(key)))
 }
 
+/// When a line was written, if that is not now by our clock: late, or by a clock that is set wrong.
+fn dated(unix_ms: u64, seconds: u64) -> String {
+    let written = unix_ms / 1_000;
+    if written.abs_diff(seconds) < DATED_AFTER_SECONDS {
+        return String::new();
+    }
+    format!(" (dated {} {})", date(written), &time_of_day(written)[..5])
+}
+
+/// `YYYY-MM-DD` in UTC, of a time in seconds since 1970 (civil_from_days of Howard Hinnant's date algorithms).
+fn date(seconds: u64) -> String {
+    // Days since the first of March of the year 0, which is where eras of 400 years begin.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year_of_era + next)
+}
+
 /// `HH:MM:SS` in UTC, of a time in seconds since 1970.
 pub fn time_of_day(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
@@ -109,10 +139,12 @@ mod tests {
         let chat = Event::Chat { from, key: None, text: "hello".to_owned() };
         assert_eq!(line(&chat, 86_400 + 3_723), "01:02:03 192.0.2.1:24254> hello");
         let key = Some(Identity::from_seed(&[7; 32]).public());
-        let group = |key| Event::GroupChat { from, key, group: "main".to_owned(), text: "hello".to_owned() };
-        assert_eq!(line(&group(None), 0), "00:00:00 [main] 192.0.2.1:24254> hello");
-        let with_key = "00:00:00 [main] 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello";
-        assert_eq!(line(&group(key), 0), with_key);
+        let (group, text) = ("main".to_owned(), "hello".to_owned());
+        let group = |key, unix_ms| Event::GroupChat { from, key, group: group.clone(), text: text.clone(), unix_ms };
+        assert_eq!(line(&group(None, 0), 0), "00:00:00 [main] 192.0.2.1:24254 (not signed)> hello");
+        assert_eq!(line(&group(key, 0), 0), "00:00:00 [main] ea4a6c63e29c520a…> hello");
+        let leap_day = "00:00:00 [main] ea4a6c63e29c520a… (dated 2024-02-29 23:59)> hello";
+        assert_eq!(line(&group(key, 1_709_251_199_999), 1_709_337_600), leap_day);
         let chat = Event::Chat { from, key, text: "hello".to_owned() };
         assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello");
         let chat = Event::Chat { from, key: Some(Identity::from_seed(&[8; 32]).public()), text: "hello".to_owned() };
@@ -136,7 +168,7 @@ mod tests {
         let nasty = "x\n00:00:00 [main] 192.0.2.2:1> I am somebody else\u{1b}[2J\u{202e}";
         for event in [
             Event::Chat { from, key: None, text: nasty.to_owned() },
-            Event::GroupChat { from, key: None, group: nasty.to_owned(), text: nasty.to_owned() },
+            Event::GroupChat { from, key: None, group: nasty.to_owned(), text: nasty.to_owned(), unix_ms: 0 },
             Event::PrivateChat { key: Identity::from_seed(&[7; 32]).public(), from, text: nasty.to_owned() },
         ] {
             let line = line(&event, 0);

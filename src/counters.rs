@@ -64,6 +64,12 @@ counters! {
     homes_moved,
     /// Envelopes that stayed closed because opening all that came would cost too much.
     envelopes_over_rate,
+    /// Signed lines of group chat that were taken.
+    group_lines_taken,
+    /// Signed lines that were not: forged, of another form, or another line for the same time.
+    group_lines_refused,
+    /// Signed lines that were not because they are dated too far from our clock.
+    group_lines_misdated,
     /// Questions to peers where the holder of a key is.
     people_asked_for,
     /// Datagrams with a private message of ours, repetitions included.

@@ -6,6 +6,7 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `people.json` | what the user calls the keys of others |
+//! | `group.json` | before which time no further line of ours to a group is dated |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `published.json` | which names are published, each with its newest version |
 //! | `published.lock` | held by whoever writes that file |
@@ -54,6 +55,26 @@ const DEFAULT_NAME: &str = "cjp2p-node";
 
 /// The longest `node.json` we read. What we write has at most 100 bytes.
 const NODE_FILE_MAX_BYTES: u64 = 1_024;
+
+/// The longest `group.json` we read. What we write has 40 bytes.
+const GROUP_FILE_MAX_BYTES: u64 = 1_024;
+
+/// What `group.json` says.
+#[derive(Serialize, Deserialize)]
+struct GroupFile {
+    /// Milliseconds since 1970.
+    said_until: u64,
+}
+
+/// The text of `group.json`.
+pub fn render_group(said_until: u64) -> String {
+    // A struct of one number can always be written.
+    serde_json::to_string(&GroupFile { said_until }).unwrap_or_default() + "\n"
+}
+
+fn parse_group(bytes: &[u8]) -> Option<u64> {
+    serde_json::from_slice(bytes).ok().map(|file: GroupFile| file.said_until)
+}
 
 /// What `node.json` says.
 #[derive(Serialize, Deserialize)]
@@ -224,6 +245,11 @@ impl DataDir {
         self.path.join("people.json")
     }
 
+    /// Where the time of our lines to groups is kept.
+    pub fn group_file(&self) -> PathBuf {
+        self.path.join("group.json")
+    }
+
     /// Where the hashes of shared files are remembered.
     pub fn hashes_file(&self) -> PathBuf {
         self.path.join("hashes.json")
@@ -270,6 +296,11 @@ impl DataDir {
     /// The names that the user gave to keys. A file that cannot be understood is set aside, never lost.
     pub fn load_people(&self) -> AddressBook {
         load(&self.people_file(), crate::address_book::FILE_MAX_BYTES, AddressBook::parse)
+    }
+
+    /// Before which time no further line of ours to a group may be dated; zero if nothing was said yet.
+    pub fn load_group_stamp(&self) -> u64 {
+        load(&self.group_file(), GROUP_FILE_MAX_BYTES, parse_group)
     }
 
     /// How many peers the next start would load; a look that changes nothing.

@@ -94,6 +94,7 @@
 //! - [`identity`]: keys, and the envelopes that prove whose a message is,
 //! - [`titles`]: which content a name of somebody stands for,
 //! - [`peers`]: who is out there; [`content`]: what is shared,
+//! - [`gossip`]: lines of group chat, passed on by neighbours,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`stream`]: bytes that grow, signed by whose they are, and following them,
 //! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
@@ -114,6 +115,7 @@ pub mod control;
 pub mod counters;
 pub mod data_dir;
 pub mod event_loop;
+pub mod gossip;
 mod hash;
 pub mod identity;
 pub mod node;

@@ -15,9 +15,10 @@
 //! - `people`: who is known by key; `find`: where they are; `private`: what the user writes to them,
 //! - `sizes`: how full every table is,
 //! - `named`: files with names, and `seeking_names`: asking for their newest versions,
-//! - `chat` and `serve`: the two services built on top; `repeats`: who asks the same thing again and again;
-//!   `uploads`: whose turn it is when there is a limit,
-//! - `streams`: signed streams, our own and those that are followed.
+//! - `streams`: signed streams, our own and those that are followed,
+//! - `chat`, `group` (with `passing` and `saying`) and `serve`: the services built on top;
+//!   `repeats`: who asks the same thing again and again;
+//!   `uploads`: whose turn it is when there is a limit.
 //!
 //! The node never reads a clock, touches a socket, sleeps, or asks the operating system for randomness.
 
@@ -28,12 +29,14 @@ mod dispatch;
 mod envelopes;
 mod fetch;
 mod find;
+mod group;
 mod homes;
 mod interface;
 mod named;
 mod naming;
 mod notes;
 mod outage;
+mod passing;
 mod peering;
 mod people;
 mod private;
@@ -42,6 +45,7 @@ mod recommended;
 mod repeats;
 mod reply;
 mod runs;
+mod saying;
 mod seeking;
 mod seeking_names;
 mod serve;
@@ -51,7 +55,7 @@ mod streams;
 mod upkeep;
 mod uploads;
 
-pub use chat::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
+pub use crate::gossip::GROUP_MAX_BYTES;
 pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, StreamCommand, Transmit};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use private::{
@@ -94,16 +98,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use upkeep::{PeerWorth, Timers};
 
-/// Datagrams that may wait to be fetched; newer ones are dropped and counted. Six times the largest burst of one
-/// call, so whoever drains after every call never sees one dropped. The bursts are at most:
+/// Datagrams that may wait to be fetched; newer ones are dropped and counted. More than three times the largest burst
+/// of one call, so whoever drains after every call never sees one dropped. The bursts are at most:
 ///
-/// - a line of group chat: 64 peers,
 /// - a datagram: 32 of an answer, 4 introductions, 16 contacts and 8 trials of those it names, one greeting or
 ///   follow-up, and one doubt about a peer in its way: 62; and a question for each claim that is due: 64,
 /// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network, 32 questions after a key
-///   and 8 addresses tried for it: 93; a question for each claim that is due: 64; and, after a sleep, a private
-///   message for each of 16
-///   keys to 4 addresses: 64.
+///   and 8 addresses tried for it: 93; and of group chat 63 copies of lines, 40 lists of what there is, and 64 to the
+///   wild: 260 together; a question for each claim that is due: 64; and, after a sleep, a private message for each of 16 keys to 4 addresses: 64.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.
@@ -151,6 +153,7 @@ pub struct Node<S> {
     named: named::Named,
     /// What was signed lately for those who ask where we are.
     answers: Shares,
+    groups: group::Groups,
     finds: Finds,
     private: Private,
     streams: streams::Streams,
@@ -199,6 +202,7 @@ impl<S: Store> Node<S> {
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
             named: named::Named::default(),
             answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
+            groups: group::Groups::new(derived(&seed, "groups"), config.group_stamp),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
             streams: streams::Streams::default(),
@@ -225,6 +229,12 @@ impl<S: Store> Node<S> {
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
+            Command::IgnoreAuthor(key) => self.groups.ignore(key),
+            Command::HeedAuthor(key) => self.groups.heed(&key),
+            Command::TimeOfDay(unix_ms) => {
+                self.groups.set_clock(now, unix_ms);
+                Ok(())
+            }
             Command::Share(file) => {
                 self.store.close(&file.name);
                 self.shelf.insert(file)

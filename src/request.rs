@@ -138,6 +138,10 @@ pub enum Request {
     Listen(String),
     /// Something about signed streams.
     Stream(StreamRequest),
+    /// Show no more lines to groups of an author: as in `Name`, whose key it is.
+    IgnoreAuthor(String),
+    /// Show them again.
+    HeedAuthor(String),
     /// Save and stop.
     Quit,
 }
@@ -158,7 +162,7 @@ impl Spec {
     fn question(&self) -> Option<String> {
         let (what, example) = match self.arguments {
             "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
-            "IP" => ("which IP address", "192.0.2.1".to_owned()),
+            "IP/KEY" => ("which IP address or whose key", "192.0.2.1".to_owned()),
             "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
             "WHAT" => ("which content", "ID, or KEY/NAME, of which KEY is 64 hex digits".to_owned()),
@@ -200,11 +204,16 @@ const SPECS: &[Spec] = &[
     },
     Spec {
         name: "/ignore",
-        arguments: "IP",
-        help: "show nothing more from an IP address (of IPv6, from its /64)",
-        parse: |rest| ip_address(rest).map(Request::Ignore),
+        arguments: "IP/KEY",
+        help: "show nothing more from an IP address (of IPv6, its /64), or of an author in groups",
+        parse: |rest| host_or_author(rest, Request::Ignore, Request::IgnoreAuthor),
     },
-    Spec { name: "/heed", arguments: "IP", help: "show it again", parse: |rest| ip_address(rest).map(Request::Heed) },
+    Spec {
+        name: "/heed",
+        arguments: "IP/KEY",
+        help: "show it again",
+        parse: |rest| host_or_author(rest, Request::Heed, Request::HeedAuthor),
+    },
     Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
     Spec {
         name: "/listed",
@@ -465,6 +474,12 @@ pub fn host_name(text: &str) -> Option<(&str, u16)> {
     is_name.then_some((name, port))
 }
 
+/// An IP address, or one word that stands for a key.
+fn host_or_author(rest: &str, host: fn(IpAddr) -> Request, author: fn(String) -> Request) -> Result<Request, String> {
+    // Names have no dots and no colons, and keys neither.
+    if rest.contains(['.', ':']) { ip_address(rest).map(host) } else { key(rest).map(author) }
+}
+
 fn ip_address(text: &str) -> Result<IpAddr, String> {
     let alone = || text.parse().ok();
     let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
@@ -530,8 +545,8 @@ mod tests {
             ("/peers now", "'now'"),
             ("/add", "which address, like /add 192.0.2.1:24254"),
             ("/ping ", "which address, like /ping 192.0.2.1:24254"),
-            ("/ignore", "which IP address, like /ignore 192.0.2.1"),
-            ("/heed", "which IP address, like /heed 192.0.2.1"),
+            ("/ignore", "which IP address or whose key, like /ignore 192.0.2.1"),
+            ("/heed", "which IP address or whose key, like /heed 192.0.2.1"),
             ("/get", "which content, like /get ID"),
             ("/unget", "which content, like /unget ID"),
             ("/add example.org", "'example.org'"),
@@ -556,12 +571,23 @@ mod tests {
             (&format!("/get {} 7 away", "ab".repeat(32)), "'away'"),
             (&format!("/get {} 7 99 away", "ab".repeat(32)), "'away'"),
             (&format!("/drop {} away", "ab".repeat(32)), "'away'"),
-            ("/ignore everybody", "'everybody'"),
+            ("/ignore 1.2.3", "'1.2.3'"),
+            ("/ignore all of them", "'of them'"),
             ("/", "/help"),
         ] {
             let why = parse(line).unwrap_err();
             assert!(why.contains(part) && !why.contains('\n'), "{line}: {why}");
         }
+    }
+
+    #[test]
+    fn hosts_and_authors_are_told_apart_and_either_can_be_ignored() {
+        let ip = "2001:db8::1".parse().unwrap();
+        assert_eq!(parse("/ignore 2001:db8::1"), Ok(Some(Request::Ignore(ip))));
+        assert_eq!(parse("/heed 2001:db8::1"), Ok(Some(Request::Heed(ip))));
+        let key = "ab".repeat(32);
+        assert_eq!(parse(&format!("/ignore {key}")), Ok(Some(Request::IgnoreAuthor(key))));
+        assert_eq!(parse("/heed alice"), Ok(Some(Request::HeedAuthor("alice".to_owned()))));
     }
 
     #[test]

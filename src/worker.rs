@@ -52,6 +52,8 @@ struct Orders {
     save_people: Option<String>,
     /// The text of the file about what is kept up to date.
     save_followed: Option<String>,
+    /// Before which time no further line of ours to a group is dated.
+    save_group: Option<u64>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: BTreeSet<String>,
     /// Look through the folders at once.
@@ -113,7 +115,8 @@ impl Inbox {
     fn wait(&self, pause: Duration) {
         let is_idle = |orders: &mut Orders| {
             let has_names = !orders.look_again.is_empty() || !orders.contents.is_empty();
-            let has_files = orders.save.is_some() || orders.save_people.is_some() || orders.save_followed.is_some();
+            let has_texts = orders.save_people.is_some() || orders.save_followed.is_some();
+            let has_files = orders.save.is_some() || has_texts || orders.save_group.is_some();
             !orders.is_stopping && !has_files && !orders.look && !has_names
         };
         drop(self.is_new.wait_timeout_while(self.lock(), pause, is_idle));
@@ -158,6 +161,7 @@ impl Worker {
             peers: Saver::new(data_dir.peers_file(), "peers"),
             people: Saver::new(data_dir.people_file(), "names of people"),
             followed: Saver::new(data_dir.followed_file(), "titles"),
+            group: Saver::new(data_dir.group_file(), "times of our lines"),
         };
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
@@ -180,6 +184,11 @@ impl Worker {
     /// Writes this text to the file with the names of keys, soon.
     pub fn save_people(&self, text: String) {
         self.inbox.change(|orders| orders.save_people = Some(text));
+    }
+
+    /// Writes before which time no further line of ours to a group is dated, soon.
+    pub fn save_group(&self, said_until: u64) {
+        self.inbox.change(|orders| orders.save_group = Some(said_until));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

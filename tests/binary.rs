@@ -26,6 +26,8 @@ mod files;
 mod fragments;
 #[path = "binary/full_disk.rs"]
 mod full_disk;
+#[path = "binary/group.rs"]
+mod group;
 #[path = "binary/key.rs"]
 mod key;
 #[path = "binary/lan.rs"]

@@ -6,6 +6,7 @@
 mod play;
 
 use cjp2p_node::content::{HOLDERS_MAX, RUMOURS_MAX};
+use cjp2p_node::gossip;
 use cjp2p_node::identity::{self, Identity, known, opening, replays};
 use cjp2p_node::node::{self, Command, Config};
 use cjp2p_node::peers::links::LINKS_MAX;
@@ -371,6 +372,15 @@ fn the_numbers_on_the_page_are_those_of_the_program() {
         ("it remembers the last # of a group", replays::REMEMBERED_MAX),
         ("of a group of senders, of which there are #,", replays::Replays::MAX / replays::REMEMBERED_MAX),
         ("in an envelope before (the node remembers #)", known::KNOWN_MAX),
+        ("sends it to # neighbours, drawn", gossip::FANOUT as usize),
+        ("who has no more than # neighbours, sends it to all", gossip::FEW as usize),
+        ("The node holds # lines,", gossip::LINES_MAX),
+        ("lines, # of one author, for an hour", gossip::LINES_OF_AUTHOR_MAX),
+        ("remembers the ids of # lines", gossip::KNOWN_MAX),
+        ("the times of the last # lines of 256", gossip::TIMES_MAX),
+        ("lines of # authors.", gossip::AUTHORS_MAX),
+        ("whole element at most #.", gossip::ELEMENT_MAX_BYTES),
+        ("the first # are looked at", gossip::IDS_MAX),
         ("After # seconds it is given up", node::PRIVATE_PATIENCE.as_secs() as usize),
         ("done with. # wait at most,", node::WAITING_MAX),
         ("wait at most, # for one key", node::WAITING_PER_KEY_MAX),

@@ -138,6 +138,7 @@ fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketA
         upload_limit: arguments.upload_limit,
         download_limit: arguments.download_limit,
         is_common: false,
+        group_stamp: 0,
         identity: None,
         version: concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")).to_owned(),
     }

@@ -76,14 +76,18 @@ impl Clock {
 
     /// Milliseconds since 1970, later than any that were given out before.
     pub(super) fn next_unix_ms(&mut self) -> u64 {
-        let now = u64::try_from(wall().as_millis()).unwrap_or(u64::MAX);
-        self.last_unix_ms = now.max(self.last_unix_ms.saturating_add(1));
+        self.last_unix_ms = unix_ms().max(self.last_unix_ms.saturating_add(1));
         self.last_unix_ms
     }
 
     fn measure_wall_ahead(&self) -> Duration {
         wall().saturating_sub(self.awake())
     }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn unix_ms() -> u64 {
+    u64::try_from(wall().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Seconds since 1970.

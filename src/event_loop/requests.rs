@@ -63,6 +63,14 @@ impl EventLoop {
             Request::UnnamePerson(key) => self.unname_person(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
+            Request::IgnoreAuthor(text) => match self.find_key(&text) {
+                Ok(key) => self.command(Command::IgnoreAuthor(key), format!("ignoring {key}")),
+                Err(why) => Answer::Refused(why),
+            },
+            Request::HeedAuthor(text) => match self.find_key(&text) {
+                Ok(key) => self.command(Command::HeedAuthor(key), format!("no longer ignoring {key}")),
+                Err(why) => Answer::Refused(why),
+            },
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
             Request::Say { group, text } => self.say(group, text),
             // Who types it here hears everything anyway; others were let in before.
@@ -84,8 +92,13 @@ impl EventLoop {
 
     fn say(&mut self, group: String, text: String) -> Answer {
         let unix_ms = self.clock.next_unix_ms();
+        let done = match self.node.group_reach() {
+            0 => "no neighbour is there yet; said to the first ones within an hour".to_owned(),
+            1 => "said to 1 neighbour".to_owned(),
+            count => format!("said to {count} neighbours, who pass it on"),
+        };
         let command = Command::GroupChat { group: group.clone(), text: text.clone(), unix_ms };
-        let answer = self.command(command, "sent to everybody in reach".to_owned());
+        let answer = self.command(command, done);
         self.note_said(&answer, Topic::Group(group), &text);
         answer
     }

@@ -3,7 +3,7 @@
 //! What a node can do without, it is started without, and says so: the control socket, and the file for scripts.
 
 use super::awaited::Awaited;
-use super::clock::{Clock, entropy};
+use super::clock::{Clock, entropy, unix_ms};
 use super::control_socket::ControlSocket;
 use super::inbox::{INBOX_MAX, Inbound};
 use super::lan::{Lan, is_own};
@@ -18,7 +18,7 @@ use super::{
 use crate::console::{Output, start_input};
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
-use crate::node::{Config, Node};
+use crate::node::{Command, Config, Node};
 use crate::peers::address::plain;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
@@ -80,7 +80,9 @@ impl EventLoop {
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
-        let node = Node::new(config, entropy()?, clock.now(), store);
+        let config = Config { group_stamp: data_dir.load_group_stamp(), ..config };
+        let mut node = Node::new(config, entropy()?, clock.now(), store);
+        let _ = node.handle_command(clock.now(), Command::TimeOfDay(unix_ms()));
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
         }

@@ -2,6 +2,7 @@
 
 use super::EventLoop;
 use super::awaited::Notice;
+use super::clock::unix_ms;
 use crate::node::Command;
 use crate::time::Time;
 use std::time::Duration;
@@ -42,10 +43,11 @@ impl EventLoop {
         self.talk();
         self.look_at_published();
         self.catch_up();
+        // The node has nothing to object to the truth.
+        let _ = self.node.handle_command(self.clock.now(), Command::TimeOfDay(unix_ms()));
         let has_moved = self.lan.refresh();
         if self.clock.has_slept() || has_moved {
             log::debug!("the network has changed, or the machine was asleep");
-            // The node has nothing to object to the truth.
             let _ = self.node.handle_command(self.clock.now(), Command::NetworkChanged);
             self.drain();
         }

@@ -223,6 +223,11 @@ impl Whereabouts {
         there.max_by_key(|(_, home)| home.proven).map(|(key, _)| *key)
     }
 
+    /// All keys with their addresses, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (PublicKey, SocketAddr)> {
+        self.homes.iter().map(|(key, home)| (*key, home.address))
+    }
+
     /// Where a key is, or where it would have to be inserted.
     fn place(&self, key: &PublicKey) -> Result<usize, usize> {
         self.homes.binary_search_by_key(key, |(key, _)| *key)

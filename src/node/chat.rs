@@ -10,6 +10,7 @@ use super::notes::Note;
 use super::reply::Reply;
 use super::{CommandError, Event, Node};
 use crate::content::Store;
+pub(super) use crate::gossip::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};
 use crate::hash::Key;
 use crate::peers::address::{host, plain};
 use crate::rate::{Limiter, Rate};
@@ -22,17 +23,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The longest text that is reported or sent, in bytes; the rest is cut off. About a page.
-pub const CHAT_MAX_BYTES: usize = 2_000;
-
-/// The longest name of a group, in bytes.
-pub const GROUP_MAX_BYTES: usize = 64;
-
 /// How many senders can be ignored.
 pub const IGNORED_MAX: usize = 1_024;
-
-/// How many peers a line of group chat is sent to.
-pub const GROUP_PEERS_MAX: usize = 64;
 
 /// What one sender may say: five lines at once, then one a second, which is faster than anybody reads.
 const CHAT_RATE: Rate = Rate { burst: 5, interval: Duration::from_secs(1) };
@@ -48,7 +40,7 @@ const SAY_RATE: Rate = Rate { burst: CHAT_RATE.burst - 1, interval: CHAT_RATE.in
 /// Limits for senders; senders that collide share one. 8 KiB.
 const LIMITERS: usize = 1_024;
 
-/// How many group messages are remembered as seen; the oldest is forgotten first. The wild repeats for some minutes.
+/// How many group messages without a key are remembered as seen; the oldest is forgotten first.
 const SEEN_MAX: usize = 1_024;
 
 const DOMAIN_SENDER: u8 = 5;
@@ -190,7 +182,8 @@ impl<S: Store> Node<S> {
         reply.push(&Message::ChatMessage(ChatMessage { message: text.into() }));
     }
 
-    /// Takes a line of group chat: reported once, however many peers repeat it.
+    /// Takes a line of group chat that is not signed, or was signed or encrypted for us alone: reported once, however
+    /// many peers repeat it, and not passed on.
     pub(super) fn take_group_chat(
         &mut self,
         now: Time,
@@ -202,13 +195,24 @@ impl<S: Store> Node<S> {
         if !self.listens_to(now, sender) {
             return;
         }
+        let (group, text) = (cut_to(&chat.group_name, GROUP_MAX_BYTES), cut(&chat.text));
+        if let Some(key) = sender.key {
+            if self.groups.is_ignored(&key) {
+                return;
+            }
+            if self.groups.is_dated_well(now, chat.timestamp) {
+                self.show_line(now, sender.address, &key, (group, text), chat.timestamp);
+            } else {
+                self.counters.group_lines_misdated += 1;
+            }
+            return;
+        }
         let hash = self.chat.hash(&chat.group_name, &chat.text, chat.timestamp);
         // What is not shown is not remembered: when it is repeated there may be room for it.
         if !self.chat.seen.contains(&hash) && self.has_room_for_line(now) {
             self.chat.remember(hash);
-            let group = cut_to(&chat.group_name, GROUP_MAX_BYTES).to_owned();
-            let (from, key) = (sender.address, sender.key);
-            self.report(Event::GroupChat { from, key, group, text: cut(&chat.text).to_owned() });
+            let (from, key, group, text) = (sender.address, None, group.to_owned(), text.to_owned());
+            self.report(Event::GroupChat { from, key, group, text, unix_ms: chat.timestamp });
         }
     }
 
@@ -224,7 +228,7 @@ impl<S: Store> Node<S> {
         self.send_message(now, to, &message)
     }
 
-    /// Sends a line to every verified peer in reach, neighbours first.
+    /// Says a line to a group, if there is anybody to hear it.
     pub(super) fn send_group_chat(
         &mut self,
         now: Time,
@@ -236,22 +240,11 @@ impl<S: Store> Node<S> {
         if group.is_empty() || group.len() > GROUP_MAX_BYTES {
             return Err(CommandError::BadText);
         }
-        let neighbours = self.links.iter().map(|link| link.address);
-        let others = self.peers.iter().filter(|peer| peer.is_fresh(now) && !self.links.contains(peer.address));
-        let to: Vec<_> = neighbours.chain(others.map(|peer| peer.address)).take(GROUP_PEERS_MAX).collect();
-        if to.is_empty() {
+        if self.group_reach() == 0 && !self.peers.iter().any(|peer| peer.is_fresh(now)) {
             return Err(CommandError::NobodyInReach);
         }
         self.chat.may_say(now)?;
-        // Seen by us, so that it is not reported when somebody sends it back.
-        let hash = self.chat.hash(group, text, unix_ms);
-        self.chat.remember(hash);
-        let message = Message::GroupChatMessage(GroupChatMessage {
-            group_name: group.into(),
-            text: text.into(),
-            timestamp: unix_ms,
-        });
-        to.into_iter().try_for_each(|address| self.send_message(now, address, &message))
+        self.say_to_group(now, group, text, unix_ms)
     }
 
     fn send_message(&mut self, now: Time, to: SocketAddr, message: &Message<'_>) -> Result<(), CommandError> {

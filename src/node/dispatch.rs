@@ -215,6 +215,9 @@ impl<S: Store> Node<S> {
             Message::EnoughNeighbours(_) => self.take_refusal(now, sender),
             Message::ChatMessage(chat) => self.take_chat(now, sender, &chat.message, reply),
             Message::GroupChatMessage(chat) => self.take_group_chat(now, sender, chat, reply),
+            Message::SignedGroupChat(envelope) => self.take_signed_line(now, sender, envelope),
+            Message::HaveGroupChats(have) => self.take_haves(now, sender, have, reply),
+            Message::PleaseSendGroupChats(wanted) => self.send_lines(now, sender, wanted, reply),
             Message::PleaseSendContent(request) => self.serve_content(now, sender, request, reply),
             Message::PleaseListContent(_) => reply.expects_list(),
             Message::PleaseListSupportedMessages(_) => self.list_messages(sender, reply),
@@ -271,6 +274,9 @@ impl<S: Store> Node<S> {
             self.answer_peers(now, sender, &mut reply);
         }
         let is_answered = reply.is_expected();
+        if is_answered && sender.is_verified() {
+            self.ride_on(sender.address, &mut reply);
+        }
         self.counters.answers_trimmed += u64::from(reply.is_trimmed);
         let (allowance, reckoned) = (reply.allowance(), reply.reckoned_upload());
         let mut bytes = 0;
@@ -294,6 +300,9 @@ impl<S: Store> Node<S> {
             self.show_key_again(now, sender.address);
         } else if is_answered {
             self.show_key(now, sender.address);
+        }
+        if sender.is_verified() {
+            self.meet_neighbour(now, sender.address);
         }
         if sender.is_proven() {
             self.hurry_private(now, sender, is_changed, proofs);
@@ -322,6 +331,8 @@ impl<S: Store> Node<S> {
         let Some(token) = sender.asks_for.clone() else {
             if sender.was_followed_up && peer.candidate.is_some() {
                 peer.owed = peer.candidate.take();
+                // Another token may mean another process, which has seen nothing.
+                self.groups.gossip.forget(sender.address);
             }
             return false;
         };
@@ -330,6 +341,10 @@ impl<S: Store> Node<S> {
             return false;
         }
         if sender.is_proven() || peer.owed.is_none() {
+            // So may one that was asked for first by somebody who had lost ours.
+            if !sender.is_verified() || peer.candidate.as_ref() == Some(&token) {
+                self.groups.gossip.forget(sender.address);
+            }
             peer.candidate = None;
             peer.owed = Some(token);
             return true;

@@ -34,6 +34,8 @@ pub struct Config {
     pub is_common: bool,
     /// The key by which others know the node; `None` for one that derives from the seed of its randomness.
     pub identity: Option<Identity>,
+    /// When the lines of an earlier run were dated, at the latest, as [`Event::SaveStamp`] said; zero for none.
+    pub group_stamp: u64,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
 }
@@ -79,13 +81,13 @@ pub enum Command {
         /// By which the answer names it.
         number: u64,
     },
-    /// Send a line of text to every verified peer in reach.
+    /// Sign a line of text and send it to all neighbours, who pass it on.
     GroupChat {
         /// The group, `main` by default.
         group: String,
         /// The line.
         text: String,
-        /// Milliseconds since 1970; identifies the message, so no two of one author may be equal.
+        /// Milliseconds since 1970. The line is dated so, or later if an earlier one was.
         unix_ms: u64,
     },
     /// Measure the round trip to a verified peer; answered by [`Event::RoundTrip`].
@@ -95,6 +97,13 @@ pub enum Command {
     Ignore(IpAddr),
     /// Show chat from there again.
     Heed(IpAddr),
+    /// Show and pass on no more lines of group chat by this author.
+    IgnoreAuthor(PublicKey),
+    /// Do so again.
+    HeedAuthor(PublicKey),
+    /// What the clock on the wall says, in milliseconds since 1970: at the start, and now and then. By it old lines of
+    /// group chat are told from new ones; without it none is too old.
+    TimeOfDay(u64),
     /// The machine woke up or its addresses changed: verify the neighbours at once.
     NetworkChanged,
     /// This datagram could not be sent at all (no route, no network): if it was an attempt to make contact, it does not
@@ -222,15 +231,26 @@ pub enum Event {
     },
     /// Somebody wrote to a group; reported once. As unsafe for a terminal as `Chat`.
     GroupChat {
-        /// The verified address it came from.
+        /// The verified address it came from: of whoever passed it on, if it is signed.
         from: SocketAddr,
-        /// The key of whoever signed or encrypted the line, if anybody did.
+        /// The key of its author, if it was signed or encrypted. Without it anybody may have made it up.
         key: Option<PublicKey>,
         /// The group.
         group: String,
         /// The line.
         text: String,
+        /// Milliseconds since 1970, by the author's clock.
+        unix_ms: u64,
     },
+    /// How many neighbours have confirmed a line of ours a few seconds after it was said, of how many.
+    GroupChatTaken {
+        /// Those who have.
+        taken_by: usize,
+        /// All.
+        of: usize,
+    },
+    /// Save this, to be given to the next run as [`Config::group_stamp`].
+    SaveStamp(u64),
     /// A probe came home.
     RoundTrip {
         /// The peer.

@@ -83,6 +83,7 @@ impl<S: Store> Node<S> {
 
     /// Adds the tokens to a note and sends it. Ours is added if wanted, or if the peer cannot know the current one.
     pub(super) fn finish_note(&mut self, address: SocketAddr, writer: &mut Writer, gives_token: bool) {
+        self.ride_along(address, writer);
         let owed = self.peers.get(address).and_then(|peer| peer.owed.as_ref());
         push_owed(writer, owed, DATAGRAM_SEND_MAX_BYTES);
         if gives_token || self.needs_token(address) {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 impl<S: Store> Node<S> {
     /// The keys that were proven here, in no order worth relying on; some of them twice.
     pub fn known_keys(&self) -> impl Iterator<Item = PublicKey> {
-        self.homes.keys().chain(self.envelopes.known()).chain([self.public_key()])
+        self.homes.keys().chain(self.envelopes.known()).chain(self.groups.authors.keys()).chain([self.public_key()])
     }
 
     /// Whose address this is, as far as that was proven.

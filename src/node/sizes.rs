@@ -45,6 +45,7 @@ impl<S: Store> Node<S> {
             showings,
             named,
             answers,
+            groups,
             finds,
             private,
             streams,
@@ -71,6 +72,6 @@ impl<S: Store> Node<S> {
         let people = people.chain(finds.sizes()).chain(private.sizes());
         let envelopes = envelopes.sizes().chain(homes.sizes());
         let files = named.sizes().chain(streams.sizes());
-        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(files)
+        own.into_iter().chain(people).chain(accounts).chain(content).chain(envelopes).chain(files).chain(groups.sizes())
     }
 }

@@ -104,6 +104,7 @@ impl<S: Store> Node<S> {
             self.finds.due(),
             self.private.due(),
             self.named.searches.due(),
+            self.groups.due(),
         ]);
         let due = optional.flatten().fold(timers.seek.min(timers.expire), Time::min);
         Some(due.max(timers.earliest))
@@ -131,6 +132,7 @@ impl<S: Store> Node<S> {
         if self.timers.save.is_some_and(|due| now >= due) {
             self.ask_to_save(now);
         }
+        self.tend_groups(now);
         self.tend_finds(now);
         self.tend_private(now);
         self.tend_fetching(now);

@@ -92,7 +92,7 @@ pub struct Link {
     /// Whether there was no way to it at the last probe, and it has not been heard since.
     pub is_unsent: bool,
     /// When the link was opened.
-    opened: Time,
+    pub opened: Time,
     /// When it was last heard.
     pub heard: Time,
     /// When we last wrote to it. A NAT lets in only what answers; hearing from outside keeps no path open (RFC 4787,

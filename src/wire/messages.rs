@@ -189,6 +189,36 @@ messages! {
             timestamp: u64,
         }
 
+        /// A line of group chat as its author signed it, from whoever passes it on. A word of this node.
+        SignedGroupChat<'a> {
+            /// The Ed25519 public key of the author.
+            ed25519: Hex32,
+            /// The signature, 64 bytes in standard base64 with padding.
+            #[serde(borrow)]
+            signature: Text<'a>,
+            /// What is signed: an array, as a string, of one `GroupChatMessage` and nothing else.
+            #[serde(borrow)]
+            payload_json: Text<'a>,
+        }
+
+        /// Which signed lines of group chat the sender has. A word of this node.
+        HaveGroupChats<'a> {
+            /// Each 16 hex digits: the first 8 bytes of the SHA-256 of the author's key and of what was
+            /// signed.
+            #[serde(borrow)]
+            ids: List<Text<'a>>,
+            /// Whether to say at once which of them the recipient has as well.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            confirm: Option<bool>,
+        }
+
+        /// Asks for signed lines of group chat. A word of this node.
+        PleaseSendGroupChats<'a> {
+            /// Which, as in `HaveGroupChats`.
+            #[serde(borrow)]
+            ids: List<Text<'a>>,
+        }
+
         /// Asks for a part of a content.
         PleaseSendContent<'a> {
             /// 64 lower-case hex digits (SHA-256 of the content), or a name.

@@ -14,7 +14,7 @@ use super::tasks::Tasks;
 use super::trees::Trees;
 use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
-use crate::data_dir::render_peers;
+use crate::data_dir::{render_group, render_peers};
 use crate::node::Command;
 use crate::terminal::printable;
 use log::Level;
@@ -38,6 +38,7 @@ pub(super) struct Savers {
     pub(super) peers: Saver,
     pub(super) people: Saver,
     pub(super) followed: Saver,
+    pub(super) group: Saver,
 }
 
 /// The thread's end of the worker.
@@ -93,9 +94,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         while self.round().is_continue() {}
         self.index.save();
         // Each is tried, whatever becomes of the others.
-        let Savers { peers, people, followed } = &mut self.savers;
-        let saved = [peers.flush(), people.flush(), followed.flush()];
-        saved.iter().all(|is_saved| *is_saved)
+        let Savers { peers, people, followed, group } = &mut self.savers;
+        [peers, people, followed, group].map(Saver::flush) == [true; 4]
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
@@ -118,6 +118,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
         self.savers.people.take(orders.save_people);
         self.savers.followed.take(orders.save_followed);
+        self.savers.group.take(orders.save_group.map(render_group));
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

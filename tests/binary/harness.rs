@@ -101,8 +101,18 @@ impl Node {
 
     /// The same, with something changed about the command.
     pub(crate) fn start_with(data_dir: &Path, peers: &[SocketAddr], change: impl FnOnce(&mut Command)) -> Node {
+        Node::start_at("127.0.0.1", data_dir, peers, change)
+    }
+
+    /// The same at another address.
+    pub(crate) fn start_at(
+        bind: &str,
+        data_dir: &Path,
+        peers: &[SocketAddr],
+        change: impl FnOnce(&mut Command),
+    ) -> Node {
         let mut command = binary();
-        command.args(["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1"]);
+        command.args(["--no-bootstrap", "--no-lan", "--port", "0", "--bind", bind]);
         command.arg("--data-dir").arg(data_dir);
         command.args(peers.iter().flat_map(|peer| ["--peer".to_owned(), peer.to_string()]));
         change(&mut command);
