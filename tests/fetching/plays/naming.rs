@@ -108,7 +108,8 @@ fn a_republished_name_reaches_a_reader_through_a_third_node_while_the_publisher_
         assert_eq!(wire.get_found(READER, &title), Some((101, second)), "seed {seed}");
         waited.push(wire.now.since(now));
     }
-    assert!(at_once >= 18, "{at_once}");
+    // Of a question and its answer one is lost in a fifth of all cases, and each is put twice within the wait.
+    assert!(at_once >= 16 && waited.iter().all(|span| *span < Duration::from_secs(30)), "{at_once}: {waited:?}");
     waited.sort();
     println!("the newest version at the first question: {at_once} of 20; {:?}, at most {:?}", waited[10], waited[19]);
 }
