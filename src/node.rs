@@ -105,7 +105,8 @@ use upkeep::{PeerWorth, Timers};
 ///   follow-up, and one doubt about a peer in its way: 62; and a question for each claim that is due: 64,
 /// - a timeout: 40 links, 8 contacts, 3 trials, a question and a call into the local network, 32 questions after a key
 ///   and 8 addresses tried for it: 93; and of group chat 63 copies of lines, 40 lists of what there is, and 64 to the
-///   wild: 260 together; a question for each claim that is due: 64; and, after a sleep, a private message for each of 16 keys to 4 addresses: 64.
+///   wild: 260 together; a question for each claim that is due: 64; and, after a sleep, a private message for each of
+///   16 keys to 4 addresses: 64.
 pub const OUTBOX_MAX: usize = 1_024;
 
 /// Events that may wait to be fetched; newer ones are dropped and counted.

@@ -329,12 +329,13 @@ impl<S: Store> Node<S> {
             return heard.is_some_and(|heard| heard.owed.replace(token.clone()).as_ref() != Some(token));
         };
         let Some(token) = sender.asks_for.clone() else {
-            if sender.was_followed_up && peer.candidate.is_some() {
+            let is_confirmed = sender.was_followed_up && peer.candidate.is_some();
+            if is_confirmed {
                 peer.owed = peer.candidate.take();
                 // Another token may mean another process, which has seen nothing.
                 self.groups.gossip.forget(sender.address);
             }
-            return false;
+            return is_confirmed;
         };
         if peer.owed.as_ref() == Some(&token) {
             peer.candidate.take_if(|_| sender.is_proven());

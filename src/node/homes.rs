@@ -104,6 +104,11 @@ impl Showings {
         }
     }
 
+    /// Whether nothing says that what a neighbour was shown last has arrived.
+    fn is_unanswered(&self, neighbour: SocketAddr) -> bool {
+        self.shown.iter().any(|shown| shown.neighbour == neighbour && shown.probe.is_some())
+    }
+
     /// Whether a neighbour has yet to see this.
     fn is_due(&self, neighbour: SocketAddr, what: u64) -> bool {
         let shown = self.shown.iter().find(|shown| shown.neighbour == neighbour);
@@ -113,7 +118,8 @@ impl Showings {
     /// This is shown to a neighbour, with a probe.
     fn note(&mut self, now: Time, neighbour: SocketAddr, what: u64, probe: Cookie) {
         let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
-        let before = before.map(|place| self.shown.swap_remove(place)).filter(|shown| shown.what == what);
+        // Who never answers shall not be shown more for changing what it wants to see.
+        let before = before.map(|place| self.shown.swap_remove(place)).filter(|shown| shown.probe.is_some());
         let repeats = before.map_or(0, |shown| shown.repeats + 1);
         let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * (1 << repeats));
         self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, again, repeats });
@@ -124,7 +130,9 @@ impl<S: Store> Node<S> {
     /// Shows our key to a neighbour that has just written, unless it has seen it. The other side may be the one that
     /// always writes first, and then no probe of ours would ever carry it.
     pub(super) fn show_key(&mut self, now: Time, neighbour: SocketAddr) {
-        if !self.links.holds(neighbour) || !self.showings.looks(now, neighbour) {
+        // With a token that is about to be replaced it would prove nothing, and seem to have arrived.
+        let is_settled = self.peers.get(neighbour).is_some_and(|peer| peer.candidate.is_none());
+        if !is_settled || !self.links.holds(neighbour) || !self.showings.looks(now, neighbour) {
             return;
         }
         let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
@@ -133,10 +141,14 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
-    /// often, because some give out another one in each datagram.
+    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too often,
+    /// because some give out another one in each datagram, and not while it owes us an answer to the last time.
     pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
-        if self.links.holds(neighbour) && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour) {
+        let is_answered = !self.showings.is_unanswered(neighbour);
+        let may_show = self.links.holds(neighbour)
+            && (self.showings.looks(now, neighbour)
+                || is_answered && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour));
+        if may_show {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
         }
     }
