@@ -79,6 +79,11 @@ impl Waiting {
         self.waiters.retain(|waiter| waiter.from < waiter.until);
     }
 
+    /// Whether somebody waits for a stream.
+    pub fn has(&self, now: Time, to: SocketAddr, id: &StreamId) -> bool {
+        self.waiters.iter().any(|waiter| waiter.to == to && waiter.id == *id && waiter.expires > now)
+    }
+
     /// Whether anybody waits for a stream.
     pub fn is_awaited(&self, now: Time, id: &StreamId) -> bool {
         self.waiters.iter().any(|waiter| waiter.id == *id && waiter.expires > now)
