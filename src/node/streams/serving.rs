@@ -122,8 +122,7 @@ impl<S: Store> Node<S> {
         // Most wait for the same block, which is written once.
         let mut written: Option<((u64, u64), Vec<u8>)> = None;
         for Waiter { to, from, until, sent, .. } in waiting.of(now, id) {
-            loop {
-                let Some(log) = self.streams.log(id.as_str()) else { break };
+            while let Some(log) = self.streams.log(id.as_str()) {
                 let Some((at, end)) = next_block(log, *from, *until) else { break };
                 let Some(block) = log.block(at) else { break };
                 let is_last = block.is_last();

@@ -151,7 +151,8 @@ impl Follow {
             }
         }
         self.lost = lost;
-        while let Some((_, before)) = self.noticed.pop_front_if(|(due, _)| *due <= now) {
+        while self.noticed.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, before)) = self.noticed.pop_front() else { break };
             self.overtaken = self.overtaken.max(before);
         }
         let silent = self.sources.iter().find(|source| source.is_silent()).map(|source| source.address);
