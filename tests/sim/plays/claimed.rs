@@ -74,12 +74,14 @@ fn watch(world: &mut World, known: &BTreeSet<(usize, usize)>, seconds: u64, paus
             }
             let old = before.get(&other).and_then(|place| place.v4);
             assert_eq!(believed, old, "{one} believes that {other} is where it never was or has not been for long");
-            // Only neighbours are shown a key, and only who knows its neighbour's neighbours asks for it.
-            let is_neighbour = |peer: &cjp2p_node::node::PeerInfo| peer.address == true_one && peer.is_neighbour;
-            let first =
-                world.received(one).iter().find(|received| received.from == true_one).map(|received| received.time);
-            if let (Some(first), true) = (first, world.ours(one).peers(world.now).iter().any(is_neighbour)) {
-                heard.entry((one, other)).or_insert(first);
+            // Who keeps a path to somebody shows its key there, and nobody else.
+            let keeps = |who: usize, whom: SocketAddr| {
+                world.ours(who).peers(world.now).iter().any(|peer| peer.address == whom && peer.is_neighbour)
+            };
+            let are_neighbours = keeps(one, true_one) && keeps(other, world.address(one));
+            let first = world.received(one).iter().find(|received| received.from == true_one);
+            if let Some(first) = first.filter(|_| are_neighbours) {
+                heard.entry((one, other)).or_insert(first.time);
             }
             if let Some(first) = heard.get(&(one, other)) {
                 let late = world.now.since(*first);
