@@ -1,7 +1,6 @@
 //! Who lives where, among those who would have others believe something else.
 
 use crate::attackers::{Impostor, Relay};
-use crate::map::Place;
 use crate::query::told_of;
 use crate::world::World;
 use cjp2p_node::Time;
@@ -54,13 +53,13 @@ fn rebind(world: &mut World, host: usize) {
 fn watch(world: &mut World, known: &BTreeSet<(usize, usize)>, seconds: u64, pause: u64) -> usize {
     // Since when each pair is out of date: the new address was heard.
     let mut heard: BTreeMap<(usize, usize), Time> = BTreeMap::new();
-    let mut before: BTreeMap<usize, Place> = BTreeMap::new();
+    let mut past: BTreeMap<usize, Vec<SocketAddr>> = BTreeMap::new();
     let mut moves = 0;
     for second in 0..seconds {
         if second % pause == pause - 1 {
             let host = NODES / 2 + moves % (NODES / 2);
             heard.retain(|(_, other), _| *other != host);
-            before.insert(host, world.hosts[host].place);
+            past.entry(host).or_default().push(world.address(host));
             rebind(world, host);
             moves += 1;
         }
@@ -72,18 +71,21 @@ fn watch(world: &mut World, known: &BTreeSet<(usize, usize)>, seconds: u64, paus
                 heard.remove(&(one, other));
                 continue;
             }
-            let old = before.get(&other).and_then(|place| place.v4);
-            assert_eq!(believed, old, "{one} believes that {other} is where it never was or has not been for long");
-            // Only neighbours are shown a key, and only who knows its neighbour's neighbours asks for it.
-            let is_neighbour = |peer: &cjp2p_node::node::PeerInfo| peer.address == true_one && peer.is_neighbour;
-            let first =
-                world.received(one).iter().find(|received| received.from == true_one).map(|received| received.time);
-            if let (Some(first), true) = (first, world.ours(one).peers(world.now).iter().any(is_neighbour)) {
-                heard.entry((one, other)).or_insert(first);
+            // Who is no neighbour may not hear of a move, or of several.
+            let is_old = |home: &SocketAddr| past.get(&other).is_some_and(|past| past.contains(home));
+            assert!(believed.as_ref().is_some_and(is_old), "{one} believes that {other} is at {believed:?}");
+            // Who keeps a path to somebody shows its key there, and nobody else.
+            let keeps = |who: usize, whom: SocketAddr| {
+                world.ours(who).peers(world.now).iter().any(|peer| peer.address == whom && peer.is_neighbour)
+            };
+            let are_neighbours = keeps(one, true_one) && keeps(other, world.address(one));
+            let first = world.received(one).iter().find(|received| received.from == true_one);
+            if let Some(first) = first.filter(|_| are_neighbours) {
+                heard.entry((one, other)).or_insert(first.time);
             }
             if let Some(first) = heard.get(&(one, other)) {
                 let late = world.now.since(*first);
-                assert!(late <= FOUND_WITHIN, "{one} still believes after {late:?} that {other} is at {old:?}");
+                assert!(late <= FOUND_WITHIN, "{one} still believes after {late:?} that {other} is at {believed:?}");
             }
         }
     }
