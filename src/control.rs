@@ -8,8 +8,8 @@
 use crate::request::{self, Answer, Request};
 use serde::{Deserialize, Serialize};
 
-/// The longest request: 45,000 bytes for a stream, in base64. A text that fills a datagram, every byte of it escaped once,
-/// is shorter.
+/// The longest request: 45,000 bytes for a stream, in base64. A text that fills a datagram, every byte of it escaped
+/// once, is shorter.
 pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
 
 /// The longest answer that a client reads. The node lists at most 1,000 peers or files; a [`request::FileLine`] whose

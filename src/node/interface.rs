@@ -165,8 +165,8 @@ pub enum Command {
 /// What the node can do about signed streams.
 #[derive(Clone, Debug)]
 pub enum StreamCommand {
-    /// Begin a stream of our own with this name. Whoever says so sees to it that the name is used once: the node does not
-    /// know what it has signed in an earlier life.
+    /// Begin a stream of our own with this name. Whoever says so sees to it that the name is used once: the node does
+    /// not know what it has signed in an earlier life.
     Begin(String),
     /// Append bytes to it, at most [`APPEND_MAX_BYTES`](super::APPEND_MAX_BYTES) of them.
     Append(String, Vec<u8>),

@@ -1,9 +1,9 @@
 //! Following a stream that somebody else owns: what is missing, whom to ask for it, and what to wait for.
 //!
 //! There are two kinds of questions. The **tail question** asks one source for what comes next, as far as a megabyte
-//! ahead: it sends that as it comes, so nothing is behind by more than the way. Everything else is **repair**, asked for
-//! block by block at the pace that each path carries: what was lost, what was there before we came, and what we missed
-//! while the path was slower than the stream. While much is to be repaired nothing new is asked for.
+//! ahead: it sends that as it comes, so nothing is behind by more than the way. Everything else is **repair**, asked
+//! for block by block at the pace that each path carries: what was lost, what was there before we came, and what we
+//! missed while the path was slower than the stream. While much is to be repaired nothing new is asked for.
 //!
 //! What a source says that it has is a hint, by which it is asked and nobody else. Nothing is skipped before a block
 //! behind the gap is here with its owner's signature.

@@ -1,4 +1,5 @@
-//! `stream` and `follow`: what one process reads, another prints, while it comes.
+//! `stream` and `follow`: what one process reads, another prints, while it comes. A signature takes tens of milliseconds
+//! in a program that is not optimised, so there is little to sign.
 
 use crate::fetching::{bytes, ended, names};
 use crate::harness::{Node, binary, eventually, finish, scratch};
@@ -45,7 +46,7 @@ fn what_goes_into_a_stream_comes_out_where_it_is_followed_while_it_grows() {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(line, "first\n", "it is here before the stream has ended");
-    let content = bytes(3_000_000);
+    let content = bytes(300_000);
     let copy = content.clone();
     let writer = std::thread::spawn(move || input.write_all(&copy).unwrap());
     let mut printed = Vec::new();
@@ -59,7 +60,7 @@ fn what_goes_into_a_stream_comes_out_where_it_is_followed_while_it_grows() {
     let late =
         ended(command("follow", &data.path().join("late"), Some(node.address), &[&format!("0x{id}"), "--from", "end"]));
     assert!(late.status.success(), "{}", late.stderr);
-    assert!(late.stderr.contains("beginning at byte 2998272"), "{}", late.stderr);
+    assert!(late.stderr.contains("beginning at byte 299008"), "{}", late.stderr);
     let again = ended(command("stream", &data.path().join("node"), None, &["some/thing"]));
     assert!(again.complaint().contains("choose another name, like some/thing/2"), "{again:?}");
     assert_eq!(names(&data.path().join("node/streams")).len(), 1);

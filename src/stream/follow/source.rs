@@ -25,7 +25,8 @@ const WINDOW_MIN: u32 = 4;
 /// The most: 128 blocks over a round trip of 100 ms are 5 MB/s.
 pub(super) const WINDOW_MAX: u32 = 128;
 
-/// How the window fares is looked at after at least so many blocks: four are asked for in one datagram, and lost with it.
+/// How the window fares is looked at after at least so many blocks: four are asked for in one datagram, and lost with
+/// it.
 const ROUND_MIN: u32 = 32;
 
 /// From this loss on, in percent, the window shrinks. Radio links lose a tenth of large datagrams, each of which
@@ -174,8 +175,8 @@ impl Source {
         (self.came, self.lost, self.has_queued) = (0, 0, false);
     }
 
-    /// Puts the blocks at the end of `into` that will not come: overtaken by what was asked later (RFC 8985), later than
-    /// twice the round trip, or given up after a silence (RFC 6298).
+    /// Puts the blocks at the end of `into` that will not come: overtaken by what was asked later (RFC 8985), later
+    /// than twice the round trip, or given up after a silence (RFC 6298).
     pub(super) fn lost(&mut self, now: Time, into: &mut Vec<u64>) {
         let before = into.len();
         while self.single_at().is_some_and(|due| due <= now) {
@@ -200,8 +201,8 @@ impl Source {
         Some(*oldest + elapsed.max(self.round_trip.smoothed()?) + (shortest / 2).max(REORDERING_MIN))
     }
 
-    /// When the oldest block that was asked for counts as lost. What comes unasked for is no silence, so for a block that
-    /// was asked for alone there is nothing else to tell by than the time.
+    /// When the oldest block that was asked for counts as lost. What comes unasked for is no silence, so for a block
+    /// that was asked for alone there is nothing else to tell by than the time.
     fn single_at(&self) -> Option<Time> {
         let (_, oldest) = self.asked.front()?;
         let late = *oldest + (self.round_trip.smoothed()? * 2 + LATE_MIN).min(self.round_trip.timeout());
