@@ -46,22 +46,22 @@ fn whoever_repeats_forges_and_floods_everywhere_neither_stops_nor_doubles_what_h
                 world.say(0, &text, NOW + 1_000_000 + second);
                 said.push(text);
             }
-            for node in 0..count {
+            for (node, token) in tokens.iter().enumerate() {
                 let id = format!("{:016x}", rng.next());
                 let have = format!(r#"{{"HaveGroupChats":{{"ids":["{id}"],"confirm":true}}}}"#);
-                say(&mut world, node, attacker, &tokens[node], &have);
+                say(&mut world, node, attacker, token, &have);
                 // What it has caught, again; and the same with another text, or in another's name.
                 if let Some(line) = caught.get(rng.below(caught.len().max(1) as u64) as usize).cloned() {
-                    say(&mut world, node, attacker, &tokens[node], &line);
+                    say(&mut world, node, attacker, token, &line);
                     for forged in [line.replace("line", "lie"), line.replace(&author.to_string(), &"ab".repeat(32))] {
-                        say(&mut world, node, attacker, &tokens[node], &forged);
+                        say(&mut world, node, attacker, token, &forged);
                     }
                 }
                 // Lines of authors that it has made up.
                 let mut secret = [0; 32];
                 secret[..8].copy_from_slice(&rng.next().to_le_bytes());
                 let line = Line::sign(&Identity::from_seed(&secret), "main", "buy this", NOW + second).unwrap();
-                say(&mut world, node, attacker, &tokens[node], &String::from_utf8(line.element).unwrap());
+                say(&mut world, node, attacker, token, &String::from_utf8(line.element).unwrap());
             }
             world.run(Duration::from_secs(1));
             let heard = std::mem::take(world.strangers.get_mut(&attacker).unwrap());
