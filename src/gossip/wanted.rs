@@ -1,8 +1,8 @@
 //! Lines that others have and we do not: whom to ask, and when again.
 //!
 //! A line that is not delivered is asked for again, soon and then after growing pauses, of two others who have it if
-//! there are any; after [`TRIES_MAX`] it is forgotten until somebody offers it anew. So who offers what does not exist is
-//! asked [`TRIES_MAX`] times in ten seconds, and nobody else is.
+//! there are any; after [`TRIES_MAX`] it is forgotten until somebody offers it anew. So who offers what does not exist
+//! is asked [`TRIES_MAX`] times in ten seconds, and nobody else is.
 
 use super::LineId;
 use crate::sizes::Size;
