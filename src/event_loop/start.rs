@@ -54,8 +54,8 @@ impl EventLoop {
     /// # Errors
     /// If the system has no more room for a thread or a descriptor, or no entropy.
     pub fn start(settings: Settings) -> io::Result<EventLoop> {
-        let Settings { socket: (socket, family), mut config, named, names, data_dir, output, .. } = settings;
-        let (is_console, store_limit) = (settings.is_console, settings.store_limit);
+        let Settings { socket: (socket, family), mut config, named, names, data_dir, output, is_console, store_limit } =
+            settings;
         let address = plain(socket.local_addr()?);
         let mut socket = Socket::new(socket, family);
         let poll = Poll::new()?;

@@ -43,10 +43,11 @@ impl Play {
         self.sent()
     }
 
-    /// The one datagram that the node answers `from` with; empty if there is none.
+    /// The one datagram that the node answers `from` with; empty if there is none. That a neighbour is shown the node's
+    /// key is no answer.
     pub fn answer(&mut self, from: &str, text: &str) -> String {
         let mut sent = self.hear(from, text);
-        sent.retain(|(to, _)| *to == address(from));
+        sent.retain(|(to, payload)| *to == address(from) && !shows_key(payload));
         assert!(sent.len() <= 1, "one answer expected: {sent:?}");
         sent.pop().map(|(_, payload)| payload).unwrap_or_default()
     }
@@ -138,4 +139,9 @@ pub fn sharing(length: usize) -> (Play, String) {
     let id = file.id();
     play.node.handle_command(play.now, Command::Share(file)).unwrap();
     (play, id)
+}
+
+/// Whether a datagram shows the node's own key to a neighbour.
+pub fn shows_key(payload: &str) -> bool {
+    payload.contains(r#"{"SignedMessage":"#) && payload.contains(r#"{\"MyPublicKey\":"#)
 }
