@@ -141,8 +141,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too often,
-    /// because some give out another one in each datagram, and not while it owes us an answer to the last time.
+    /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
+    /// often, because some give out another one in each datagram, and not while it owes us an answer to the last time.
     pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
         let is_answered = !self.showings.is_unanswered(neighbour);
         let may_show = self.links.holds(neighbour)
