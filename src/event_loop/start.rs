@@ -20,6 +20,7 @@ use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
 use crate::node::{Command, Config, Node};
 use crate::peers::address::plain;
+use crate::time::Time;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
 use std::io;
@@ -81,8 +82,7 @@ impl EventLoop {
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
         let config = Config { group_stamp: data_dir.load_group_stamp(), ..config };
-        let mut node = Node::new(config, entropy()?, clock.now(), store);
-        let _ = node.handle_command(clock.now(), Command::TimeOfDay(unix_ms()));
+        let node = born(config, clock.now(), store)?;
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
         }
@@ -124,6 +124,14 @@ impl EventLoop {
             is_stopping: false,
         })
     }
+}
+
+/// The node, told what the clock on the wall says.
+fn born(config: Config, now: Time, store: DirectoryStore) -> io::Result<Node<DirectoryStore>> {
+    let mut node = Node::new(config, entropy()?, now, store);
+    // It has nothing to object to the truth.
+    let _ = node.handle_command(now, Command::TimeOfDay(unix_ms()));
+    Ok(node)
 }
 
 /// Whom the user named at the start is waited for, except us: nobody makes contact with itself.

@@ -1,5 +1,6 @@
-//! `stream` and `follow`: what one process reads, another prints, while it comes. A signature takes tens of milliseconds
-//! in a program that is not optimised, so there is little to sign.
+//! `stream` and `follow`: what one process reads, another prints, while it comes.
+//!
+//! A signature takes tens of milliseconds in a program that is not optimised, so there is little to sign.
 
 use crate::fetching::{bytes, ended, names};
 use crate::harness::{Node, binary, eventually, finish, scratch};
