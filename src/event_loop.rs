@@ -109,8 +109,6 @@ pub struct EventLoop {
     pings: Vec<SocketAddr>,
     /// Whom the user named and who is no peer yet.
     awaited: Awaited,
-    /// The streams of our own that have not ended.
-    streams: Vec<String>,
     /// What the user fetches, and what became of it.
     fetches: Vec<fetches::Fetch>,
     /// What is written down about files with names.

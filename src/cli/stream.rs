@@ -96,7 +96,7 @@ fn publish(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Re
         // A signal ends a node of our own too, and it has ended its streams then.
         (Ok(length), _) if is_interrupted.load(Ordering::Relaxed) => Ok(length),
         (Err(_), _) if is_interrupted.load(Ordering::Relaxed) => Ok(0),
-        (filled, ended) => filled.and_then(|_| ended),
+        (filled, ended) => filled.and(ended),
     }
 }
 

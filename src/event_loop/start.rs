@@ -115,7 +115,6 @@ impl EventLoop {
             spoken: Spoken::default(),
             pings: Vec::with_capacity(PINGS_MAX),
             awaited,
-            streams: Vec::new(),
             fetches: Vec::new(),
             named: Default::default(),
             waiter: None,

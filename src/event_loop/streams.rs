@@ -11,16 +11,14 @@ use std::time::Duration;
 impl EventLoop {
     pub(super) fn carry_out_stream(&mut self, request: StreamRequest) -> Answer {
         let done = match request {
-            StreamRequest::Begin(name) => self
-                .command_stream(StreamCommand::Begin(name.clone()))
-                .map(|()| self.streams.push(name.clone()))
-                .and_then(|()| self.stream_info(&name)),
+            StreamRequest::Begin(name) => {
+                self.command_stream(StreamCommand::Begin(name.clone())).and_then(|()| self.stream_info(&name))
+            }
             StreamRequest::Info(name) => self.stream_info(&name),
             StreamRequest::Append(name, length, bytes) => {
                 self.append_to_stream(&name, length, &bytes).and_then(|()| self.stream_info(&name))
             }
             StreamRequest::End(name) => {
-                self.streams.retain(|begun| *begun != name);
                 self.command_stream(StreamCommand::End(name.clone())).and_then(|()| self.stream_info(&name))
             }
             StreamRequest::Follow(id, is_from_end, patience) => self.follow_stream(&id, is_from_end, patience),
@@ -83,8 +81,8 @@ impl EventLoop {
 
     /// The node stops: whoever follows its streams is told that they end here, because nobody can go on with them.
     pub(super) fn end_streams(&mut self) {
-        for name in std::mem::take(&mut self.streams) {
-            // One that has ended needs no end.
+        for name in self.node.growing_streams() {
+            // It grows, so it can end.
             let _ = self.command_stream(StreamCommand::End(name));
         }
     }

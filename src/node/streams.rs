@@ -225,6 +225,12 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
+    /// The names of the streams of our own that have not ended.
+    pub fn growing_streams(&self) -> Vec<String> {
+        let logs = self.streams.own.iter().map(|own| own.log.log());
+        logs.filter(|log| log.eof().is_none()).map(|log| log.id().name().to_owned()).collect()
+    }
+
     /// How a stream of our own is doing, if there is one of this name.
     pub fn stream_info(&self, now: Time, name: &str) -> Option<StreamInfo> {
         let own = self.streams.own.iter().find(|own| own.log.log().id().name() == name)?;

@@ -1,5 +1,6 @@
 //! Signed streams between whole nodes: loss, latecomers, relays, forgeries and lies, on a virtual clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout)] // figures are printed for whoever runs the tests
 
 mod village;
 

@@ -28,6 +28,9 @@ pub struct Reader {
     pub state: State,
 }
 
+/// When something arrives, its number, from whom, at whom, and what it is.
+type Arrival = (Time, u64, usize, usize, Vec<u8>);
+
 /// The nodes and what is on its way between them.
 pub struct Village {
     pub now: Time,
@@ -40,7 +43,7 @@ pub struct Village {
     pub readers: Vec<Reader>,
     /// When each byte of the stream was appended: its end, then.
     appended: Vec<(u64, Time)>,
-    on_its_way: BinaryHeap<Reverse<(Time, u64, usize, usize, Vec<u8>)>>,
+    on_its_way: BinaryHeap<Reverse<Arrival>>,
     counter: u64,
     chance: u64,
 }
@@ -229,10 +232,10 @@ impl Village {
                 assert!(is_right, "wrong bytes at {}", reader.place);
                 // How late the first of these bytes is.
                 let appended = self.appended.partition_point(|(end, _)| *end <= reader.place);
-                if let Some((_, when)) = self.appended.get(appended) {
-                    if now.since(*when) > reader.worst {
-                        (reader.worst, reader.worst_at) = (now.since(*when), reader.place);
-                    }
+                if let Some((_, when)) = self.appended.get(appended)
+                    && now.since(*when) > reader.worst
+                {
+                    (reader.worst, reader.worst_at) = (now.since(*when), reader.place);
                 }
                 reader.place += chunk.bytes.len() as u64;
                 reader.bytes += chunk.bytes.len() as u64;
