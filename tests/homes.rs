@@ -245,8 +245,8 @@ fn a_neighbour_that_moves_is_found_within_five_seconds_of_its_first_datagram_fro
         assert_eq!(village.says(0, 1), Some(address(place)));
         assert_eq!(village.says(1, 0), Some(address("203.0.113.1:24254")));
     }
-    // Without being told, as behind a NAT that gives out another port. Its first datagram to each may be an answer that is
-    // no question, and strangers are not answered for that.
+    // Without being told, as behind a NAT that gives out another port. Its first datagram may be no question but an
+    // answer, and strangers are not answered for that.
     let (place, first) = (address("192.0.2.78:30001"), address("203.0.113.1:24254"));
     village.nodes[1].1 = place;
     let asks = |payload: &[u8]| String::from_utf8_lossy(payload).contains("PleaseSendPeers");
