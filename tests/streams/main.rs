@@ -86,7 +86,7 @@ fn who_comes_when_the_start_is_kept_no_longer_begins_with_the_oldest_and_from_th
     assert!(begun > length - 40 * MEGABYTE && begun < 20 * MEGABYTE, "{begun} of {length}");
     assert!(oldest.bytes > 20 * MEGABYTE && length - oldest.place < MEGABYTE, "{} {length}", oldest.place);
     let [(0, begun)] = newest.missing[..] else { panic!("{:?}", newest.missing) };
-    assert!(begun >= 40 * MEGABYTE - 4_096 && begun <= 40 * MEGABYTE + MEGABYTE, "{begun}");
+    assert!((40 * MEGABYTE - 4_096..=41 * MEGABYTE).contains(&begun), "{begun}");
     assert!(length - newest.place < MEGABYTE / 2);
 }
 
