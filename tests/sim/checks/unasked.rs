@@ -23,6 +23,15 @@ pub const INTRODUCTIONS_MAX: usize = 8 + 6;
 /// that it has moved.
 pub const DOUBTS_MAX: usize = 4 + 60;
 
+/// Lines of group chat, lists of them, and questions for them: all that may be shown in a minute, 40 at once and then
+/// five a second, each once, and once more because something was lost.
+pub const LINES_MAX: usize = 2 * (40 + 5 * 60);
+
+/// Whether this passes lines of group chat on.
+pub fn is_line(element: &Element<'_>) -> bool {
+    matches!(&*element.name, "SignedGroupChat" | "HaveGroupChats" | "PleaseSendGroupChats")
+}
+
 /// What one peer was sent within the last minute that it did not ask for.
 #[derive(Debug, Default)]
 pub struct Unasked {
@@ -30,6 +39,7 @@ pub struct Unasked {
     questions: Vec<Time>,
     introductions: Vec<Time>,
     doubts: Vec<Time>,
+    lines: Vec<Time>,
     /// The most of all together within any minute so far.
     pub most: usize,
 }
@@ -46,15 +56,19 @@ impl Unasked {
             (&mut self.questions, QUESTIONS_MAX, "questions")
         } else if has("Peers") {
             (&mut self.introductions, INTRODUCTIONS_MAX, "introductions")
+        } else if elements.iter().any(is_line) {
+            (&mut self.lines, LINES_MAX, "lines")
         } else {
-            return Err("sent a peer something that is no answer, probe, question, doubt or introduction".to_owned());
+            return Err(
+                "sent a peer something that is no answer, probe, question, doubt, introduction or line".to_owned()
+            );
         };
         times.retain(|time| *time >= woken);
         let count = within_a_minute(times, now);
         if count > most {
             return Err(format!("{count} {what} within a minute to a peer that asked for none of them"));
         }
-        let all = [&self.probes, &self.questions, &self.introductions, &self.doubts].into_iter().flatten();
+        let all = [&self.probes, &self.questions, &self.introductions, &self.doubts, &self.lines].into_iter().flatten();
         self.most = self.most.max(all.filter(|time| now.since(**time) < MINUTE).count());
         Ok(())
     }
