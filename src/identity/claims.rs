@@ -59,7 +59,7 @@ pub struct Claim {
 /// What is to be done about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The old address may be asked, if there are not too many questions. Call [`Claims::asked`] if it was.
+    /// The old address may be asked, if there are not too many questions. Whoever does says so.
     Ask,
     /// It has not answered: the claim is believed.
     Believe,
