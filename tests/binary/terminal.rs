@@ -290,7 +290,8 @@ fn in_a_chat_what_comes_lands_above_what_is_typed_and_what_is_said_is_seen_once(
     chat.sees("> I was about to say");
     let said = crate::control::converse(bobs.path(), b"{\"command\":\"/say main hello alice\"}\n");
     assert!(said.contains("done"), "{said}");
-    chat.sees(&format!("[main] {}> hello alice", bob.address));
+    let bobs = bob.ask(["id"]).success()[..16].to_owned();
+    chat.sees(&format!("[main] {bobs}…> hello alice"));
     assert_eq!(chat.screen().last().unwrap(), "> I was about to say");
     chat.press("\u{5} something\r");
     chat.sees("[main] me> I was about to say something");
