@@ -116,7 +116,9 @@ fn a_line_in_an_envelope_is_heard_with_its_key_and_one_outside_without() {
     let mut play = play();
     let token = returned(&play.verify(PEER));
     let key = Some(keys().1.public());
-    for (element, key) in [(CHAT.to_owned(), None), (signed(&format!("[{CHAT}]")), key), (sealed(CHAT, 9), key)] {
+    let meant = format!(r#"{{"MeantFor":{{"ed25519h":"{}"}}}}"#, keys().0.public());
+    let signed = signed(&format!("[{token},{meant},{CHAT}]"));
+    for (element, key) in [(CHAT.to_owned(), None), (signed, key), (sealed(&format!("{token},{CHAT}"), 9), key)] {
         play.hear(PEER, &format!("[{element},{token}]"));
         assert_eq!(lines(&mut play), [(key, "hello".to_owned())]);
     }
@@ -158,7 +160,7 @@ fn whose_key_was_proven_need_not_say_it_again_and_who_never_did_is_not_understoo
     play.hear(PEER, &format!(r#"[{{"MyPublicKey":{{"ed25519h":"{}"}}}},{token}]"#, other.public()));
     play.hear(PEER, &format!("[{},{token}]", nameless(9)));
     assert_eq!((lines(&mut play).len(), play.node.counters().envelopes_refused), (0, 1));
-    play.hear(PEER, &format!("[{},{token}]", signed("[]")));
+    play.hear(PEER, &format!("[{},{token}]", signed(&format!("[{token}]"))));
     play.hear(PEER, &format!("[{},{token}]", nameless(10)));
     assert_eq!(lines(&mut play), [(Some(other.public()), "hello".to_owned())]);
 }

@@ -344,6 +344,75 @@ fn a_signed_line_that_somebody_else_seals_is_not_private() {
     assert_eq!(private_lines(&mut bench), ["for alice"]);
 }
 
+/// What bob seals for alice, with this before it.
+fn letter(before: &str, elements: &str, ephemeral: u8) -> String {
+    let text = format!("[{before}{},{elements}]", my_key(&bob()));
+    let sealed = bob().seal(&alice().public(), &text, [ephemeral; 32]).unwrap();
+    serde_json::to_string(&Message::EncryptedMessages(sealed)).unwrap()
+}
+
+#[test]
+fn a_letter_to_our_earlier_self_that_a_thief_brings_is_not_shown_and_keeps_the_true_one_from_nobody() {
+    let mut bench = Bench::new();
+    bench.verify(THIRD);
+    bench.verify(WILD);
+    let before = format!("{},", returned("ofbefore"));
+    assert!(confirmed(&bench.hear(THIRD, &letter(&before, &line("hello", "1.5"), 77))).is_empty());
+    assert!(private_lines(&mut bench).is_empty());
+    assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("hello", "1.5"))), ["1.5"]);
+    assert_eq!(private_lines(&mut bench), ["hello"]);
+    // Where he lives nobody else can have sent it from; but what he seals there has the right token in it.
+    assert!(confirmed(&bench.hear(WILD, &letter(&before, &line("old", "2.5"), 78))).is_empty());
+    assert!(private_lines(&mut bench).is_empty());
+}
+
+#[test]
+fn a_letter_with_no_token_in_it_is_its_authors_only_where_he_lives() {
+    let mut bench = Bench::new();
+    bench.verify(THIRD);
+    bench.verify(WILD);
+    bench.hear_sealed(WILD, &bob(), &line("hello", "1.5"));
+    assert_eq!(private_lines(&mut bench), ["hello"]);
+    bench.hear(WILD, &letter("", &line("as the wild writes", "2.5"), 77));
+    assert_eq!(private_lines(&mut bench), ["as the wild writes"]);
+    // The right token in another envelope of his says nothing about this one.
+    let relayed = format!("[{},{}]", returned(bench.token(THIRD)), my_key(&bob()));
+    let relayed = serde_json::to_string(&Message::SignedMessage(bob().sign(&relayed).unwrap())).unwrap();
+    let sent = bench.hear(THIRD, &format!("{relayed},{}", letter("", &line("old", "3.5"), 78)));
+    assert!(confirmed(&sent).is_empty());
+    assert_eq!(chats(&mut bench), [(address(THIRD), None, "old".to_owned())]);
+}
+
+/// The lines that were shown, from where and whose.
+fn chats(bench: &mut Bench) -> Vec<(SocketAddr, Option<PublicKey>, String)> {
+    let events = bench.play.events().into_iter().filter_map(|event| match event {
+        Event::Chat { from, key, text } => Some((from, key, text)),
+        Event::PrivateChat { from, key, text } => Some((from, Some(key), text)),
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn a_signed_line_is_its_signers_only_with_our_token_in_it_or_from_where_he_lives() {
+    let mut bench = Bench::new();
+    bench.verify(THIRD);
+    bench.verify(WILD);
+    let said = |elements: &str| {
+        serde_json::to_string(&Message::SignedMessage(bob().sign(&format!("[{elements}]")).unwrap())).unwrap()
+    };
+    let chat = r#"{"ChatMessage":{"message":"yes"}}"#;
+    bench.hear(THIRD, &said(chat));
+    assert_eq!(chats(&mut bench), [(address(THIRD), None, "yes".to_owned())], "anybody can say again what was signed");
+    let meant = format!(r#"{{"MeantFor":{{"ed25519h":"{}"}}}}"#, alice().public());
+    let token = returned(bench.token(WILD));
+    let yes = [(address(WILD), Some(bob().public()), "yes".to_owned())];
+    bench.hear(WILD, &said(&format!("{token},{meant},{chat}")));
+    assert_eq!(chats(&mut bench), yes);
+    bench.hear(WILD, &said(chat));
+    assert_eq!(chats(&mut bench), yes);
+}
+
 #[test]
 fn what_waits_is_bounded_and_what_cannot_be_sent_is_refused() {
     let mut bench = Bench::new();

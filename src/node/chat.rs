@@ -161,7 +161,7 @@ impl<S: Store> Node<S> {
         if let Some(answer) = self.answer_to(text) {
             self.answer_chat(now, sender, &answer, reply);
         }
-        self.report(Event::Chat { from: sender.address, key: sender.key, text: cut(text).to_owned() });
+        self.report(Event::Chat { from: sender.address, key: self.author(sender), text: cut(text).to_owned() });
     }
 
     /// What a line is answered with by the node itself.

@@ -1,6 +1,6 @@
 //! From bytes to an answer: who sent this, one match over all messages, and what is due besides the answer.
 
-use super::envelopes::decode_layers;
+use super::envelopes::{Echo, decode_layers};
 use super::homes::proof;
 use super::private::{Envelope, envelope_of};
 use super::reply::{Reply, Terms, Tokens};
@@ -38,6 +38,8 @@ pub(super) struct Sender {
     pub(super) was_followed_up: bool,
     /// The key of the envelope around the message that is being handled, if there is one.
     pub(super) key: Option<PublicKey>,
+    /// What that says about where it was sent from.
+    pub(super) echo: Echo,
     /// The same envelope, if it is private.
     pub(super) private: Option<Envelope>,
     /// What is to be said in private, and to whom.
@@ -75,6 +77,7 @@ impl Sender {
             is_reader: false,
             was_followed_up: false,
             key: None,
+            echo: Echo::Absent,
             private: None,
             answers: Vec::new(),
         }
@@ -115,14 +118,14 @@ impl<S: Store> Node<S> {
         let layers = if is_closed { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
-        let mut proofs = Vec::new();
+        let (mut proofs, mut echoes) = (Vec::new(), Vec::new());
         for (layer, decoded) in &inner {
             self.counters.elements_malformed += decoded.malformed as u64;
             let before = sender.proof.take();
             is_ours |= self.read_tokens(&mut sender, &decoded.messages);
-            if let Some(token) = sender.proof {
-                proofs.push(proof(layer, &decoded.messages, from, token));
-            }
+            let proven = sender.proof.map(|token| proof(layer, &decoded.messages, from, token));
+            echoes.push((*layer, Echo::of(&decoded.messages, proven.map(|proof| proof.strength))));
+            proofs.extend(proven);
             sender.proof = better(before, sender.proof);
         }
         if is_ours {
@@ -154,6 +157,7 @@ impl<S: Store> Node<S> {
                 at = place;
                 let layer = place.and_then(|place| inner.get(place));
                 sender.key = layer.map(|(layer, _)| layer.key);
+                sender.echo = layer.map_or(Echo::Absent, |(layer, _)| Echo::around(&layers, layer, &echoes));
                 sender.private = layer.and_then(|(layer, decoded)| envelope_of(&layers, layer, decoded));
             }
             self.dispatch(now, &mut sender, message, &mut reply);

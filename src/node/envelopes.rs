@@ -7,7 +7,8 @@
 //!
 //! A restart forgets which envelopes were opened. Who sends an encrypted one again has our earlier self's token in it,
 //! which is wrong by then: it proves no address, and what it brings is heard like a stranger's word, with no token
-//! beside it, or like that of who sends it. What must not happen twice has to have a number or a time of its own.
+//! beside it, or like that of who sends it, and as nobody's line (see [`Node::author`]). What must not happen twice has
+//! to have a number or a time of its own.
 
 use super::Node;
 use super::dispatch::Sender;
@@ -16,6 +17,7 @@ use crate::content::Store;
 use crate::identity::known::KnownKeys;
 use crate::identity::opening::{Kind, Layer, Opener};
 use crate::identity::replays::Replays;
+use crate::identity::whereabouts::Strength;
 use crate::identity::{PublicKey, Refused};
 use crate::rate::Rate;
 use crate::sizes::Size;
@@ -38,6 +40,41 @@ const RATES: Rates = Rates {
     hosts: Rate { burst: 100, interval: Duration::from_micros(1_250) },
     spare: Rate { burst: 100, interval: Duration::from_micros(1_250) },
 };
+
+/// What an envelope says about where it was sent from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Echo {
+    /// Nothing, or nothing that others could not have got its author to say.
+    #[default]
+    Absent,
+    /// It has a token in it, and none that is ours for this address: it was written for another time or place.
+    Wrong,
+    /// It has our token for this address in it, and is meant for us: its author has sent it, and of late.
+    Right,
+}
+
+impl Echo {
+    /// What these messages say, of which the tokens are worth `strength`.
+    pub(super) fn of(messages: &[Message<'_>], strength: Option<Strength>) -> Echo {
+        match strength {
+            Some(Strength::Meant) => Echo::Right,
+            Some(Strength::Relayable) => Echo::Absent,
+            None if messages.iter().any(|message| matches!(message, Message::AlwaysReturned(_))) => Echo::Wrong,
+            None => Echo::Absent,
+        }
+    }
+
+    /// What a layer says with those of the same author around it; `echoes` has what each says by itself.
+    pub(super) fn around(layers: &[Layer], layer: &Layer, echoes: &[(&Layer, Echo)]) -> Echo {
+        let mut all = Vec::new();
+        let mut around = Some(layer);
+        while let Some(this) = around.filter(|this| this.key == layer.key) {
+            all.extend(echoes.iter().filter(|(other, _)| std::ptr::eq(*other, this)).map(|(_, echo)| *echo));
+            around = this.outer.and_then(|place| layers.get(place));
+        }
+        [Echo::Right, Echo::Wrong].into_iter().find(|echo| all.contains(echo)).unwrap_or_default()
+    }
+}
 
 /// What is remembered about envelopes.
 #[derive(Debug)]
@@ -70,6 +107,17 @@ impl Envelopes {
 }
 
 impl<S: Store> Node<S> {
+    /// Whose line it is that is being handled: that of the envelope around it, if its author has sent it from here.
+    /// Whoever has seen an envelope can send it again, and a restart forgets which were opened. The wild puts no token
+    /// beside what it says; then it has to come from where the author was proven to live.
+    pub(super) fn author(&self, sender: &Sender) -> Option<PublicKey> {
+        sender.key.filter(|key| match sender.echo {
+            Echo::Right => true,
+            Echo::Wrong => false,
+            Echo::Absent => self.home(key) == Some(sender.address),
+        })
+    }
+
     /// Opens the envelopes of a datagram, as many as may be paid for.
     pub(super) fn open_envelopes(&mut self, now: Time, sender: &Sender, messages: &[Message<'_>]) -> Vec<Layer> {
         if !messages.iter().any(is_envelope) {

@@ -18,7 +18,7 @@ pub use source::{Question, SOURCES_MAX};
 
 use super::block::{Block, Claim};
 use super::log::{Kept, Log};
-use super::{BLOCK_BYTES, StreamId, index};
+use super::{BLOCK_BYTES, LENGTH_MAX, StreamId, index};
 use crate::sizes::Size;
 use crate::sorted::SortedMap;
 use crate::time::Time;
@@ -226,7 +226,8 @@ impl Follow {
 
     /// A source says what it has, in bytes, and how long ago the owner was heard.
     pub fn take_holdings(&mut self, now: Time, address: SocketAddr, (first, end): (u64, u64), age: Duration) {
-        let Some(source) = self.source(now, address).filter(|_| first <= end) else { return };
+        let is_sound = first <= end && end <= LENGTH_MAX;
+        let Some(source) = self.source(now, address).filter(|_| is_sound) else { return };
         source.first = first;
         source.end = source.end.max(end);
         (source.is_ours, source.age) = (true, age);

@@ -4,8 +4,9 @@
 
 mod village;
 
+use cjp2p_node::Time;
 use cjp2p_node::stream::block::Block;
-use cjp2p_node::stream::follow::{From, State};
+use cjp2p_node::stream::follow::{Follow, From, State};
 use std::time::Duration;
 use village::{Village, address, identity, stream_of};
 
@@ -189,4 +190,26 @@ fn strangers_get_a_token_and_no_block_and_nobody_is_sent_what_they_did_not_ask_f
     let asked = 100 * (question.len() as u64 + 28);
     let told = after.1 - before.1 + 28 * (after.0 - before.0);
     assert!(told > 0 && told <= asked * 5 / 2, "{told} bytes for {asked}");
+}
+
+#[test]
+fn who_says_that_a_stream_ends_where_it_does_not_keeps_nobody_from_following_it_from_its_end() {
+    for lie in [u64::MAX, u64::MAX - 4_096, 1 << 45] {
+        let (liar, honest) = (address(1), address(2));
+        let mut now = Time::from_micros(1_000_000);
+        let mut follow = Follow::new(now, id_of(0), From::End, seconds(60));
+        assert!(follow.knock(now, liar) && follow.knock(now, honest));
+        follow.take_holdings(now, liar, (0, lie), Duration::ZERO);
+        follow.take_holdings(now, honest, (0, 5 * 4_096), Duration::ZERO);
+        let mut asked = Vec::new();
+        for _ in 0..50 {
+            follow.ask(now, &mut asked);
+            now = now + Duration::from_millis(100);
+            follow.take_holdings(now, liar, (0, lie), Duration::ZERO);
+        }
+        assert!(asked.iter().any(|it| it.to == honest && it.offset == 4 * 4_096 && it.length > 0), "{lie}: {asked:?}");
+        let block = Block::sign(&identity(0), &id_of(0), 4, &[7; 4_096], false).unwrap();
+        follow.take_block(now, honest, 4, block);
+        assert_eq!(follow.read(0, 10).bytes, [7; 10]);
+    }
 }

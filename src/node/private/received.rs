@@ -4,12 +4,16 @@
 //! into an envelope of his own is not: he may have had it from anywhere. What such a datagram asks for is answered in
 //! an envelope as well, and so proves where we are to whoever wrote. A line that is not shown, because it is one too
 //! many or its author is ignored or unproven, is not confirmed either: then it has not been delivered.
+//!
+//! An envelope can come from others than its author, who have kept it. With a token in it that is not ours for where it
+//! comes from it is not shown; without any, and not from where its author lives, as the line of whoever sends it.
 
 use crate::content::Store;
 use crate::hash::Key;
 use crate::identity::PublicKey;
 use crate::identity::opening::{Kind, Layer};
 use crate::node::dispatch::Sender;
+use crate::node::envelopes::Echo;
 use crate::node::reply::Reply;
 use crate::node::{Event, Node};
 use crate::rate::{Limiter, Rate};
@@ -110,11 +114,14 @@ impl<S: Store> Node<S> {
     pub(in crate::node) fn take_private(&mut self, now: Time, sender: &mut Sender, text: &str) {
         let Some(envelope) = &sender.private else { return };
         let key = envelope.key;
-        let hash = self.private.received.hash(envelope, text);
+        let is_authors = self.author(sender) == Some(key);
+        let hash = self.private.received.hash(envelope, text).filter(|_| is_authors);
         if hash.is_some_and(|hash| self.private.received.seen.contains(&hash)) {
             return;
         }
-        if !self.listens_to(now, sender) || !self.has_room_for_line(now) {
+        let is_old = sender.echo == Echo::Wrong;
+        if is_old || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
+            self.counters.messages_unverified += u64::from(is_old);
             // Should it be sent again, there may be room for it.
             sender.private.iter_mut().for_each(|envelope| envelope.is_withheld = true);
             return;
@@ -123,8 +130,14 @@ impl<S: Store> Node<S> {
         if let Some(answer) = self.answer_to(text) {
             sender.answer_privately(&Message::ChatMessage(ChatMessage { message: answer.into() }));
         }
-        let text = super::super::chat::cut(text).to_owned();
-        self.report(Event::PrivateChat { key, from: sender.address, text });
+        let (from, text) = (sender.address, super::super::chat::cut(text).to_owned());
+        if is_authors {
+            self.report(Event::PrivateChat { key, from, text });
+        } else {
+            // Its author has to hear nothing of it, and what is said again by the author is shown.
+            sender.private.iter_mut().for_each(|envelope| envelope.is_withheld = true);
+            self.report(Event::Chat { from, key: None, text });
+        }
     }
 
     /// Adds to the answer what was to be said in private, each in an envelope for whom it is meant.

@@ -243,12 +243,19 @@ impl Follow {
                 self.leap = None;
             }
         }
-        let Some((target, asked)) = self.leap.filter(|(_, asked)| now.since(*asked) >= STUCK) else { return };
+        let Some((mut target, asked)) = self.leap.filter(|(_, asked)| now.since(*asked) >= STUCK) else { return };
+        let is_first = asked == Time::default();
+        let can = |source: &&Source| source.first < (target + 1) * BLOCK_BYTES && source.end >= target * BLOCK_BYTES;
+        let mut to = self.sources.iter().find(can).map(|source| source.address);
+        if !is_first && !self.is_placed && !self.sources.is_empty() {
+            // Where one says that the stream ends there may be nothing: another is asked where it says so.
+            self.turn = (self.turn + 1) % self.sources.len();
+            let source = &self.sources[self.turn];
+            (target, to) = (index(source.end.saturating_sub(1)), Some(source.address));
+        }
         let (offset, length) = (target * BLOCK_BYTES, BLOCK_BYTES);
-        let can = |source: &&Source| source.first < offset + BLOCK_BYTES && source.end >= offset;
-        let to = self.sources.iter().filter(can).map(|source| source.address).next();
         match to {
-            Some(to) if asked == Time::default() || !self.is_placed => {
+            Some(to) if is_first || !self.is_placed => {
                 into.push(Question { to, offset, length });
                 self.leap = Some((target, now));
             }
