@@ -34,6 +34,9 @@ mod share;
 mod stream;
 mod target;
 
+use cjp2p_node::request::is_title;
+use cjp2p_node::terminal::printable;
+use cjp2p_node::titles::NAME_MAX_BYTES;
 use options::{Arguments, Command};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -112,7 +115,11 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
 /// Lists the names that the running node has to do with, or lets it keep one up to date no longer.
 fn published(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.remove {
-        Some(title) => ask::ask(arguments, &format!("/unget {title}")),
+        Some(title) if is_title(title) => ask::ask(arguments, &format!("/unget {title}")),
+        Some(text) => Err(Failure::Mistake(format!(
+            "'{}' is no KEY/NAME; a name of your own is ended by 'cjp2p-node publish --remove NAME'",
+            printable(text, NAME_MAX_BYTES)
+        ))),
         None => ask::ask(arguments, "/published"),
     }
 }

@@ -114,7 +114,7 @@ impl EventLoop {
                 let about = match &topic {
                     Topic::Everything => "everything".to_owned(),
                     Topic::Person(key) => self.show_key(key),
-                    Topic::Group(group) => format!("the group {group}"),
+                    Topic::Group(group) => format!("the group {group}, which everybody can read"),
                     Topic::Address(address) => address.to_string(),
                 };
                 (Answer::Listening { about, command: topic.command() }, Some((topic, self.spoken.oldest())))

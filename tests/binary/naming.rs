@@ -92,6 +92,9 @@ fn a_republished_name_is_had_in_its_newest_version_from_a_third_node_while_the_p
     assert!(get_alone(&folder.join("e"), &title, &e, d.address).status.success());
     assert!(fs::read(&e).unwrap() == two);
     // Until the user lets go of it.
+    let mistaken = d.ask(["published", "--remove", "notes"]);
+    assert_eq!(mistaken.status.code(), Some(2));
+    assert!(mistaken.complaint().contains("'notes' is no KEY/NAME; a name of your own is ended by"), "{mistaken:?}");
     assert!(d.ask(["published", "--remove", &title]).success().contains("no longer kept up to date"));
     assert_eq!(line(&d, &title), None);
 }

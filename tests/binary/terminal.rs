@@ -309,3 +309,12 @@ fn in_a_chat_what_comes_lands_above_what_is_typed_and_what_is_said_is_seen_once(
     assert!(!screen.iter().any(|row| row.starts_with("> ended")), "{screen:#?}");
     assert!(alice.ask(["status"]).status.success(), "the node goes on");
 }
+
+#[test]
+fn a_chat_with_nobody_known_says_that_it_is_a_group_and_open() {
+    let (data, chats) = (scratch(), scratch());
+    let _node = Typist::sit_down(data.path(), &[], &[]);
+    let data = data.path().join("data");
+    let chat = Typist::start(chats.path(), &data, &["chat".to_owned(), "bbo".to_owned()]);
+    chat.sees("the group bbo, which everybody can read; type and press Enter");
+}

@@ -48,10 +48,23 @@ fn remarks(command: Command) -> String {
     }
     if command == Command::Get {
         text.push_str(
-            "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n\
+            "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits. A KEY is all the 64 digits that 'id' prints.\n\
             A node that runs on the data directory fetches it, keeps it and shares it. Without one nothing is kept\n\
             but the file, or what came of it until the command was interrupted, which goes on from there.\n",
         );
+    }
+    if command == Command::Stream {
+        text.push_str(
+            "It prints the KEY/NAME by which others follow. Ctrl-C ends the stream as the end of the input does.\n",
+        );
+    }
+    if command == Command::Follow {
+        text.push_str(
+            "A KEY is all the 64 digits that 'id' prints where the stream is made, which says KEY/NAME itself.\n",
+        );
+    }
+    if command == Command::Published {
+        text.push_str("It asks the node that runs on the data directory.\n");
     }
     if command == Command::Chat {
         text.push_str(
