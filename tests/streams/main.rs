@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // figures are printed for whoever runs the tests
 
 mod village;
+mod wild;
 
 use cjp2p_node::stream::block::Block;
 use cjp2p_node::stream::follow::{From, State};
