@@ -54,6 +54,28 @@ fn ten_followers_of_a_megabyte_a_second_through_five_percent_loss_are_within_a_s
 }
 
 #[test]
+fn followers_are_within_a_second_whichever_datagrams_are_lost() {
+    for seed in 1..=5 {
+        let mut village = Village::new(11, |node| if node == 0 { vec![] } else { vec![0] });
+        (village.loss_percent, village.chance) = (5, seed * 1_000);
+        village.begin(0);
+        for node in 1..11 {
+            village.follow(node, id_of(0), From::Start);
+        }
+        village.stream(0, 0, seconds(5));
+        village.stream(0, MEGABYTE, seconds(5));
+        village.end(0);
+        village.stream(0, 0, seconds(3));
+        let worst = village.readers.iter().max_by_key(|reader| reader.worst).unwrap();
+        println!("seed {seed}: at most {:?} behind, at {}", worst.worst, worst.worst_at);
+        assert!(worst.worst < seconds(1), "{:?}", worst.worst);
+        for reader in &village.readers {
+            assert_eq!((reader.bytes, &reader.missing[..], reader.state), (village.length(), &[][..], State::Ended));
+        }
+    }
+}
+
+#[test]
 fn a_latecomer_gets_all_from_the_start_and_catches_up_though_much_is_lost() {
     let mut village = Village::new(3, |node| if node == 0 { vec![] } else { vec![0] });
     village.loss_percent = 5;
