@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // figures are printed for whoever runs the tests
 
 mod village;
+mod wild;
 
 use cjp2p_node::Time;
 use cjp2p_node::stream::block::Block;
@@ -51,6 +52,28 @@ fn ten_followers_of_a_megabyte_a_second_through_five_percent_loss_are_within_a_s
         );
     }
     assert!(worst < seconds(1), "{worst:?}");
+}
+
+#[test]
+fn followers_are_within_a_second_whichever_datagrams_are_lost() {
+    for seed in 1..=5 {
+        let mut village = Village::new(11, |node| if node == 0 { vec![] } else { vec![0] });
+        (village.loss_percent, village.chance) = (5, seed * 1_000);
+        village.begin(0);
+        for node in 1..11 {
+            village.follow(node, id_of(0), From::Start);
+        }
+        village.stream(0, 0, seconds(5));
+        village.stream(0, MEGABYTE, seconds(5));
+        village.end(0);
+        village.stream(0, 0, seconds(3));
+        let worst = village.readers.iter().max_by_key(|reader| reader.worst).unwrap();
+        println!("seed {seed}: at most {:?} behind, at {}", worst.worst, worst.worst_at);
+        assert!(worst.worst < seconds(1), "{:?}", worst.worst);
+        for reader in &village.readers {
+            assert_eq!((reader.bytes, &reader.missing[..], reader.state), (village.length(), &[][..], State::Ended));
+        }
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub struct Village {
     appended: Vec<(u64, Time)>,
     on_its_way: BinaryHeap<Reverse<Arrival>>,
     counter: u64,
-    chance: u64,
+    /// What is lost, and what takes how long, comes from this.
+    pub chance: u64,
 }
 
 pub fn address(node: usize) -> SocketAddr {

@@ -71,11 +71,14 @@ impl<S: Store> Node<S> {
         let id = log.id().clone();
         // Who asked for what comes next has to know that there is more; who asked for one block has it.
         let is_behind = from < end && request.length > BLOCK_BYTES || sent == 0 && from <= request.offset;
-        let is_to_come = sender.is_verified() && eof.is_none() && from < until && from >= log.first() * BLOCK_BYTES;
+        let is_at_end = from >= end;
+        // What there is now and does not fit is asked for block by block, while what comes next is sent as it comes:
+        // who had to ask for that again would hear nothing for as long as it takes to notice.
+        let from = from.max(end);
+        let is_to_come = sender.is_verified() && eof.is_none() && from < until;
         // A question for one block that we lack does not replace the one for all that comes next.
-        let is_tail =
-            request.length > BLOCK_BYTES || from >= end && !self.streams.waiting.has(now, sender.address, &id);
-        if is_to_come && is_tail && sent < ANSWER_BLOCKS_MAX && self.is_growing(&id) {
+        let is_tail = request.length > BLOCK_BYTES || is_at_end && !self.streams.waiting.has(now, sender.address, &id);
+        if is_to_come && is_tail && self.is_growing(&id) {
             self.streams.waiting.add(now, sender.address, &id, (from, until));
         }
         if is_behind {
