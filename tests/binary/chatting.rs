@@ -142,7 +142,8 @@ fn a_chat_ends_with_its_node_and_says_so() {
     chat.say("/peers");
     chat.hears("no verified peers yet");
     chat.say("hello?");
-    chat.hears("[main] me> hello?");
+    chat.hears("no verified peer is in reach yet");
+    chat.hears("> hello?");
     assert!(node.terminate().status.success());
     let said = finish(chat.child);
     assert_eq!((said.status.code(), said.stderr.as_str()), (Some(1), "cjp2p-node: the node has stopped\n"));
