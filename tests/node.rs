@@ -80,7 +80,7 @@ fn tokens_alone_are_never_the_whole_of_an_answer_to_tokens() {
         r#"[{"NoSuchMessage":{}}]"#.to_owned(),
     ] {
         let mut sent = play.hear(PEER, &text);
-        // A neighbour is shown the node's key for each token that it asks to have returned, once, and that is no answer.
+        // A neighbour is shown the node's key once for each token that it wants to have returned, which is no answer.
         sent.retain(|(to, payload)| *to != address(PEER) || !shows_key(payload));
         assert_eq!(sent, [], "{text}");
     }

@@ -6,6 +6,7 @@ mod play;
 use cjp2p_node::identity::{Identity, PublicKey};
 use cjp2p_node::node::{Command, CommandError, Config, Event, Undelivered};
 use cjp2p_node::wire::Message;
+use play::keys::{alice as bob, my_key, node as alice, returned};
 use play::{Play, address, field};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -21,22 +22,6 @@ struct Bench {
     /// Our token for each.
     tokens: Vec<(String, String)>,
     ephemeral: u8,
-}
-
-fn bob() -> Identity {
-    Identity::from_seed(&[2; 32])
-}
-
-fn alice() -> Identity {
-    Identity::from_seed(&[1; 32])
-}
-
-fn my_key(identity: &Identity) -> String {
-    format!(r#"{{"MyPublicKey":{{"ed25519h":"{}"}}}}"#, identity.public())
-}
-
-fn returned(token: &str) -> String {
-    format!(r#"{{"AlwaysReturned":{{"cookie":"{token}"}}}}"#)
 }
 
 impl Bench {

@@ -114,8 +114,8 @@ impl<S: Store> Node<S> {
         // What a stream brings that we follow is looked at there, once, on its own account.
         let is_block = !is_ours && self.take_stream_blocks(now, from, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
-        let is_closed = is_ours || is_block;
-        let layers = if is_closed { Vec::new() } else { self.open_envelopes(now, &sender, &decoded.messages) };
+        let messages = if is_ours || is_block { &[][..] } else { &decoded.messages };
+        let layers = self.open_envelopes(now, &sender, messages);
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
         let (mut proofs, mut echoes) = (Vec::new(), Vec::new());
@@ -149,9 +149,8 @@ impl<S: Store> Node<S> {
             .enumerate()
             .flat_map(|(place, (_, decoded))| decoded.messages.iter().map(move |message| (Some(place), message)));
         let all = outer.chain(within).take(MESSAGES_MAX);
-        let mut at = None;
         // Names are taken last, when all that may prove the sender has been seen.
-        let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
+        let (mut at, is_names) = (None, |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_)));
         for (place, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
             if place != at {
                 at = place;

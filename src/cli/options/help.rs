@@ -10,6 +10,9 @@ use std::fmt::Write;
 /// How wide the explanation of a counter is; with its margin it fits the usual 80 columns.
 const MEANING_COLUMNS: usize = 72;
 
+/// Options that go with more commands than this do not name them in the general help, where each has one line.
+const NAMED_MAX: usize = 8;
+
 /// What `--help` says, in general or about one command.
 pub(crate) fn help(command: Command) -> String {
     let is_general = command == Command::Run;
@@ -119,7 +122,9 @@ fn with_commands(spec: &OptionSpec, command: Command) -> String {
         return spec.help.to_owned();
     }
     let names = COMMANDS.iter().filter(|known| spec.commands.contains(&known.command)).map(|known| known.name);
-    format!("{}: {}", names.collect::<Vec<_>>().join(", "), spec.help)
+    let names = names.collect::<Vec<_>>();
+    let names = if names.len() > NAMED_MAX { "most commands".to_owned() } else { names.join(", ") };
+    format!("{names}: {}", spec.help)
 }
 
 fn push(text: &mut String, usage: &str, width: usize, help: &str) {

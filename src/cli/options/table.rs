@@ -238,7 +238,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("PLACE", |to, text| place(text).map(|is_end| to.is_from_end = is_end)),
         is_repeatable: false,
         commands: &[Follow],
-        help: "where to begin: start, as far as anybody has it, or end (default: start)",
+        help: "where to begin, start or end (default: start)",
     },
     OptionSpec {
         long: "--list",
@@ -278,7 +278,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
         commands: &[Send, Add, Msg, Ls],
-        help: "how long to wait for an answer (default: 2, add: 5, msg: 120, ls: 1)",
+        help: "wait so long at most (default: 2, add 5, msg 120, ls 1)",
     },
     OptionSpec {
         long: "--count",
@@ -302,7 +302,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Flag(|to| to.json = true),
         is_repeatable: false,
         commands: WITH_JSON,
-        help: "print JSON",
+        help: "print JSON, for scripts",
     },
     OptionSpec {
         long: "--verbose",
