@@ -6,6 +6,7 @@
 //! knows no node; which keys are known comes in with the call.
 
 use crate::identity::PublicKey;
+use crate::json;
 use crate::terminal::printable;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -158,7 +159,7 @@ impl AddressBook {
             name: String,
             key: String,
         }
-        let file: File<'_> = serde_json::from_slice(bytes).ok()?;
+        let file: File<'_> = json::parse(bytes)?;
         let mut book = AddressBook::default();
         for Entry { name, key } in file.people.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()) {
             let Ok(key) = PublicKey::parse(&key) else { continue };

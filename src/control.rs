@@ -1,11 +1,12 @@
 //! The conversation on the control socket: one line of JSON in, one line of JSON out, then the end. `/quit` has a
 //! second answer before the end, the node's last words, if not everything could be saved.
 //!
-//! `{"command":"/peers"}` asks what `/peers` on the console would, and [`Answer`] says how it is answered. Bytes in,
-//! bytes out: this module owns no socket and carries nothing out. It refuses lines that are longer than a command can
-//! be.
+//! `{"command":"/peers"}` asks what `/peers` on the console would, and is answered with
+//! `{"refused":false,"text":"...","json":[...]}`: the same for people and for scripts, see [`Answer`]. Bytes in, bytes
+//! out: this module owns no socket and carries nothing out. It refuses lines that are longer than a command can be.
 
-use crate::request::{self, Answer, Request};
+use crate::json;
+use crate::request::{self, Answer, Reply, Request};
 use serde::{Deserialize, Serialize};
 
 /// The longest request: 45,000 bytes for a stream, in base64. A text that fills a datagram, every byte of it escaped
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
 
 /// The longest answer that a client reads. The node lists at most 1,000 peers or files; a [`request::FileLine`] whose
-/// name consists of control characters has 1,700 bytes.
+/// name consists of control characters has 1,700 bytes in JSON, and not half of that as text.
 pub const ANSWER_MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub fn request_line(command: &str) -> String {
 }
 
 /// The answer in a line; `None` if it is none.
-pub fn parse_answer(line: &str) -> Option<Answer> {
+pub fn parse_answer(line: &str) -> Option<Reply> {
     serde_json::from_str(line).ok()
 }
 
@@ -57,7 +58,7 @@ impl Session {
 
     /// Says this to the client.
     pub fn answer(&mut self, answer: &Answer) {
-        self.output = serde_json::to_vec(answer).unwrap_or_default();
+        self.output = Reply::line(answer).into_bytes();
         self.output.push(b'\n');
         self.sent = 0;
     }
@@ -79,8 +80,7 @@ impl Session {
 }
 
 fn parse_request(line: &[u8]) -> Result<Request, String> {
-    let request: RequestLine =
-        serde_json::from_slice(line).map_err(|_| "a request is one line like {\"command\":\"/status\"}".to_owned())?;
+    let request: RequestLine = json::parse(line).ok_or("a request is one line like {\"command\":\"/status\"}")?;
     request::parse(&request.command)?.ok_or_else(|| "the command is empty".to_owned())
 }
 
@@ -103,14 +103,13 @@ mod tests {
     fn an_answer_may_leave_in_pieces() {
         let mut session = Session::default();
         assert!(!session.is_over());
-        let answer = Answer::Done("yes".to_owned());
-        session.answer(&answer);
+        session.answer(&Answer::Done("yes".to_owned()));
         let mut line = Vec::new();
         while !session.is_over() {
             line.push(session.unsent()[0]);
             session.mark_sent(1);
         }
-        assert_eq!(parse_answer(std::str::from_utf8(&line).unwrap()), Some(answer));
+        assert_eq!(parse_answer(std::str::from_utf8(&line).unwrap()).unwrap().text(), "yes");
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub use used_names::use_name;
 
 use crate::address_book::AddressBook;
 use crate::content::SharedFile;
+use crate::json;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -73,7 +74,7 @@ pub fn render_group(said_until: u64) -> String {
 }
 
 fn parse_group(bytes: &[u8]) -> Option<u64> {
-    serde_json::from_slice(bytes).ok().map(|file: GroupFile| file.said_until)
+    json::parse(bytes).map(|file: GroupFile| file.said_until)
 }
 
 /// What `node.json` says.
@@ -180,7 +181,7 @@ pub fn lock_published(path: &Path) -> io::Result<File> {
 /// The process that says in the data directory at `path` that it is the running node. It may have been killed since.
 pub fn said_pid(path: &Path) -> Option<u32> {
     let text = files::read_bounded(&path.join("node.json"), NODE_FILE_MAX_BYTES).ok()?;
-    let file: NodeFile = serde_json::from_slice(&text).ok()?;
+    let file: NodeFile = json::parse(&text)?;
     Some(file.pid)
 }
 

@@ -118,6 +118,7 @@ pub mod event_loop;
 pub mod gossip;
 mod hash;
 pub mod identity;
+mod json;
 pub mod node;
 pub mod peers;
 mod rate;

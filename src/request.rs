@@ -7,14 +7,16 @@
 //! the last one leaves nothing behind. The commands `stream` and `follow` say what they want in JSON: see `streams`.
 
 mod answer;
+mod reply;
 mod streams;
 mod titles;
 mod topic;
 
 pub use answer::{
-    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, MessageLine, MessageState, PeerLine, PersonLine,
-    Status,
+    Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, Listening, MessageLine, MessageState, PeerLine,
+    PersonLine, Status,
 };
+pub use reply::{NodeStatus, PeerHeard, Reply};
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
 pub use titles::{TitleLine, is_title, public_key, title};
 pub use topic::{MAIN_GROUP, Topic, group_name};

@@ -27,11 +27,10 @@ pub use resume::{discard, find_held};
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
 use crate::node::Command;
-use crate::sorted::SortedMap;
+use crate::sorted::{SortedMap, SortedSet};
 use folder::Folder;
 use index::Index;
 use saver::Saver;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -55,7 +54,7 @@ struct Orders {
     /// Before which time no further line of ours to a group is dated.
     save_group: Option<u64>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
-    look_again: BTreeSet<String>,
+    look_again: SortedSet<String>,
     /// Look through the folders at once.
     look: bool,
     /// What to do about contents that are being fetched. The event loop knows a few at a time.

@@ -4,17 +4,20 @@
 //! long.
 
 use super::Failure;
+use super::probe::now;
 use cjp2p_node::event_loop::look_up;
 use cjp2p_node::peers::address::plain;
 use cjp2p_node::request::{host_name, peer_address};
 use cjp2p_node::terminal::printable;
 use std::net::SocketAddr;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 /// How long a name may take: a resolver that has lost one datagram asks again after 5 seconds at most.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(6);
+
+/// The pause between two looks at whether it has been found; no person sees the difference.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Finds out whether `text` can be an address or a name at all, without looking it up.
 ///
@@ -33,16 +36,18 @@ pub(super) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     let Some((name, port)) = host_name(text) else {
         return peer_address(text).map(|address| vec![plain(address)]).map_err(Failure::Mistake);
     };
-    let (found, is_found) = mpsc::channel();
-    let host = name.to_owned();
-    // If nobody waits for the answer any more, it is not needed any more.
-    let run = move || _ = found.send(look_up(&host, port));
-    thread::Builder::new().name("lookup".to_owned()).spawn(run).map_err(Failure::impossible)?;
+    let (host, deadline) = (name.to_owned(), now() + LOOKUP_PATIENCE);
+    // The system looks for as long as it likes: whoever waits no longer leaves the thread behind.
+    let run = move || look_up(&host, port);
+    let lookup = thread::Builder::new().name("lookup".to_owned()).spawn(run).map_err(Failure::impossible)?;
+    while !lookup.is_finished() && now() < deadline {
+        thread::park_timeout(PAUSE);
+    }
     let shown = printable(name, usize::MAX);
-    match is_found.recv_timeout(LOOKUP_PATIENCE) {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(_)) => Err(Failure::Impossible(format!("no host of the name '{shown}' can be found"))),
-        Err(_) => Err(Failure::Impossible(format!("looking up the host '{shown}' takes too long"))),
+    match lookup.is_finished().then(|| lookup.join()) {
+        Some(Ok(Ok(addresses))) => Ok(addresses),
+        Some(_) => Err(Failure::Impossible(format!("no host of the name '{shown}' can be found"))),
+        None => Err(Failure::Impossible(format!("looking up the host '{shown}' takes too long"))),
     }
 }
 

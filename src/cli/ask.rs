@@ -7,7 +7,7 @@ use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
 use cjp2p_node::data_dir::{control_socket, said_pid};
-use cjp2p_node::request::{Answer, PeerLine};
+use cjp2p_node::request::{PeerHeard, Reply};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -35,11 +35,15 @@ const ADD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks the running node what `command` would on its console, and prints the answer.
 pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
-    let (answer, _) = converse(arguments, command)?;
-    match answer {
-        Answer::Refused(why) => Err(Failure::Impossible(why)),
-        answer if arguments.json => say(&answer.to_json()),
-        answer => say(&answer.to_string()),
+    let reply = order(arguments, command)?;
+    say(if arguments.json { reply.json() } else { reply.text() })
+}
+
+/// Has something done by the running node; a failure if it refuses.
+pub(super) fn order(arguments: &Arguments, command: &str) -> Result<Reply, Failure> {
+    match converse(arguments, command)?.0 {
+        reply if reply.is_refused() => Err(Failure::impossible(reply.text())),
+        reply => Ok(reply),
     }
 }
 
@@ -63,7 +67,7 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
     let mut tried = Vec::new();
     for address in addresses {
         match converse(arguments, &format!("/add {address}"))?.0 {
-            Answer::Refused(why) => refused = Some(why),
+            reply if reply.is_refused() => refused = Some(reply.text().to_owned()),
             _ => tried.push(address),
         }
     }
@@ -88,11 +92,9 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
 }
 
 /// The one of these addresses that is a verified peer of the running node.
-fn find_peer(arguments: &Arguments, addresses: &[SocketAddr]) -> Result<Option<PeerLine>, Failure> {
-    match converse(arguments, "/peers")?.0 {
-        Answer::Peers(peers) => Ok(peers.into_iter().find(|peer| addresses.contains(&peer.address))),
-        _ => Ok(None),
-    }
+fn find_peer(arguments: &Arguments, addresses: &[SocketAddr]) -> Result<Option<PeerHeard>, Failure> {
+    let peers: Vec<PeerHeard> = converse(arguments, "/peers")?.0.read().unwrap_or_default();
+    Ok(peers.into_iter().find(|peer| addresses.contains(&peer.address)))
 }
 
 /// Stops the running node and waits until it has saved.
@@ -105,14 +107,14 @@ pub(super) fn stop(arguments: &Arguments) -> Result<(), Failure> {
         .read_to_string(&mut last)
         .map_err(|error| Failure::Impossible(format!("the node has not stopped yet: {error}")))?;
     // It speaks again only if not everything was saved.
-    say(&parse_answer(&last).map_or("stopped".to_owned(), |last| last.to_string()))
+    say(parse_answer(&last).as_ref().map_or("stopped", Reply::text))
 }
 
 /// The end of a conversation that is still open.
 pub(super) type Reader = BufReader<io::Take<UnixStream>>;
 
 /// One request and its answer; `None` if no node is running.
-pub(super) fn try_converse(arguments: &Arguments, command: &str) -> Result<Option<Answer>, Failure> {
+pub(super) fn try_converse(arguments: &Arguments, command: &str) -> Result<Option<Reply>, Failure> {
     let socket = control_socket(&data_path(arguments)?);
     match connect(&socket) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
@@ -127,7 +129,7 @@ pub(super) fn is_out_of_reach(arguments: &Arguments) -> bool {
 }
 
 /// One request and its answer. The connection is still open then.
-pub(super) fn converse(arguments: &Arguments, command: &str) -> Result<(Answer, Reader), Failure> {
+pub(super) fn converse(arguments: &Arguments, command: &str) -> Result<(Reply, Reader), Failure> {
     let path = data_path(arguments)?;
     let failed = |error: io::Error| Failure::Impossible(no_answer(&path, &error));
     let mut stream = connect(&control_socket(&path)).map_err(failed)?;

@@ -10,7 +10,7 @@ use super::options::Arguments;
 use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
 use cjp2p_node::event_loop::catch_signals;
-use cjp2p_node::request::{Answer, LISTEN};
+use cjp2p_node::request::{LISTEN, Listening};
 use cjp2p_node::terminal::printable;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -54,12 +54,12 @@ type Next = ControlFlow<Result<(), Failure>>;
 
 /// Talks until the user leaves or the node stops.
 pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
-    let (answer, reader) = converse(arguments, format!("{LISTEN} {whom}").trim_end())?;
-    let (about, command) = match answer {
-        Answer::Listening { about, command } => (about, command),
-        Answer::Refused(why) => return Err(Failure::Impossible(why)),
-        _ => return Err(Failure::Impossible("the running node is older than this program; start it anew".to_owned())),
-    };
+    let (reply, reader) = converse(arguments, format!("{LISTEN} {whom}").trim_end())?;
+    if reply.is_refused() {
+        return Err(Failure::impossible(reply.text()));
+    }
+    let too_old = || Failure::impossible("the running node is older than this program; start it anew");
+    let Listening { about, command } = reply.read().ok_or_else(too_old)?;
     let output = Output::start(false).map_err(Failure::impossible)?;
     if io::stdin().is_terminal() && arguments.verbosity >= 0 {
         output.print(format!("{about}; type and press Enter. /help lists what else can be typed, Ctrl-D leaves"));
@@ -159,7 +159,7 @@ impl<'a> Chat<'a> {
         let complete = std::mem::replace(&mut self.begun, rest);
         for line in String::from_utf8_lossy(&complete).lines() {
             if let Some(answer) = parse_answer(line) {
-                self.output.print(answer.to_string());
+                self.output.print(answer.text().to_owned());
             }
         }
     }
@@ -190,11 +190,11 @@ impl<'a> Chat<'a> {
         let request = if is_command { line.to_owned() } else { format!("{}{said}", self.command) };
         match converse(self.arguments, &request) {
             // What was said comes back as a line among the others.
-            Ok((Answer::Done(_) | Answer::Message(_), _)) if !is_command => {}
-            Ok((Answer::Refused(why), _)) if !is_command => {
-                self.output.print(format!("> {}\n{why}", printable(line, LINE_MAX_BYTES)));
+            Ok((reply, _)) if is_command => self.output.print(reply.text().to_owned()),
+            Ok((reply, _)) if reply.is_refused() => {
+                self.output.print(format!("> {}\n{}", printable(line, LINE_MAX_BYTES), reply.text()));
             }
-            Ok((answer, _)) => self.output.print(answer.to_string()),
+            Ok(_) => {}
             Err(Failure::Impossible(why) | Failure::Mistake(why)) => self.output.print(why),
             Err(Failure::Silent) => {}
         }

@@ -3,12 +3,12 @@
 //! A running node follows it, or one of our own. What is printed is in order and signed by the owner; what could not be
 //! had is said, and the exit code tells that something is missing.
 
-use super::ask::converse;
+use super::ask::order;
 use super::get::Helper;
 use super::options::Arguments;
 use super::{Failure, tell};
 use base64_simd::STANDARD;
-use cjp2p_node::request::{Answer, GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
+use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
 use cjp2p_node::stream::StreamId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::{self, Write};
@@ -65,15 +65,13 @@ fn print(
         if is_interrupted.load(Ordering::Relaxed) {
             return Err(Failure::Impossible(format!("interrupted after {} bytes", printed.bytes)));
         }
-        let answer = match converse(arguments, &StreamRequest::Read(id.to_string(), printed.place).command()) {
+        let reply = match order(arguments, &StreamRequest::Read(id.to_string(), printed.place).command()) {
             // A signal may have stopped the node too.
             Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
-            answer => answer?.0,
+            reply => reply?,
         };
-        let (offset, bytes, state) = match answer {
-            Answer::Stream(StreamAnswer::Chunk(offset, bytes, state)) => (offset, bytes, state),
-            Answer::Refused(why) => return Err(Failure::Impossible(why)),
-            _ => return Err(Failure::Impossible("the node gave another answer than was asked for".to_owned())),
+        let Some(StreamAnswer::Chunk(offset, bytes, state)) = reply.read() else {
+            return Err(Failure::Impossible("the node gave another answer than was asked for".to_owned()));
         };
         let bytes = STANDARD.decode_to_vec(bytes).map_err(Failure::impossible)?;
         printed.skip_to(offset, arguments);

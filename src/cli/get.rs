@@ -4,7 +4,7 @@
 //! takes. Both are asked in the same way, over the control socket, and both keep what has come if we are interrupted.
 
 use super::address::resolve;
-use super::ask::{STOP_PATIENCE, converse, is_out_of_reach, try_converse};
+use super::ask::{STOP_PATIENCE, is_out_of_reach, order, try_converse};
 use super::bar::{self, Bar};
 use super::goal::{Goal, is_output};
 use super::named::{Found, Wanted, seek, without_content};
@@ -15,7 +15,7 @@ use super::target::is_unchanged;
 use super::{Failure, KEPT, say, tell};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{DataDir, DataDirError};
-use cjp2p_node::request::{Answer, FetchLine, FetchState, GET_PATIENCE, KeptFile};
+use cjp2p_node::request::{FetchLine, FetchState, GET_PATIENCE, KeptFile, NodeStatus};
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::worker::discard;
 use serde::Serialize;
@@ -159,7 +159,7 @@ impl Helper<'_> {
                 }
                 found => found?,
             };
-            if let Some(Answer::Status(status)) = found {
+            if let Some(status) = found.and_then(|reply| reply.read::<NodeStatus>()) {
                 if arguments.download_limit.or(arguments.upload_limit).is_some() {
                     return Err(Failure::Impossible(NODE_HAS_LIMITS.to_owned()));
                 }
@@ -237,19 +237,16 @@ impl Helper<'_> {
     }
 
     /// Has something done by the node.
-    pub(super) fn order(&self, order: &str) -> Result<(), Failure> {
-        match converse(self.arguments, order)?.0 {
-            Answer::Refused(why) => Err(Failure::Impossible(why)),
-            _ => Ok(()),
-        }
+    pub(super) fn order(&self, command: &str) -> Result<(), Failure> {
+        order(self.arguments, command).map(drop)
     }
 
     /// Whether it was the node of another process, and is not there any more.
     fn has_ended(&self) -> bool {
         let HelperNode::Other { pid, is_passing } = &self.node else { return false };
         match try_converse(self.arguments, "/status") {
-            Ok(Some(Answer::Status(status))) => status.pid != *pid,
-            Ok(found) => found.is_none(),
+            Ok(Some(reply)) => reply.read::<NodeStatus>().is_some_and(|status| status.pid != *pid),
+            Ok(None) => true,
             // It is stopping, if it was to stop.
             Err(_) => *is_passing,
         }
@@ -301,14 +298,12 @@ impl Helper<'_> {
                 bar.clear();
                 return Err(interrupted());
             }
-            let line = match converse(self.arguments, "/fetching") {
-                Ok((Answer::Fetching(lines), _)) => lines.into_iter().find(|line| line.id == id.to_string()),
-                Ok(_) => None,
+            let lines: Vec<FetchLine> = match order(self.arguments, "/fetching") {
                 // A signal may have stopped the node too.
                 Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
-                Err(failure) => return Err(failure),
+                reply => reply?.read().unwrap_or_default(),
             };
-            match line {
+            match lines.into_iter().find(|line| line.id == id.to_string()) {
                 Some(FetchLine { state: FetchState::Done(kept), .. }) => return Ok(kept),
                 Some(FetchLine { state: FetchState::Failed(why), .. }) => return Err(Failure::Impossible(why)),
                 Some(line) => bar.draw(|| describe(&line)),

@@ -1,6 +1,6 @@
 //! `msg`: a private message through the running node, and what became of it.
 
-use super::ask::converse;
+use super::ask::order;
 use super::options::Arguments;
 use super::probe::now;
 use super::{Failure, say};
@@ -16,11 +16,8 @@ pub(super) fn msg(arguments: &Arguments, to: &str, text: &str) -> Result<(), Fai
     if to.split_whitespace().count() != 1 {
         return Err(Failure::Mistake(format!("'{to}' is neither a key nor a name")));
     }
-    let mut line = match converse(arguments, &format!("/msg {to} {text}"))?.0 {
-        Answer::Message(line) => line,
-        Answer::Refused(why) => return Err(Failure::Impossible(why)),
-        other => return say(&other.to_string()),
-    };
+    let reply = order(arguments, &format!("/msg {to} {text}"))?;
+    let Some(mut line) = reply.read::<MessageLine>() else { return say(reply.text()) };
     let deadline = arguments.wait.map(|wait| now() + wait);
     while matches!(line.state, MessageState::Waiting | MessageState::Searching) {
         if deadline.is_some_and(|deadline| now() >= deadline) {
@@ -42,8 +39,6 @@ pub(super) fn msg(arguments: &Arguments, to: &str, text: &str) -> Result<(), Fai
 /// What has become of a message.
 fn look(arguments: &Arguments, number: u64) -> Result<MessageLine, Failure> {
     let lost = || Failure::impossible("the node does not know any more what became of it");
-    match converse(arguments, "/sent")?.0 {
-        Answer::Messages(lines) => lines.into_iter().find(|line| line.number == number).ok_or_else(lost),
-        _ => Err(lost()),
-    }
+    let lines: Vec<MessageLine> = order(arguments, "/sent")?.read().unwrap_or_default();
+    lines.into_iter().find(|line| line.number == number).ok_or_else(lost)
 }

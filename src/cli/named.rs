@@ -1,10 +1,10 @@
 //! What is fetched by `get`: a content, or the newest version of a file with a name; and where that goes by itself.
 
 use super::Failure;
-use super::ask::converse;
+use super::ask::order;
 use super::options::Arguments;
 use cjp2p_node::content::ContentId;
-use cjp2p_node::request::{Answer, GET_PATIENCE, TitleLine, content_id, is_title, title};
+use cjp2p_node::request::{GET_PATIENCE, TitleLine, content_id, is_title, title};
 use cjp2p_node::terminal::printable;
 use cjp2p_node::titles::Title;
 use std::path::{Component, Path, PathBuf};
@@ -67,18 +67,13 @@ impl Wanted {
 /// Lets the node look for the newest version of a title, and waits for it.
 pub(super) fn seek(arguments: &Arguments, title: &Title, is_interrupted: &AtomicBool) -> Result<Found, Failure> {
     let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
-    if let Answer::Refused(why) = converse(arguments, &format!("/seek {patience} {title}"))?.0 {
-        return Err(Failure::Impossible(why));
-    }
+    order(arguments, &format!("/seek {patience} {title}"))?;
     loop {
         if is_interrupted.load(Ordering::Relaxed) {
             return Err(Failure::Impossible("interrupted".to_owned()));
         }
-        let line = match converse(arguments, &format!("/published {title}"))?.0 {
-            Answer::Titles(lines) => lines.into_iter().next(),
-            _ => None,
-        };
-        match line {
+        let lines: Vec<TitleLine> = order(arguments, &format!("/published {title}"))?.read().unwrap_or_default();
+        match lines.into_iter().next() {
             Some(TitleLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
             Some(TitleLine { seq: Some(seq), sha256: Some(sha256), .. }) => {
                 let id = content_id(&sha256).map_err(Failure::Impossible)?;

@@ -18,6 +18,7 @@ use cjp2p_node::data_dir::{
     DataDirError, Standing, TitleRecord, create_folder, load_hashes, published_file, read_titles,
 };
 use cjp2p_node::request::content_id;
+use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::printable;
 use rustix::fs::{OFlags, ioctl_ficlone};
 use serde::Serialize;
@@ -210,7 +211,7 @@ impl Place {
             Line::new(Some(file.name), file.stamp.size, ids, "public")
         }));
         self.name(&mut lines);
-        lines.sort_unstable_by(|one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
+        let lines = in_order(lines, |one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
         lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
     }
 
@@ -301,15 +302,14 @@ impl Files {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-            let mut entries = match entries {
+            let entries = match entries {
                 Ok(entries) => entries,
                 Err(error) => {
                     self.complain(&folder, &error.to_string());
                     continue;
                 }
             };
-            entries.sort_unstable_by_key(fs::DirEntry::file_name);
-            for entry in entries {
+            for entry in in_order(entries, |one, other| one.file_name().cmp(&other.file_name())) {
                 let path = entry.path();
                 let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
                 match entry.file_type() {

@@ -3,7 +3,7 @@
 //! A running node does it, or one of our own. Nobody is waited for: it is live, and what nobody follows is gone when
 //! there is no more room for it.
 
-use super::ask::converse;
+use super::ask::order;
 use super::get::Helper;
 use super::options::Arguments;
 use super::probe::now;
@@ -11,7 +11,7 @@ use super::run::data_path;
 use super::{Failure, tell};
 use cjp2p_node::data_dir::use_name;
 use cjp2p_node::identity::PublicKey;
-use cjp2p_node::request::{Answer, STREAM_BYTES_MAX, StreamAnswer, StreamRequest};
+use cjp2p_node::request::{NodeStatus, STREAM_BYTES_MAX, StreamAnswer, StreamRequest};
 use cjp2p_node::stream::StreamId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -73,10 +73,8 @@ fn note(arguments: &Arguments, sentence: &str) {
 
 /// Begins a stream, fills it, and ends it. Returns how long it is.
 fn publish(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Result<u64, Failure> {
-    let key = match converse(arguments, "/status")?.0 {
-        Answer::Status(status) => PublicKey::parse(&status.public_key).ok(),
-        _ => None,
-    };
+    let status: Option<NodeStatus> = order(arguments, "/status")?.read();
+    let key = status.and_then(|status| PublicKey::parse(&status.public_key).ok());
     let key = key.ok_or_else(|| Failure::Impossible("the node does not say its key".to_owned()))?;
     let id = StreamId::own(key, name).map_err(|why| Failure::Mistake(why.to_string()))?;
     let path = data_path(arguments)?;
@@ -126,10 +124,10 @@ fn fill(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Resul
 fn linger(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) {
     let (start, info) = (now(), StreamRequest::Info(name.to_owned()).command());
     while !is_interrupted.load(Ordering::Relaxed) {
-        let asked_ago = match converse(arguments, &info) {
-            Ok((Answer::Stream(StreamAnswer::Own(_, asked_ago)), _)) => asked_ago.map(Duration::from_millis),
-            _ => return,
+        let Ok(Some(StreamAnswer::Own(_, asked_ago))) = order(arguments, &info).map(|reply| reply.read()) else {
+            return;
         };
+        let asked_ago = asked_ago.map(Duration::from_millis);
         let since = now().saturating_duration_since(start);
         if asked_ago.map_or(since, |ago| ago.min(since)) >= LINGER {
             return;
@@ -140,9 +138,8 @@ fn linger(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) {
 
 /// Asks the node; how long the stream is then.
 fn ask(arguments: &Arguments, request: &StreamRequest) -> Result<u64, Failure> {
-    match converse(arguments, &request.command())?.0 {
-        Answer::Stream(StreamAnswer::Own(length, _)) => Ok(length),
-        Answer::Refused(why) => Err(Failure::Impossible(why)),
+    match order(arguments, &request.command())?.read() {
+        Some(StreamAnswer::Own(length, _)) => Ok(length),
         _ => Err(Failure::Impossible("the node gave another answer than was asked for".to_owned())),
     }
 }

@@ -21,7 +21,8 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 enum Item {
     Print(String),
     Log(Vec<u8>),
-    Flush(mpsc::Sender<()>),
+    /// Says `true` when all before it has been printed. A channel of nothing would be another kind in the program.
+    Flush(mpsc::Sender<bool>),
     Redraw,
 }
 
@@ -121,7 +122,7 @@ fn run(items: &Receiver<Item>, dropped: &AtomicU64, screen: Option<&Screen>) {
             Item::Log(record) if is_log_seen => aside(&mut || to_stderr(&record)),
             Item::Log(record) => to_stderr(&record),
             Item::Redraw => aside(&mut || Ok(())),
-            Item::Flush(done) => aside(&mut || Ok(())).and_then(|()| done.send(()).map_err(io::Error::other)),
+            Item::Flush(done) => aside(&mut || Ok(())).and_then(|()| done.send(true).map_err(io::Error::other)),
         };
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {

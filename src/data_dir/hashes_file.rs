@@ -6,6 +6,7 @@
 //! decided here.
 
 use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp, hash_from_hex, hex};
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -33,7 +34,7 @@ struct Entry<'a> {
 
 /// The files in the text, at most [`SHARED_FILES_MAX`] of them; `None` if it is damaged.
 pub fn parse_hashes(bytes: &[u8]) -> Option<Vec<SharedFile>> {
-    let file: HashesFile<'_> = serde_json::from_slice(bytes).ok()?;
+    let file: HashesFile<'_> = json::parse(bytes)?;
     file.files.into_iter().take(SHARED_FILES_MAX).map(parse_entry).collect()
 }
 

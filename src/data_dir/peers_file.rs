@@ -3,7 +3,9 @@
 //! Pure functions; reading and writing the file is the business of others. An entry that is no address is stepped
 //! over, so that a person may edit the file; anything that is not this shape is damaged as a whole.
 
+use crate::json;
 use crate::node::PEERS_SAVED_MAX;
+use crate::sorted::SortedSet;
 use crate::wire::Text;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -21,8 +23,8 @@ struct PeersFile<'a> {
 
 /// The addresses in the text of the file, without doubles, the first [`PEERS_SAVED_MAX`]; `None` if it is damaged.
 pub fn parse_peers(bytes: &[u8]) -> Option<Vec<SocketAddr>> {
-    let file: PeersFile<'_> = serde_json::from_slice(bytes).ok()?;
-    let mut seen = std::collections::BTreeSet::new();
+    let file: PeersFile<'_> = json::parse(bytes)?;
+    let mut seen = SortedSet::new();
     let addresses = file.peers.iter().filter_map(|raw| {
         let text: Text<'_> = serde_json::from_str(raw.get()).ok()?;
         text.parse().ok().filter(|address| seen.insert(*address))

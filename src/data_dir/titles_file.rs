@@ -9,6 +9,7 @@
 //! signature that is wrong, means that the file is damaged as a whole.
 
 use crate::identity::PublicKey;
+use crate::json;
 use crate::titles::table::{FOLLOWED_MAX, PUBLISHED_MAX};
 use crate::titles::{Title, Version, is_name};
 use crate::wire::messages::SignedMessage;
@@ -65,7 +66,7 @@ struct Entry<'a> {
 
 /// What the text says; `None` if it is damaged.
 pub fn parse_titles(bytes: &[u8]) -> Option<Vec<TitleRecord>> {
-    let file: TitlesFile<'_> = serde_json::from_slice(bytes).ok()?;
+    let file: TitlesFile<'_> = json::parse(bytes)?;
     file.names.iter().take(NAMES_MAX).map(parse_entry).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::address_book::TYPED_DIGITS_MIN;
 use crate::console::{describe, own_line};
 use crate::node::Event;
 use crate::peers::address::plain;
-use crate::request::{Answer, Topic, group_name, peer_address};
+use crate::request::{Answer, Listening, Topic, group_name, peer_address};
 use std::collections::VecDeque;
 
 /// Lines that are remembered: what a person reads again to know what it was about. At most 3 MB, if all of them are as
@@ -117,7 +117,7 @@ impl EventLoop {
                     Topic::Group(group) => format!("the group {group}, which everybody can read"),
                     Topic::Address(address) => address.to_string(),
                 };
-                (Answer::Listening { about, command: topic.command() }, Some((topic, self.spoken.oldest())))
+                (Answer::Listening(Listening { about, command: topic.command() }), Some((topic, self.spoken.oldest())))
             }
             Err(why) => (Answer::Refused(why), None),
         }

@@ -16,7 +16,7 @@ use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::PleaseListContent;
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, ID_MAX_BYTES, Message, Text};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub const RECOMMENDED_PER_SENDER_MAX: usize = LIST_ANSWER_MAX;
 /// How much of what one global network says is remembered.
 pub const RECOMMENDED_PER_NETWORK_MAX: usize = 2 * RECOMMENDED_PER_SENDER_MAX;
 
-/// How much is remembered altogether. Under 1 MiB with the longest ids, each of which is kept twice.
+/// How much is remembered altogether. Under 1 MiB with the longest ids, and looked through in microseconds.
 pub const RECOMMENDED_MAX: usize = 8 * RECOMMENDED_PER_NETWORK_MAX;
 
 /// How much of it local networks may have said: a whole swarm may live there, and the world has the other half.
@@ -64,15 +64,11 @@ pub struct Recommendation {
     pub heard: Time,
 }
 
-/// What peers said, in the order in which they said it last.
+/// What peers said. It is looked through from the beginning for each word: it is short, and few words come.
 #[derive(Debug, Default)]
 pub(super) struct Recommended {
-    said: BTreeMap<u64, Recommendation>,
-    numbers: BTreeMap<(SocketAddr, String), u64>,
-    by_sender: BTreeSet<(SocketAddr, u64)>,
-    by_network: BTreeSet<(Network, u64)>,
-    shares: BTreeMap<Network, usize>,
-    count: u64,
+    /// In the order in which they said it last.
+    said: VecDeque<Recommendation>,
     /// When peers were asked last what they share.
     asked: Option<Time>,
 }
@@ -83,75 +79,66 @@ impl Recommended {
         if id.is_empty() || id.len() > ID_MAX_BYTES {
             return;
         }
-        let known = self.numbers.get(&(from, id.to_owned())).copied();
-        let before = known.and_then(|number| self.forget(number));
-        if before.is_none() {
-            self.make_room(from);
-        }
-        let hearsay = before.map_or(hearsay, |before| before.hearsay.max(hearsay));
-        let (number, network) = (self.count, network(from.ip()));
-        self.count += 1;
-        self.numbers.insert((from, id.to_owned()), number);
-        self.by_sender.insert((from, number));
-        self.by_network.insert((network, number));
-        *self.shares.entry(network).or_insert(0) += 1;
-        self.said.insert(number, Recommendation { id: id.to_owned(), length, hearsay, from, heard: now });
+        let known = self.said.iter().position(|said| said.from == from && said.id == id);
+        let before = known.or_else(|| self.to_make_room(from)).and_then(|place| self.said.remove(place));
+        let most_telling = before.filter(|_| known.is_some()).map_or(hearsay, |before| before.hearsay.max(hearsay));
+        self.said.push_back(Recommendation { id: id.to_owned(), length, hearsay: most_telling, from, heard: now });
     }
 
-    /// Forgets something if one more of this sender would be too many: its own oldest, that of its network, or else
-    /// the oldest of all.
-    fn make_room(&mut self, from: SocketAddr) {
-        let network = network(from.ip());
-        let share_max = if network == Network::Local { RECOMMENDED_LOCAL_MAX } else { RECOMMENDED_PER_NETWORK_MAX };
-        let of_sender = self.by_sender.range((from, 0)..=(from, u64::MAX));
-        let oldest = if of_sender.clone().count() >= RECOMMENDED_PER_SENDER_MAX {
-            of_sender.map(|(_, number)| *number).next()
-        } else if self.shares.get(&network).is_some_and(|share| *share >= share_max) {
-            self.by_network.range((network, 0)..).next().map(|(_, number)| *number)
-        } else if self.said.len() >= RECOMMENDED_MAX {
-            self.said.first_key_value().map(|(number, _)| *number)
+    /// What has to go if one more of this sender would be too many: its own oldest, that of its network, or else the
+    /// oldest of all.
+    fn to_make_room(&self, from: SocketAddr) -> Option<usize> {
+        let share = network(from.ip());
+        let (mut of_sender, mut of_network) = (Share::default(), Share::default());
+        for (place, said) in self.said.iter().enumerate() {
+            if said.from == from {
+                of_sender.add(place);
+            }
+            if network(said.from.ip()) == share {
+                of_network.add(place);
+            }
+        }
+        let share_max = if share == Network::Local { RECOMMENDED_LOCAL_MAX } else { RECOMMENDED_PER_NETWORK_MAX };
+        if of_sender.count >= RECOMMENDED_PER_SENDER_MAX {
+            of_sender.oldest
+        } else if of_network.count >= share_max {
+            of_network.oldest
         } else {
-            None
-        };
-        oldest.and_then(|number| self.forget(number));
-    }
-
-    fn forget(&mut self, number: u64) -> Option<Recommendation> {
-        let said = self.said.remove(&number)?;
-        let network = network(said.from.ip());
-        self.numbers.remove(&(said.from, said.id.clone()));
-        self.by_sender.remove(&(said.from, number));
-        self.by_network.remove(&(network, number));
-        let share = self.shares.remove(&network).unwrap_or(1);
-        if share > 1 {
-            self.shares.insert(network, share - 1);
+            (self.said.len() >= RECOMMENDED_MAX).then_some(0)
         }
-        Some(said)
     }
 
     /// How full the tables are.
-    pub(super) fn sizes(&self) -> [Size; 7] {
-        let Recommended { said, numbers, by_sender, by_network, shares, count, asked } = self;
-        no_table(count);
+    pub(super) fn sizes(&self) -> [Size; 2] {
+        let Recommended { said, asked } = self;
         no_table(asked);
-        let longest = said.values().map(|said| said.id.len()).max().unwrap_or(0);
-        let most = shares.iter().filter(|(network, _)| **network != Network::Local).map(|(_, share)| *share).max();
+        let longest = said.iter().map(|said| said.id.len()).max().unwrap_or(0);
         [
             Size::new("recommendations", said.len(), RECOMMENDED_MAX),
-            Size::new("recommendations by id", numbers.len(), RECOMMENDED_MAX),
-            Size::new("recommendations by sender", by_sender.len(), RECOMMENDED_MAX),
-            Size::new("recommendations by network", by_network.len(), RECOMMENDED_MAX),
-            Size::new("networks that recommended", shares.len(), RECOMMENDED_MAX),
-            Size::new("recommendations of one network", most.unwrap_or(0), RECOMMENDED_PER_NETWORK_MAX),
             Size::new("bytes of a recommended id", longest, ID_MAX_BYTES),
         ]
+    }
+}
+
+/// How much a sender, or a network, has said.
+#[derive(Default)]
+struct Share {
+    count: usize,
+    /// Where the oldest of it is.
+    oldest: Option<usize>,
+}
+
+impl Share {
+    fn add(&mut self, place: usize) {
+        self.count += 1;
+        self.oldest = self.oldest.or(Some(place));
     }
 }
 
 impl<S: Store> Node<S> {
     /// What peers said about contents, the latest first; at most `most`.
     pub fn recommended(&self, most: usize) -> impl Iterator<Item = &Recommendation> {
-        self.recommended.said.values().rev().take(most)
+        self.recommended.said.iter().rev().take(most)
     }
 
     /// A peer says something about a content.
@@ -217,6 +204,10 @@ mod tests {
         for size in table.sizes() {
             assert!(size.len <= size.max, "{size:?}");
         }
+        let of = |share| table.said.iter().filter(|said| network(said.from.ip()) == share).count();
+        for share in table.said.iter().map(|said| network(said.from.ip())).filter(|share| *share != Network::Local) {
+            assert!(of(share) <= RECOMMENDED_PER_NETWORK_MAX);
+        }
     }
 
     #[test]
@@ -228,7 +219,7 @@ mod tests {
         table.note(at(3), one, "cat", 7, Hearsay::Shares);
         table.note(at(4), one, "", 7, Hearsay::Shares);
         table.note(at(4), one, &"x".repeat(ID_MAX_BYTES + 1), 7, Hearsay::Shares);
-        let said: Vec<_> = table.said.values().map(|said| (said.from, said.length, said.hearsay, said.heard)).collect();
+        let said: Vec<_> = table.said.iter().map(|said| (said.from, said.length, said.hearsay, said.heard)).collect();
         assert_eq!(said, [(other, 6, Hearsay::Saw, at(2)), (one, 7, Hearsay::Recommends, at(3))]);
     }
 
@@ -242,11 +233,11 @@ mod tests {
                 table.note(at(1), peer(20, 1, sender), &id.to_string(), 1, Hearsay::Shares);
                 assert_sizes(&table);
             }
-            let own = table.said.values().filter(|said| said.from == peer(20, 1, sender)).count();
+            let own = table.said.iter().filter(|said| said.from == peer(20, 1, sender)).count();
             assert_eq!(own, RECOMMENDED_PER_SENDER_MAX);
         }
         assert_eq!(table.said.len(), RECOMMENDED_PER_NETWORK_MAX + 1);
-        assert!(table.said.values().any(|said| said.from == quiet));
+        assert!(table.said.iter().any(|said| said.from == quiet));
         // A local swarm has half of everything, and no more.
         for sender in 0..40 {
             for id in 0..RECOMMENDED_PER_SENDER_MAX {
@@ -265,7 +256,7 @@ mod tests {
             table.note(at(number as u64), from, &number.to_string(), 1, Hearsay::Shares);
         }
         assert_eq!(table.said.len(), RECOMMENDED_MAX);
-        assert_eq!(table.said.first_key_value().map(|(number, _)| *number), Some(2 * RECOMMENDED_MAX as u64));
+        assert_eq!(table.said[0].heard, at(2 * RECOMMENDED_MAX as u64));
         assert_sizes(&table);
     }
 }

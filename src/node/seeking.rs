@@ -13,6 +13,7 @@ use crate::peers::contacts::LONG_GAP_SECONDS;
 use crate::peers::crowd::Crowd;
 use crate::peers::heard::{Heard, Source};
 use crate::peers::links::LINKS_LOW;
+use crate::sorted::in_order;
 use crate::time::Time;
 use rand::RngExt;
 use std::net::SocketAddr;
@@ -170,7 +171,7 @@ impl<S: Store> Node<S> {
         for entry in &mut due {
             entry.1 = self.rng.random_range(0..u32::MAX);
         }
-        due.sort_unstable();
+        let mut due = in_order(due, Ord::cmp);
         // Strangers can be forged without end. What is more than half of a look of them waits behind all others.
         let first = due.partition_point(|(source, ..)| *source < Source::Itself);
         let end = due.partition_point(|(source, ..)| *source <= Source::Itself);

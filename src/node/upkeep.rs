@@ -13,6 +13,7 @@ use crate::content::Store;
 use crate::peers::crowd::Crowd;
 use crate::peers::links::Link;
 use crate::peers::{FORGET_AFTER, Peer};
+use crate::sorted::in_order;
 use crate::time::Time;
 use crate::wire::encode::Writer;
 use crate::wire::messages::PleaseSendPeers;
@@ -186,9 +187,7 @@ impl<S: Store> Node<S> {
     /// The verified peers, those first for which `is_near` says so, then by how lately they were heard.
     pub(super) fn peers_by_worth(&self, is_near: impl Fn(SocketAddr) -> bool) -> Vec<PeerWorth> {
         let worth = |peer: &Peer| (!is_near(peer.address), Reverse(peer.heard), peer.address);
-        let mut peers: Vec<_> = self.peers.iter().map(worth).collect();
-        peers.sort_unstable();
-        peers
+        in_order(self.peers.iter().map(worth).collect(), Ord::cmp)
     }
 
     /// Probes the neighbours that have been silent, and forgets those that stay so.

@@ -6,7 +6,7 @@
 //! empty. What is in the store was finished when it got there.
 
 use crate::content::{SHARED_FILES_MAX, Stamp, StoreFolder, is_shareable, stamp, stored_hash, stored_name};
-use std::collections::BTreeMap;
+use crate::sorted::{SortedMap, in_order};
 use std::path::{Path, PathBuf};
 use std::{fs, io, mem};
 
@@ -43,7 +43,7 @@ pub(super) struct Changes {
 pub(super) struct Folder {
     path: PathBuf,
     store: StoreFolder,
-    known: BTreeMap<String, (Stamp, State)>,
+    known: SortedMap<String, (Stamp, State)>,
     is_first_look: bool,
     /// Whether the user has been told about the present trouble.
     has_warned: bool,
@@ -52,7 +52,7 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Folder {
         let store = StoreFolder::beside(&path);
-        Folder { path, store, known: BTreeMap::new(), is_first_look: true, has_warned: false }
+        Folder { path, store, known: SortedMap::new(), is_first_look: true, has_warned: false }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -142,14 +142,13 @@ impl Folder {
         self.has_warned = is_trouble;
     }
 
-    fn compare(&mut self, found: BTreeMap<String, Stamp>) -> Changes {
+    fn compare(&mut self, found: Vec<(String, Stamp)>) -> Changes {
         let mut changes = Changes::default();
         let is_first_look = mem::replace(&mut self.is_first_look, false);
-        let mut before = mem::take(&mut self.known);
+        let before = mem::take(&mut self.known);
         for (name, stamp) in found {
-            let old = before.remove(&name);
-            let state = match old {
-                Some((old_stamp, state)) if old_stamp == stamp => again(state),
+            let state = match before.get(&name) {
+                Some((old_stamp, state)) if *old_stamp == stamp => again(*state),
                 Some((_, State::Shared)) => {
                     changes.gone.push(name.clone());
                     Next::Keep(State::Settling)
@@ -162,8 +161,8 @@ impl Folder {
             }
             self.known.insert(name, (stamp, if let Next::Keep(state) = state { state } else { State::Queued }));
         }
-        let gone = before.into_iter().filter(|(_, (_, state))| matches!(state, State::Shared));
-        changes.gone.extend(gone.map(|(name, _)| name));
+        let was_shared = before.into_iter().filter(|(_, (_, state))| matches!(state, State::Shared));
+        changes.gone.extend(was_shared.map(|(name, _)| name).filter(|name| !self.known.contains_key(name)));
         changes
     }
 }
@@ -183,18 +182,17 @@ fn again(state: State) -> Next {
     }
 }
 
-/// The files in `folder` and `store` that may be shared, at most [`SHARED_FILES_MAX`], and their states; or which of
-/// the two cannot be read.
-fn list(folder: &Path, store: &StoreFolder) -> Result<BTreeMap<String, Stamp>, (PathBuf, io::Error)> {
+/// The files in `folder` and `store` that may be shared, at most [`SHARED_FILES_MAX`], and their states, in the order
+/// of the names; or which of the two cannot be read.
+fn list(folder: &Path, store: &StoreFolder) -> Result<Vec<(String, Stamp)>, (PathBuf, io::Error)> {
     let stored = store.list(SHARED_FILES_MAX).map_err(|error| (store.path().to_owned(), error))?;
-    let mut found = BTreeMap::new();
-    found.extend(stored.into_iter().map(|(sha256, stamp)| (stored_name(&sha256), stamp)));
+    let mut found: Vec<_> = stored.into_iter().map(|(sha256, stamp)| (stored_name(&sha256), stamp)).collect();
     list_folder(folder, &mut found).map_err(|error| (folder.to_owned(), error))?;
-    Ok(found)
+    Ok(in_order(found, |(one, _), (other, _)| one.cmp(other)))
 }
 
 /// Adds those in `folder`.
-fn list_folder(folder: &Path, found: &mut BTreeMap<String, Stamp>) -> io::Result<()> {
+fn list_folder(folder: &Path, found: &mut Vec<(String, Stamp)>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -209,7 +207,7 @@ fn list_folder(folder: &Path, found: &mut BTreeMap<String, Stamp>) -> io::Result
             continue;
         }
         match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => drop(found.insert(name, stamp(&metadata))),
+            Ok(metadata) if metadata.is_file() => found.push((name, stamp(&metadata))),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -282,7 +280,7 @@ mod tests {
         symlink("good", path.join("link")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, path.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         let store = StoreFolder::beside(path);
-        assert_eq!(list(path, &store).unwrap().into_keys().collect::<Vec<_>>(), ["good"]);
+        assert_eq!(list(path, &store).unwrap().iter().map(|(name, _)| name).collect::<Vec<_>>(), ["good"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use crate::content::tree::Hash;
 use crate::content::{Ids, SharedFile, Stamp};
 use crate::data_dir::{load_hashes, render_hashes, write_atomically};
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ const TICK_MAX_NS: u128 = 2_000_000_000;
 /// The index, and its file.
 pub(super) struct Index {
     path: PathBuf,
-    known: BTreeMap<String, (Stamp, Ids)>,
+    known: SortedMap<String, (Stamp, Ids)>,
     is_changed: bool,
     /// When writing was last tried.
     last_write: Option<Instant>,
@@ -34,13 +34,12 @@ pub(super) struct Index {
 impl Index {
     /// An empty index that is kept at `path`.
     pub(super) fn new(path: PathBuf) -> Index {
-        Index { path, known: BTreeMap::new(), is_changed: false, last_write: None, has_warned: false }
+        Index { path, known: SortedMap::new(), is_changed: false, last_write: None, has_warned: false }
     }
 
     /// Reads the file.
     pub(super) fn load(&mut self) {
         let files = load_hashes(&self.path).into_iter();
-        // One by one: to collect them would be another sort in the program, for something that happens once.
         self.known
             .extend(files.map(|SharedFile { name, stamp, sha256, blake3 }| (name, (stamp, Ids { sha256, blake3 }))));
     }
@@ -185,7 +184,7 @@ mod tests {
         index.forget("b");
         index.save();
         let index = reloaded(&index);
-        assert_eq!(index.known.into_keys().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(index.known.keys().collect::<Vec<_>>(), ["c"]);
     }
 
     #[test]

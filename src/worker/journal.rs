@@ -11,6 +11,7 @@
 
 use crate::content::{ContentId, FRAGMENTS_MAX, Ranges};
 use crate::data_dir::{create_folder, read_bounded, replace};
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
@@ -96,7 +97,7 @@ impl Journal {
     }
 
     fn parse_line(bytes: &[u8]) -> Option<Journal> {
-        let text: Text = serde_json::from_slice(bytes).ok()?;
+        let text: Text = json::parse(bytes)?;
         let mut content = Ranges::default();
         for (start, end) in text.have {
             if start >= end || text.size.is_none_or(|size| end > size) {

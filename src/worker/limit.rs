@@ -5,6 +5,7 @@
 
 use crate::content::StoreFolder;
 use crate::content::tree::Hash;
+use crate::sorted::in_order;
 use std::time::SystemTime;
 
 /// A content that was fetched.
@@ -19,9 +20,8 @@ struct Fetched {
 pub(super) fn evict(store: &StoreFolder, contents: impl Iterator<Item = (Hash, u64)>, limit: u64) -> bool {
     let is_fetched = |sha256: &Hash| store.note(sha256).is_none_or(|note| note.name.is_none());
     let fetched = contents.filter(|(sha256, _)| is_fetched(sha256));
-    let mut fetched: Vec<Fetched> =
-        fetched.map(|(sha256, size)| Fetched { touched: store.touched(&sha256), size, sha256 }).collect();
-    fetched.sort_unstable_by_key(|content| content.touched);
+    let fetched = fetched.map(|(sha256, size)| Fetched { touched: store.touched(&sha256), size, sha256 });
+    let mut fetched = in_order(fetched.collect(), |one, other| one.touched.cmp(&other.touched));
     let mut total = fetched.iter().fold(0_u64, |total, content| total.saturating_add(content.size));
     fetched.pop();
     let mut has_evicted = false;

@@ -5,19 +5,20 @@
 
 use crate::content::tree::Hash;
 use crate::content::{Stamp, TreeFolder};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::SortedMap;
+use std::collections::BTreeSet;
 
 /// The trees, and the files that need them: at most as many as are shared.
 pub(super) struct Trees {
     folder: TreeFolder,
-    by_name: BTreeMap<String, (Stamp, Hash)>,
+    by_name: SortedMap<String, (Stamp, Hash)>,
     by_hash: BTreeSet<(Hash, String)>,
     is_swept: bool,
 }
 
 impl Trees {
     pub(super) fn new(folder: TreeFolder) -> Trees {
-        Trees { folder, by_name: BTreeMap::new(), by_hash: BTreeSet::new(), is_swept: false }
+        Trees { folder, by_name: SortedMap::new(), by_hash: BTreeSet::new(), is_swept: false }
     }
 
     pub(super) fn folder(&self) -> &TreeFolder {

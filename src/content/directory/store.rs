@@ -9,6 +9,7 @@ use super::stamp;
 use crate::content::tree::Hash;
 use crate::content::{Ids, SharedFile, Stamp, hash_from_hex, hex};
 use crate::data_dir::{create_folder, create_new, read_bounded, remove_left_behind, replace, write_atomically};
+use crate::json;
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -326,8 +327,7 @@ impl Note {
 
     /// What a text says; `None` if it is damaged.
     pub fn parse(bytes: &[u8]) -> Option<Note> {
-        let NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode } =
-            serde_json::from_slice(bytes).ok()?;
+        let NoteText { name, sha256, blake3, size, modified_ns, changed_ns, inode } = json::parse(bytes)?;
         let ids = Ids { sha256: hash_from_hex(&sha256)?, blake3: hash_from_hex(&blake3)? };
         Some(Note { name, stamp: Stamp { size, modified_ns, changed_ns, inode }, ids })
     }
