@@ -121,6 +121,7 @@ pub mod identity;
 mod json;
 pub mod node;
 pub mod peers;
+pub mod queue;
 mod rate;
 pub mod request;
 pub mod sizes;

@@ -20,14 +20,17 @@ use std::ops::{Bound, Index, RangeBounds};
 /// The items in order; those that are equal stay as they were. All kinds of items share one sorting in the program,
 /// which goes by places: each kind of its own adds five kilobytes. So each comparison is a call.
 pub fn in_order<T>(items: Vec<T>, compare: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
-    let mut places: Vec<usize> = (0..items.len()).collect();
-    sort_places(&mut places, &|one, other| compare(&items[one], &items[other]));
+    let mut places: Vec<Place> = (0..items.len()).map(Place).collect();
+    sort_places(&mut places, &|one, other| compare(&items[one.0], &items[other.0]));
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-    places.into_iter().filter_map(|place| items[place].take()).collect()
+    places.into_iter().filter_map(|Place(place)| items[place].take()).collect()
 }
 
-fn sort_places(places: &mut [usize], compare: &dyn Fn(usize, usize) -> Ordering) {
-    places.sort_unstable_by(|one, other| compare(*one, *other).then(one.cmp(other)));
+/// Where an item was. It is not `Copy`: for small numbers the standard library has a faster sorting of twice the size.
+struct Place(usize);
+
+fn sort_places(places: &mut [Place], compare: &dyn Fn(&Place, &Place) -> Ordering) {
+    places.sort_unstable_by(|one, other| compare(one, other).then(one.0.cmp(&other.0)));
 }
 
 /// Values by keys, in the order of the keys.

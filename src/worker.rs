@@ -27,13 +27,14 @@ pub use resume::{discard, find_held};
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
 use crate::node::Command;
+use crate::queue::{Nothing, Receiver, queue};
 use crate::sorted::{SortedMap, SortedSet};
 use folder::Folder;
 use index::Index;
 use saver::Saver;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, mem, thread};
 use tasks::Tasks;
@@ -126,7 +127,7 @@ impl Inbox {
 pub struct Worker {
     inbox: Arc<Inbox>,
     /// Says whether everything is saved when the thread ends in order, and hangs up without a word otherwise.
-    done: mpsc::Receiver<bool>,
+    done: Receiver<bool>,
 }
 
 /// How the worker ended.
@@ -153,7 +154,7 @@ impl Worker {
         report: impl FnMut(Command) -> ControlFlow<()> + Send + 'static,
     ) -> io::Result<Worker> {
         let inbox = Arc::new(Inbox::default());
-        let (end, done) = mpsc::channel();
+        let (end, done) = queue(1);
         let (folder, index) = (Folder::new(data_dir.public()), Index::new(data_dir.hashes_file()));
         let trees = Trees::new(TreeFolder::new(data_dir.trees()));
         let savers = Savers {
@@ -166,7 +167,7 @@ impl Worker {
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
         work.limit_store(store_limit);
         // Whoever does not listen to the end does not care how it was.
-        thread::Builder::new().name("worker".to_owned()).spawn(move || end.send(work.run()))?;
+        thread::Builder::new().name("worker".to_owned()).spawn(move || end.push(work.run()))?;
         Ok(Worker { inbox, done })
     }
 
@@ -241,10 +242,10 @@ impl Worker {
             orders.save = peers.or(orders.save.take());
             orders.is_stopping = true;
         });
-        match self.done.recv_timeout(STOP_PATIENCE) {
+        match self.done.pop_within(STOP_PATIENCE) {
             Ok(true) => Ended::Saved,
-            Ok(false) | Err(mpsc::RecvTimeoutError::Disconnected) => Ended::Unsaved,
-            Err(mpsc::RecvTimeoutError::Timeout) => Ended::Stuck,
+            Ok(false) | Err(Nothing::Ever) => Ended::Unsaved,
+            Err(Nothing::Yet) => Ended::Stuck,
         }
     }
 }
@@ -259,6 +260,7 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
+    use std::sync::mpsc;
 
     /// A worker over a scratch directory, and what it reports.
     fn start(scratch: &Path) -> (Worker, mpsc::Receiver<Command>) {

@@ -10,6 +10,7 @@ use super::options::Arguments;
 use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
 use cjp2p_node::event_loop::catch_signals;
+use cjp2p_node::queue::{Receiver, queue};
 use cjp2p_node::request::{LISTEN, Listening};
 use cjp2p_node::terminal::printable;
 use mio::net::UnixStream;
@@ -19,7 +20,6 @@ use signal_hook_mio::v1_0::Signals;
 use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
 
 const NODE: Token = Token(0);
 const TYPED: Token = Token(1);
@@ -88,10 +88,10 @@ impl<'a> Chat<'a> {
             let mut signals = catch_signals()?;
             poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
             let waker = Arc::new(Waker::new(poll.registry(), TYPED)?);
-            let (sender, typed) = mpsc::sync_channel(TYPED_MAX);
+            let (sender, typed) = queue(TYPED_MAX);
             start_input(output.screen(), {
                 let waker = waker.clone();
-                move |line| match sender.send(line).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+                move |line| match sender.push(line).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(()) => ControlFlow::Break(()),
                 }
@@ -165,7 +165,7 @@ impl<'a> Chat<'a> {
     }
 
     fn take_typed(&mut self) -> Next {
-        while let Ok(line) = self.typed.try_recv() {
+        while let Some(line) = self.typed.try_pop() {
             match line {
                 Line::Text(text) => self.obey(text.trim())?,
                 Line::TooLong => self.output.print("that line is too long for a message".to_owned()),

@@ -5,10 +5,10 @@
 //! business here; a closed pipe just makes everything quiet.
 
 use super::screen::Screen;
+use crate::queue::{Receiver, Sender, queue};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
@@ -21,15 +21,14 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 enum Item {
     Print(String),
     Log(Vec<u8>),
-    /// Says `true` when all before it has been printed. A channel of nothing would be another kind in the program.
-    Flush(mpsc::Sender<bool>),
+    Flush(Sender<bool>),
     Redraw,
 }
 
 /// Prints, and never waits.
 #[derive(Clone)]
 pub struct Output {
-    queue: SyncSender<Item>,
+    queue: Sender<Item>,
     dropped: Arc<AtomicU64>,
     screen: Option<Arc<Screen>>,
 }
@@ -41,7 +40,7 @@ impl Output {
     /// # Errors
     /// If the system cannot start a thread.
     pub fn start(keeps_texts: bool) -> io::Result<Output> {
-        let (queue, items) = mpsc::sync_channel(QUEUE_MAX);
+        let (queue, items) = queue(QUEUE_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let screen = Screen::open(keeps_texts).map(Arc::new);
         let output = Output { queue, dropped: dropped.clone(), screen: screen.clone() };
@@ -51,7 +50,7 @@ impl Output {
 
     /// Prints nothing, for a node that nobody looks at.
     pub fn silent() -> Output {
-        let (queue, _) = mpsc::sync_channel(0);
+        let (queue, _) = queue(1);
         Output { queue, dropped: Arc::default(), screen: None }
     }
 
@@ -82,14 +81,14 @@ impl Output {
 
     /// Waits until everything so far has been printed, for a moment at most.
     pub fn flush(&self) {
-        let (done, is_done) = mpsc::channel();
+        let (done, is_done) = queue(1);
         self.push(Item::Flush(done));
         // Whether it was printed or not, there is nothing left to do about it.
-        let _ = is_done.recv_timeout(FLUSH_PATIENCE);
+        let _ = is_done.pop_within(FLUSH_PATIENCE);
     }
 
     fn push(&self, item: Item) {
-        if self.queue.try_send(item).is_err() {
+        if self.queue.try_push(item).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -115,14 +114,16 @@ fn run(items: &Receiver<Item>, dropped: &AtomicU64, screen: Option<&Screen>) {
         None => print(),
     };
     let is_log_seen = io::stderr().is_terminal();
-    for item in items {
+    while let Some(item) = items.pop() {
         // Nobody is there to be told that nobody is there.
         let _ = match item {
             Item::Print(text) => aside(&mut || to_stdout(text.as_bytes())),
             Item::Log(record) if is_log_seen => aside(&mut || to_stderr(&record)),
             Item::Log(record) => to_stderr(&record),
             Item::Redraw => aside(&mut || Ok(())),
-            Item::Flush(done) => aside(&mut || Ok(())).and_then(|()| done.send(true).map_err(io::Error::other)),
+            Item::Flush(done) => {
+                aside(&mut || Ok(())).and_then(|()| done.push(true).map_err(|_| io::ErrorKind::BrokenPipe.into()))
+            }
         };
         let count = dropped.swap(0, Ordering::Relaxed);
         if count > 0 {

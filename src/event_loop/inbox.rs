@@ -20,17 +20,17 @@ impl EventLoop {
     /// Takes what other threads have to say, or enough of it for one turn.
     pub(super) fn take_inbox(&mut self) {
         for _ in 0..BATCH_MAX {
-            match self.inbox.try_recv() {
-                Ok(Inbound::Typed(line)) => self.obey(line),
-                Ok(Inbound::Found(Command::Fetch { id, held, patience })) => self.begin_fetch(id, held, patience),
-                Ok(Inbound::Found(command)) => {
+            match self.inbox.try_pop() {
+                Some(Inbound::Typed(line)) => self.obey(line),
+                Some(Inbound::Found(Command::Fetch { id, held, patience })) => self.begin_fetch(id, held, patience),
+                Some(Inbound::Found(command)) => {
                     self.note_outcome(&command);
                     if let Err(error) = self.node.handle_command(self.clock.now(), command) {
                         log::warn!("cannot share a file: {error}");
                     }
                 }
-                Ok(Inbound::LookedUp(host, addresses)) => self.add_host(&host, addresses),
-                Err(_) => {
+                Some(Inbound::LookedUp(host, addresses)) => self.add_host(&host, addresses),
+                None => {
                     self.is_inbox_full = false;
                     return;
                 }

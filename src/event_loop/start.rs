@@ -20,6 +20,7 @@ use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
 use crate::node::{Command, Config, Node};
 use crate::peers::address::plain;
+use crate::queue::{Sender, queue};
 use crate::time::Time;
 use crate::worker::Worker;
 use mio::{Events, Interest, Poll, Waker};
@@ -27,7 +28,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
 
 /// What the event loop is started with.
 pub struct Settings {
@@ -64,7 +64,7 @@ impl EventLoop {
         let mut signals = signals::catch()?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
-        let (sender, inbox) = mpsc::sync_channel(INBOX_MAX);
+        let (sender, inbox) = queue(INBOX_MAX);
         let worker = Worker::start(&data_dir, store_limit, {
             let deliver = deliver(sender.clone(), waker.clone());
             move |command| deliver(Inbound::Found(command))
@@ -153,8 +153,8 @@ fn await_named(
 }
 
 /// Passes things to the event loop and wakes it up.
-fn deliver(sender: SyncSender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
-    move |inbound| match sender.send(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
+fn deliver(sender: Sender<Inbound>, waker: Arc<Waker>) -> impl Fn(Inbound) -> ControlFlow<()> {
+    move |inbound| match sender.push(inbound).map_err(drop).and_then(|()| waker.wake().map_err(drop)) {
         Ok(()) => ControlFlow::Continue(()),
         Err(()) => ControlFlow::Break(()),
     }
