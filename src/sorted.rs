@@ -3,7 +3,8 @@
 //! Each kind of `BTreeMap` adds about ten kilobytes of machine code to the program, and each kind of these one. Finding
 //! costs as much as there, going through costs less, and inserting and removing move all entries that come later: less
 //! than a microsecond for a thousand entries of fifty bytes. So this is for tables of at most a thousand entries or so,
-//! or to which most is added at the end. What is larger, and changes with each datagram, stays a `BTreeMap`.
+//! or to which most is added at the end, or that change only when a file does, which takes longer. What is larger, and
+//! changes with each datagram, stays a `BTreeMap`.
 //!
 //! Sorting is shared for the same reason, see [`in_order`].
 //!

@@ -15,6 +15,8 @@ pub mod encode;
 mod hex;
 pub mod list;
 pub mod messages;
+mod object;
+mod schema;
 mod text;
 
 pub use block::Base64;

@@ -7,74 +7,14 @@
 //! Type names are the names on the wire. Units are in the field docs; the source is the public draft
 //! (draft-pearson-lcdp-04) unless a message says otherwise.
 
+use super::object::Object;
+use super::schema::{Described, Field, SchemaWriter, Shape};
 use super::{Base64, Hex32, List, NullableHex32, Text};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::MapAccess;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::LazyLock;
-
-/// The JSON Schema of a field's type.
-trait Shape {
-    /// JSON text of the schema.
-    const SCHEMA: &'static str;
-    /// Whether a payload without this field is malformed.
-    const REQUIRED: bool = true;
-}
-
-impl Shape for u64 {
-    const SCHEMA: &'static str = r#"{"type":"integer","minimum":0}"#;
-}
-
-impl Shape for Text<'_> {
-    const SCHEMA: &'static str = r#"{"type":"string"}"#;
-}
-
-impl Shape for bool {
-    const SCHEMA: &'static str = r#"{"type":"boolean"}"#;
-}
-
-impl Shape for Hex32 {
-    const SCHEMA: &'static str = Text::SCHEMA;
-}
-
-impl Shape for NullableHex32 {
-    const SCHEMA: &'static str = r#"{"type":["string","null"]}"#;
-}
-
-impl Shape for Base64<'_> {
-    const SCHEMA: &'static str = Text::SCHEMA;
-}
-
-impl Shape for List<Text<'_>> {
-    const SCHEMA: &'static str = r#"{"type":"array","items":{"type":"string"}}"#;
-}
-
-impl Shape for List<(Text<'_>, u64)> {
-    const SCHEMA: &'static str =
-        r#"{"type":"array","items":{"type":"array","items":[{"type":"string"},{"type":"integer"}]}}"#;
-}
-
-impl Shape for &RawValue {
-    const SCHEMA: &'static str = r#"{"type":"object"}"#;
-}
-
-impl<T: Shape> Shape for Option<T> {
-    const SCHEMA: &'static str = T::SCHEMA;
-    const REQUIRED: bool = false;
-}
-
-/// A field's name, the JSON text of its schema, and whether it is required.
-type Field = (&'static str, &'static str, bool);
-
-/// A payload whose fields are known.
-trait Described {
-    /// The fields, in the order of the table.
-    const FIELDS: &'static [Field];
-}
 
 macro_rules! messages {
     (
@@ -471,70 +411,4 @@ pub struct Unknown<'a> {
     pub name: Cow<'a, str>,
     /// Its payload, byte for byte.
     pub payload: &'a RawValue,
-}
-
-/// A payload as a struct. Only from a JSON object: serde would also take an array of the field values.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-    }
-}
-
-/// Writes the schema text piece by piece; every piece is a literal of ours, so nothing needs escaping.
-#[derive(Default)]
-struct SchemaWriter {
-    messages: String,
-}
-
-impl SchemaWriter {
-    fn message(&mut self, name: &str, fields: &[Field]) {
-        let mut properties = String::new();
-        let mut required = String::new();
-        for (field, schema, is_required) in fields {
-            push_item(&mut properties, &format!(r#""{field}":{schema}"#));
-            if *is_required {
-                push_item(&mut required, &format!(r#""{field}""#));
-            }
-        }
-        let required = if required.is_empty() { required } else { format!(r#","required":[{required}]"#) };
-        self.define(name, &format!(r#"{{"type":"object","properties":{{{properties}}}{required}}}"#));
-    }
-
-    fn opaque(&mut self, name: &str) {
-        self.define(name, "{}");
-    }
-
-    fn define(&mut self, name: &str, schema: &str) {
-        push_item(&mut self.messages, &format!(r#""{name}":{schema}"#));
-    }
-
-    fn finish(self) -> String {
-        format!(
-            r#"{{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":{{"type":"object","minProperties":1,"maxProperties":1,"properties":{{{}}}}}}}"#,
-            self.messages
-        )
-    }
-}
-
-fn push_item(list: &mut String, item: &str) {
-    if !list.is_empty() {
-        list.push(',');
-    }
-    list.push_str(item);
 }
