@@ -96,7 +96,7 @@ fn who_comes_later_reads_what_was_said_in_the_group_and_nothing_else() {
     let (first, second) = (scratch(), scratch());
     let (one, _other) = pair(first.path(), second.path());
     for line in ["/say club the first", "/say main elsewhere", "/say club the second"] {
-        assert!(converse(first.path(), format!("{{\"command\":\"{line}\"}}\n").as_bytes()).contains("done"));
+        assert!(converse(first.path(), format!("{{\"command\":\"{line}\"}}\n").as_bytes()).contains("{\"done\":"));
     }
     let late = Talker::begin(second.path(), &["#club"]);
     late.hears("the second");
