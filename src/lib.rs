@@ -97,12 +97,14 @@
 //! - [`gossip`]: lines of group chat, passed on by neighbours,
 //! - [`transfer`]: how much may be asked of a source, how fast, and what is given up,
 //! - [`stream`]: bytes that grow, signed by whose they are, and following them,
-//! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables,
+//! - [`counters`]: what happened, counted; [`sizes`]: how full the tables are; [`sorted`]: small tables;
+//!   `json`: text that is JSON,
 //! - [`node`]: the state machine made of all these.
 //!
 //! Around it, what the command `cjp2p-node` is made of. These are public for the command's sake and promise nothing:
 //!
-//! - [`event_loop`]: the loop above, with `mio`; [`worker`]: what may keep a disk busy,
+//! - [`event_loop`]: the loop above, with `mio`; [`worker`]: what may keep a disk busy; [`queue`]: from one
+//!   thread to another,
 //! - [`console`], [`request`], [`control`]: what a user says to the running node, and how it answers,
 //! - [`address_book`]: what people call keys; [`terminal`]: text from strangers, made safe to print,
 //! - [`data_dir`]: what is kept between runs.

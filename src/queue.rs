@@ -1,8 +1,8 @@
 //! Bounded queues between threads.
 //!
-//! They do what those of `std::sync::mpsc` do, with a lock and a condition variable: few things pass here, and each kind
-//! of those adds eight kilobytes to the program, each kind of these one. There is no queue without a limit: whoever is
-//! faster than the other end waits, or is told.
+//! They do what those of `std::sync::mpsc` do, with a lock and a condition variable: few things pass here, and each
+//! kind of those adds eight kilobytes to the program, each kind of these one. There is no queue without a limit:
+//! whoever is faster than the other end waits, or is told.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

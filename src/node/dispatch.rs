@@ -36,7 +36,9 @@ pub(super) struct Sender {
     pub(super) is_reader: bool,
     /// Whether that one was sent with the token that the peer seems to have changed to.
     pub(super) was_followed_up: bool,
-    /// The key of the envelope around the message that is being handled, if there is one.
+    /// Which of the envelopes is around the message that is being handled, if there is one.
+    place: Option<usize>,
+    /// Its key.
     pub(super) key: Option<PublicKey>,
     /// What that says about where it was sent from.
     pub(super) echo: Echo,
@@ -58,6 +60,31 @@ fn too_many(decoded: &Decoded<'_>, inner: &[(&Layer, Decoded<'_>)]) -> usize {
     (decoded.messages.len() + inside).saturating_sub(MESSAGES_MAX)
 }
 
+/// The messages in the order in which they are handled, each with which of `inner` it is in, if any. Names are taken
+/// last, when all that may prove the sender has been seen.
+fn in_turn<'a>(
+    decoded: &'a Decoded<'a>,
+    inner: &'a [(&Layer, Decoded<'a>)],
+) -> impl Iterator<Item = (Option<usize>, &'a Message<'a>)> {
+    let outer = decoded.messages.iter().map(|message| (None, message));
+    let inside = |(place, (_, decoded)): (usize, &'a (&Layer, Decoded<'a>))| {
+        decoded.messages.iter().map(move |message| (Some(place), message))
+    };
+    let all = outer.chain(inner.iter().enumerate().flat_map(inside)).take(MESSAGES_MAX);
+    let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));
+    all.clone().filter(move |item| !is_names(item)).chain(all.filter(is_names))
+}
+
+/// What the envelopes of a datagram show about where they come from.
+#[derive(Default)]
+struct Shown<'a> {
+    /// Whether one of them is our own.
+    is_ours: bool,
+    proofs: Vec<whereabouts::Proof>,
+    /// What each says by itself.
+    echoes: Vec<(&'a Layer, Echo)>,
+}
+
 /// The better of two proofs: a wrong or ageing token beside the right one takes nothing away.
 fn better(one: Option<Proof>, other: Option<Proof>) -> Option<Proof> {
     one.max(other)
@@ -76,6 +103,7 @@ impl Sender {
             hearsay: 0,
             is_reader: false,
             was_followed_up: false,
+            place: None,
             key: None,
             echo: Echo::Absent,
             private: None,
@@ -110,7 +138,7 @@ impl<S: Store> Node<S> {
         self.counters.elements_malformed += decoded.malformed as u64;
         self.issuer.rotate(now, &mut self.rng);
         let mut sender = Sender::unproven(from);
-        let mut is_ours = self.read_tokens(&mut sender, &decoded.messages);
+        let is_ours = self.read_tokens(&mut sender, &decoded.messages);
         // What a stream brings that we follow is looked at there, once, on its own account.
         let is_block = !is_ours && self.take_stream_blocks(now, from, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
@@ -118,17 +146,8 @@ impl<S: Store> Node<S> {
         let layers = self.open_envelopes(now, &sender, messages);
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
-        let (mut proofs, mut echoes) = (Vec::new(), Vec::new());
-        for (layer, decoded) in &inner {
-            self.counters.elements_malformed += decoded.malformed as u64;
-            let before = sender.proof.take();
-            is_ours |= self.read_tokens(&mut sender, &decoded.messages);
-            let proven = sender.proof.map(|token| proof(layer, &decoded.messages, from, token));
-            echoes.push((*layer, Echo::of(&decoded.messages, proven.map(|proof| proof.strength))));
-            proofs.extend(proven);
-            sender.proof = better(before, sender.proof);
-        }
-        if is_ours {
+        let shown = self.read_inside(&mut sender, &inner);
+        if is_ours || shown.is_ours {
             self.counters.datagrams_reflected += 1;
             return;
         }
@@ -136,34 +155,41 @@ impl<S: Store> Node<S> {
             sender.is_new = self.believe(now, from);
             self.envelopes.note(&layers);
         }
-        let weaker = self.take_proofs(now, &proofs);
+        let weaker = self.take_proofs(now, &shown.proofs);
         if sender.proof.is_some_and(|proof| proof != Proof::Doubted) {
             self.take_sign_of_life(now, from);
         }
         self.take_versions(now, &sender, &inner);
         let mut reply = self.reply_to(now, &mut sender, bytes.len());
         self.counters.elements_malformed += too_many(&decoded, &inner) as u64;
-        let outer = decoded.messages.iter().map(|message| (None, message));
-        let within = inner
-            .iter()
-            .enumerate()
-            .flat_map(|(place, (_, decoded))| decoded.messages.iter().map(move |message| (Some(place), message)));
-        let all = outer.chain(within).take(MESSAGES_MAX);
-        // Names are taken last, when all that may prove the sender has been seen.
-        let (mut at, is_names) = (None, |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_)));
-        for (place, message) in all.clone().filter(|item| !is_names(item)).chain(all.filter(is_names)) {
-            if place != at {
-                at = place;
+        for (place, message) in in_turn(&decoded, &inner) {
+            if sender.place != place {
                 let layer = place.and_then(|place| inner.get(place));
+                sender.place = place;
                 sender.key = layer.map(|(layer, _)| layer.key);
-                sender.echo = layer.map_or(Echo::Absent, |(layer, _)| Echo::around(&layers, layer, &echoes));
+                sender.echo = layer.map_or(Echo::Absent, |(layer, _)| Echo::around(&layers, layer, &shown.echoes));
                 sender.private = layer.and_then(|(layer, decoded)| envelope_of(&layers, layer, decoded));
             }
             self.dispatch(now, &mut sender, message, &mut reply);
         }
         self.seal_answers(now, &mut sender, &mut reply);
-        self.conclude(now, &sender, reply, &proofs);
+        self.conclude(now, &sender, reply, &shown.proofs);
         weaker.into_iter().for_each(|key| self.ask_for_better(now, from, key));
+    }
+
+    /// Reads the tokens inside envelopes, which count for the sender as much as those beside them.
+    fn read_inside<'a>(&mut self, sender: &mut Sender, inner: &[(&'a Layer, Decoded<'_>)]) -> Shown<'a> {
+        let mut shown = Shown::default();
+        for (layer, decoded) in inner {
+            self.counters.elements_malformed += decoded.malformed as u64;
+            let before = sender.proof.take();
+            shown.is_ours |= self.read_tokens(sender, &decoded.messages);
+            let proven = sender.proof.map(|token| proof(layer, &decoded.messages, sender.address, token));
+            shown.echoes.push((*layer, Echo::of(&decoded.messages, proven.map(|proof| proof.strength))));
+            shown.proofs.extend(proven);
+            sender.proof = better(before, sender.proof);
+        }
+        shown
     }
 
     /// Reads the tokens among messages. True if the datagram is one of our own that came back to us.
