@@ -34,29 +34,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
-    let (peers, names) = peers(arguments)?;
-    let data_dir = DataDir::open(&data_path(arguments)?).map_err(Failure::impossible)?;
-    let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
-    let port = arguments.port.unwrap_or(PORT);
-    let socket = bind(arguments.bind, port).map_err(Failure::impossible)?;
-    let remembered = data_dir.load_peers();
-    let path = data_dir.path().display().to_string();
-    let named = peers.clone();
-    let config = Config { identity: Some(identity), ..config(arguments, peers, remembered) };
-    let remembered = config.remembered.len();
-    let settings = Settings {
-        socket,
-        config,
-        named,
-        names,
-        data_dir,
-        output: output.clone(),
-        is_console: true,
-        store_limit: arguments.store_limit,
-    };
-    let event_loop = EventLoop::start(settings)
-        .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))?;
+    let place = Place { port: PORT, output: output.clone(), is_console: true, store_limit: arguments.store_limit };
+    let (event_loop, remembered) = start(arguments, place)?.map_err(Failure::impossible)?;
     if arguments.verbosity >= 0 {
+        let path = data_path(arguments)?.display().to_string();
         let stop = way_to_stop(io::stdin().is_terminal(), event_loop.is_commanded(), &path);
         output.print(welcome(event_loop.address(), &path, remembered, &stop));
     }
@@ -73,27 +54,37 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
 /// Starts a node for a command that needs one for a moment, where none is running: it says nothing and listens to
 /// nobody at the terminal.
 pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, DataDirError>, Failure> {
+    let place = Place { port: 0, output: Output::silent(), is_console: false, store_limit: None };
+    Ok(start(arguments, place)?.map(|(event_loop, _)| event_loop))
+}
+
+/// In what surroundings a node is to run.
+struct Place {
+    /// Where it listens, unless the user says otherwise.
+    port: u16,
+    output: Output,
+    is_console: bool,
+    store_limit: Option<u64>,
+}
+
+/// Starts a node, and says how many peers it remembers; or why the data directory cannot be had.
+fn start(arguments: &Arguments, place: Place) -> Result<Result<(EventLoop, usize), DataDirError>, Failure> {
     let (peers, names) = peers(arguments)?;
     let data_dir = match DataDir::open(&data_path(arguments)?) {
         Ok(data_dir) => data_dir,
         Err(error) => return Ok(Err(error)),
     };
-    let socket = bind(arguments.bind, arguments.port.unwrap_or(0)).map_err(Failure::impossible)?;
-    let named = peers.clone();
     let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
+    let socket = bind(arguments.bind, arguments.port.unwrap_or(place.port)).map_err(Failure::impossible)?;
+    let named = peers.clone();
     let config = Config { identity: Some(identity), ..config(arguments, peers, data_dir.load_peers()) };
-    let settings = Settings {
-        socket,
-        config,
-        named,
-        names,
-        data_dir,
-        output: Output::silent(),
-        is_console: false,
-        store_limit: None,
-    };
+    let remembered = config.remembered.len();
+    let Place { output, is_console, store_limit, .. } = place;
+    let settings = Settings { socket, config, named, names, data_dir, output, is_console, store_limit };
     let event_loop = EventLoop::start(settings);
-    event_loop.map(Ok).map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
+    event_loop
+        .map(|event_loop| Ok((event_loop, remembered)))
+        .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }
 
 /// Where the data is: where the user says, or where the platform's convention puts it.

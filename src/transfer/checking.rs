@@ -20,8 +20,7 @@ impl Download {
         &mut self,
         now: Time,
         from: SocketAddr,
-        part: Part,
-        offset: u64,
+        (part, offset): (Part, u64),
         bytes: &[u8],
         store: &mut impl Store,
     ) -> Result<(), NotKept> {
@@ -42,7 +41,7 @@ impl Download {
             return Ok(());
         }
         if self.whole_blocks(part, range.clone()) == range {
-            return self.check(now, from, part, offset, bytes, store);
+            return self.check(now, from, (part, offset), bytes, store);
         }
         let (mut outcome, mut rest, mut start) = (Ok(()), bytes, offset);
         // Its ends may lie within two blocks, if how much one answer is to carry has changed meanwhile.
@@ -67,7 +66,7 @@ impl Download {
     ) -> Result<(), NotKept> {
         let (length, at) = ((block.end - block.start) as usize, (start - block.start) as usize);
         match self.assemblies.add(from, (part, block.start, length), at, bytes) {
-            Some(whole) => self.check(now, from, part, block.start, &whole, store),
+            Some(whole) => self.check(now, from, (part, block.start), &whole, store),
             None if !self.assemblies.holds(part, block.start, from) => {
                 // There was no place for it after all: it has to come again.
                 let range = start..start + bytes.len() as u64;
@@ -84,8 +83,7 @@ impl Download {
         &mut self,
         now: Time,
         from: SocketAddr,
-        part: Part,
-        offset: u64,
+        (part, offset): (Part, u64),
         bytes: &[u8],
         store: &mut impl Store,
     ) -> Result<(), NotKept> {

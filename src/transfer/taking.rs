@@ -144,7 +144,7 @@ impl Transfers {
         if let Some(path) = self.paths.get_mut(&from) {
             path.arrived(now, (id, part, offset), wire_bytes(length));
         }
-        let kept = download.accept(now, from, part, offset, &self.scratch, store);
+        let kept = download.accept(now, from, (part, offset), &self.scratch, store);
         match kept {
             Err(NotKept::Wrong) => self.drop_idle_paths(),
             Err(NotKept::NotWritten(error)) => self.fail(id, failure_of(error)),
