@@ -35,9 +35,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let place = Place { port: PORT, output: output.clone(), is_console: true, store_limit: arguments.store_limit };
-    let (event_loop, remembered) = start(arguments, place)?.map_err(Failure::impossible)?;
+    let Started { event_loop, path, remembered } = start(arguments, place)?.map_err(Failure::impossible)?;
     if arguments.verbosity >= 0 {
-        let path = data_path(arguments)?.display().to_string();
         let stop = way_to_stop(io::stdin().is_terminal(), event_loop.is_commanded(), &path);
         output.print(welcome(event_loop.address(), &path, remembered, &stop));
     }
@@ -55,7 +54,7 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
 /// nobody at the terminal.
 pub(super) fn start_alone(arguments: &Arguments) -> Result<Result<EventLoop, DataDirError>, Failure> {
     let place = Place { port: 0, output: Output::silent(), is_console: false, store_limit: None };
-    Ok(start(arguments, place)?.map(|(event_loop, _)| event_loop))
+    Ok(start(arguments, place)?.map(|started| started.event_loop))
 }
 
 /// In what surroundings a node is to run.
@@ -67,8 +66,17 @@ struct Place {
     store_limit: Option<u64>,
 }
 
-/// Starts a node, and says how many peers it remembers; or why the data directory cannot be had.
-fn start(arguments: &Arguments, place: Place) -> Result<Result<(EventLoop, usize), DataDirError>, Failure> {
+/// A node that is about to run.
+struct Started {
+    event_loop: EventLoop,
+    /// Where its data is, from the root.
+    path: String,
+    /// How many peers it remembers.
+    remembered: usize,
+}
+
+/// Starts a node; or says why the data directory cannot be had.
+fn start(arguments: &Arguments, place: Place) -> Result<Result<Started, DataDirError>, Failure> {
     let (peers, names) = peers(arguments)?;
     let data_dir = match DataDir::open(&data_path(arguments)?) {
         Ok(data_dir) => data_dir,
@@ -78,12 +86,12 @@ fn start(arguments: &Arguments, place: Place) -> Result<Result<(EventLoop, usize
     let socket = bind(arguments.bind, arguments.port.unwrap_or(place.port)).map_err(Failure::impossible)?;
     let named = peers.clone();
     let config = Config { identity: Some(identity), ..config(arguments, peers, data_dir.load_peers()) };
-    let remembered = config.remembered.len();
+    let (path, remembered) = (data_dir.path().display().to_string(), config.remembered.len());
     let Place { output, is_console, store_limit, .. } = place;
     let settings = Settings { socket, config, named, names, data_dir, output, is_console, store_limit };
     let event_loop = EventLoop::start(settings);
     event_loop
-        .map(|event_loop| Ok((event_loop, remembered)))
+        .map(|event_loop| Ok(Started { event_loop, path, remembered }))
         .map_err(|error| Failure::Impossible(format!("the system has no room for a node: {error}")))
 }
 
