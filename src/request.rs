@@ -18,12 +18,11 @@ pub use answer::{
 };
 pub use reply::{NodeStatus, PeerHeard, Reply};
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
-pub use titles::{TitleLine, is_title, public_key, title};
+pub use titles::{TitleLine, TypedTitle, is_title, typed_title};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
-use crate::titles::Title;
 use crate::wire::PORT;
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -71,14 +70,14 @@ pub enum Request {
     /// Look for the newest version of a file with a name, and fetch it; a node that stays keeps it up to date.
     Seek {
         /// Which.
-        title: Title,
+        title: TypedTitle,
         /// For how long to wait for a first answer.
         patience: Duration,
     },
     /// Keep it up to date no longer.
-    Unfollow(Title),
+    Unfollow(TypedTitle),
     /// What is known of files with names: of all that the user has to do with, or of one.
-    Titles(Option<Title>),
+    Titles(Option<TypedTitle>),
     /// Stop fetching it.
     Unget {
         /// Which.
@@ -167,7 +166,7 @@ impl Spec {
             "IP/KEY" => ("which IP address or whose key", "192.0.2.1".to_owned()),
             "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
-            "WHAT" => ("which content", "ID, or KEY/NAME, of which KEY is 64 hex digits".to_owned()),
+            "WHAT" => ("which content", "ID, or KEY/NAME, or alice/NAME".to_owned()),
             _ => return None,
         };
         Some(format!("{what}, like {} {example}", self.name))
@@ -234,7 +233,7 @@ const SPECS: &[Spec] = &[
         arguments: "WHAT",
         help: "stop fetching it, or keeping it up to date; what is there stays",
         parse: |rest| match is_title(rest) {
-            true => title(rest).map(Request::Unfollow),
+            true => typed_title(rest).map(Request::Unfollow),
             false => id_and_waiter(rest).map(|(id, waiter)| Request::Unget { id, waiter }),
         },
     },
@@ -249,7 +248,11 @@ const SPECS: &[Spec] = &[
         arguments: "",
         help: "which names are published and kept up to date",
         parse: |rest| {
-            if rest.is_empty() { Ok(Request::Titles(None)) } else { title(rest).map(|it| Request::Titles(Some(it))) }
+            if rest.is_empty() {
+                Ok(Request::Titles(None))
+            } else {
+                typed_title(rest).map(|it| Request::Titles(Some(it)))
+            }
         },
     },
     Spec {
@@ -327,7 +330,7 @@ fn mistake(text: &str) -> String {
 /// An id, and perhaps after how many seconds to give up, and the process that waits.
 fn get(rest: &str) -> Result<Request, String> {
     if is_title(rest) {
-        return title(rest).map(|title| Request::Seek { title, patience: GET_PATIENCE });
+        return typed_title(rest).map(|title| Request::Seek { title, patience: GET_PATIENCE });
     }
     let mut words = rest.split_whitespace();
     let id = content_id(words.next().unwrap_or_default())?;
@@ -350,7 +353,7 @@ fn patience(seconds: &str) -> Result<Duration, String> {
 /// After how many seconds to give up, and a name, which may have spaces.
 fn seek(rest: &str) -> Result<Request, String> {
     let (seconds, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    Ok(Request::Seek { patience: patience(seconds)?, title: title(name.trim_start())? })
+    Ok(Request::Seek { patience: patience(seconds)?, title: typed_title(name.trim_start())? })
 }
 
 /// An id, and perhaps the process that waits.

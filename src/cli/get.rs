@@ -130,12 +130,12 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     if arguments.json {
         let KeptFile { sha256, blake3, size, .. } = &kept;
         let (sha256, blake3) = (sha256.as_deref(), blake3.as_deref());
-        let (key, name, seq) = match &wanted {
-            Wanted::Title(title) => (Some(title.key.to_string()), Some(&*title.name), Some(found.seq)),
-            Wanted::Content(_) => (None, None, None),
+        let (name, seq) = match &wanted {
+            Wanted::Title(title) => (Some(&*title.name), Some(found.seq)),
+            Wanted::Content(_) => (None, None),
         };
         let id = found.id.to_string();
-        let fetched = Fetched { id, key, name, seq, sha256, blake3, size: *size, path: &path, seconds };
+        let fetched = Fetched { id, key: found.key, name, seq, sha256, blake3, size: *size, path: &path, seconds };
         return say(&printable_json(&serde_json::to_string(&fetched).map_err(Failure::impossible)?));
     }
     let version = match &wanted {
@@ -185,7 +185,7 @@ impl Helper<'_> {
     /// done.
     fn resolve(&self, wanted: &Wanted, is_interrupted: &AtomicBool) -> Result<Option<Found>, Failure> {
         let title = match wanted {
-            Wanted::Content(id) => return Ok(Some(Found { seq: 0, id: *id })),
+            Wanted::Content(id) => return Ok(Some(Found { key: None, seq: 0, id: *id })),
             Wanted::Title(title) => title,
         };
         match seek(self.arguments, title, is_interrupted) {

@@ -4,9 +4,8 @@ use super::Failure;
 use super::ask::order;
 use super::options::Arguments;
 use cjp2p_node::content::ContentId;
-use cjp2p_node::request::{GET_PATIENCE, TitleLine, content_id, is_title, title};
+use cjp2p_node::request::{GET_PATIENCE, TitleLine, TypedTitle, content_id, is_title, typed_title};
 use cjp2p_node::terminal::printable;
-use cjp2p_node::titles::Title;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,12 +20,14 @@ pub(super) enum Wanted {
     /// The content with this id.
     Content(ContentId),
     /// The newest version of a file with a name.
-    Title(Title),
+    Title(TypedTitle),
 }
 
 /// A version that was found.
 #[derive(Debug)]
 pub(super) struct Found {
+    /// Whose it is, in hex; `None` of a content that was named by its id.
+    pub(super) key: Option<String>,
     pub(super) seq: u64,
     pub(super) id: ContentId,
 }
@@ -35,7 +36,7 @@ impl Wanted {
     /// What was typed.
     pub(super) fn parse(text: &str) -> Result<Wanted, Failure> {
         match is_title(text) {
-            true => title(text).map(Wanted::Title),
+            true => typed_title(text).map(Wanted::Title),
             false => content_id(text).map(Wanted::Content),
         }
         .map_err(Failure::Mistake)
@@ -65,7 +66,7 @@ impl Wanted {
 }
 
 /// Lets the node look for the newest version of a title, and waits for it.
-pub(super) fn seek(arguments: &Arguments, title: &Title, is_interrupted: &AtomicBool) -> Result<Found, Failure> {
+pub(super) fn seek(arguments: &Arguments, title: &TypedTitle, is_interrupted: &AtomicBool) -> Result<Found, Failure> {
     let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
     order(arguments, &format!("/seek {patience} {title}"))?;
     loop {
@@ -75,9 +76,9 @@ pub(super) fn seek(arguments: &Arguments, title: &Title, is_interrupted: &Atomic
         let lines: Vec<TitleLine> = order(arguments, &format!("/published {title}"))?.read().unwrap_or_default();
         match lines.into_iter().next() {
             Some(TitleLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
-            Some(TitleLine { seq: Some(seq), sha256: Some(sha256), .. }) => {
+            Some(TitleLine { key, seq: Some(seq), sha256: Some(sha256), .. }) => {
                 let id = content_id(&sha256).map_err(Failure::Impossible)?;
-                return Ok(Found { seq, id });
+                return Ok(Found { key: Some(key), seq, id });
             }
             Some(TitleLine { trouble: Some(why), .. }) => return Err(Failure::Impossible(why)),
             _ => return Err(Failure::Impossible(format!("the node knows nothing of {}", shown(title)))),
@@ -86,7 +87,7 @@ pub(super) fn seek(arguments: &Arguments, title: &Title, is_interrupted: &Atomic
 }
 
 /// Why the content of a version did not come.
-pub(super) fn without_content(title: &Title, found: &Found, failure: Failure) -> Failure {
+pub(super) fn without_content(title: &TypedTitle, found: &Found, failure: Failure) -> Failure {
     match failure {
         Failure::Impossible(why) => {
             Failure::Impossible(format!("{} is at version {}, but {why}", shown(title), found.seq))
@@ -96,7 +97,7 @@ pub(super) fn without_content(title: &Title, found: &Found, failure: Failure) ->
 }
 
 /// A title, safe for a terminal.
-pub(super) fn shown(title: &Title) -> String {
+pub(super) fn shown(title: &impl ToString) -> String {
     printable(&title.to_string(), usize::MAX)
 }
 

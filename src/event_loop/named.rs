@@ -7,7 +7,7 @@ use super::EventLoop;
 use crate::content::{ContentId, Stamp, stamp};
 use crate::data_dir::{Standing, TitleRecord, published_file, read_titles, render_titles};
 use crate::node::Command;
-use crate::request::{Answer, GET_PATIENCE, TitleLine};
+use crate::request::{Answer, GET_PATIENCE, TitleLine, TypedTitle};
 use crate::sorted::SortedMap;
 use crate::terminal::printable;
 use crate::time::Time;
@@ -97,9 +97,17 @@ impl EventLoop {
         }
     }
 
+    /// Does what the user wants with a file with a name.
+    pub(super) fn of_title(&mut self, typed: TypedTitle, act: impl FnOnce(&mut Self, Title) -> Answer) -> Answer {
+        match self.find_title(typed) {
+            Ok(title) => act(self, title),
+            Err(why) => Answer::Refused(why),
+        }
+    }
+
     /// Looks for the newest version of a title.
     pub(super) fn seek_name(&mut self, title: Title, patience: Duration) -> Answer {
-        let done = format!("looking for {}", shown(&title));
+        let done = format!("looking for {}", self.show_title(&title));
         match self.node.handle_command(self.clock.now(), Command::Seek { title, patience }) {
             Ok(()) => Answer::Done(done),
             Err(_) => Answer::Refused("too many names are being looked for; wait for one of them".to_owned()),
@@ -109,7 +117,7 @@ impl EventLoop {
     /// Keeps a title up to date no longer.
     pub(super) fn unfollow(&mut self, title: Title) -> Answer {
         self.named.tried.remove(&title);
-        let done = format!("no longer kept up to date: {}; what is there stays", shown(&title));
+        let done = format!("no longer kept up to date: {}; what is there stays", self.show_title(&title));
         match self.node.handle_command(self.clock.now(), Command::Unfollow(title)) {
             Ok(()) => {
                 self.save_followed();
@@ -153,7 +161,7 @@ impl EventLoop {
         let (seq, id) = (*seq, ContentId::Sha256(*sha256));
         let is_here = self.node.find_shared(&id.to_string()).is_some();
         let here = if is_here { ", which is here" } else { "" };
-        self.output.print(format!("{} is now {id}, version {seq}{here}", shown(title)));
+        self.output.print(format!("{} is now {id}, version {seq}{here}", self.show_title(title)));
         if !is_here {
             self.named.tried.insert(title.clone(), self.clock.now());
             self.get(id, GET_PATIENCE, None);
@@ -197,24 +205,22 @@ impl EventLoop {
     }
 
     fn nobody_knows(&self, title: &Title) -> String {
-        let title = shown(title);
+        let title = self.show_title(title);
         if self.node.peer_count() == 0 {
             return format!("nobody answers, so nobody could be asked for {title}");
         }
         format!("nobody in reach knows {title}; whoever published it has to be there, or somebody who fetched it")
     }
 
-    /// What is known of names: of one, or of all that the user has to do with.
-    pub(super) fn title_lines(&self, title: Option<&Title>) -> Vec<TitleLine> {
-        if let Some(title) = title {
-            return vec![self.title_line(title)];
-        }
+    /// What is known of the names that the user has to do with.
+    pub(super) fn title_lines(&self) -> Vec<TitleLine> {
         let own = self.node.own_versions().map(|(version, _)| &version.title);
         let others = self.node.followed().filter(|title| title.key != self.node.public_key());
         own.chain(others).take(NAMES_SHOWN_MAX).map(|title| self.title_line(title)).collect()
     }
 
-    fn title_line(&self, title: &Title) -> TitleLine {
+    /// What is known of a name.
+    pub(super) fn title_line(&self, title: &Title) -> TitleLine {
         let version = self.node.version(title);
         let own = self.node.own_versions().find(|(own, _)| own.title == *title);
         let is_followed = self.node.followed().any(|followed| followed == title);

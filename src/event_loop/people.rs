@@ -2,7 +2,9 @@
 
 use super::EventLoop;
 use crate::identity::PublicKey;
-use crate::request::{Answer, PersonLine};
+use crate::request::{Answer, PersonLine, TypedTitle};
+use crate::terminal::printable;
+use crate::titles::Title;
 
 impl EventLoop {
     /// A key as the user is shown it.
@@ -16,6 +18,19 @@ impl EventLoop {
     /// One sentence for the user.
     pub(super) fn find_key(&self, text: &str) -> Result<PublicKey, String> {
         self.address_book.find(text, &mut self.node.known_keys())
+    }
+
+    /// Which file the user means.
+    ///
+    /// # Errors
+    /// One sentence for the user.
+    pub(super) fn find_title(&self, typed: TypedTitle) -> Result<Title, String> {
+        Ok(Title { key: self.find_key(&typed.whose)?, name: typed.name })
+    }
+
+    /// A file with a name as the user is shown it, safe for a terminal.
+    pub(super) fn show_title(&self, title: &Title) -> String {
+        format!("{}/{}", self.show_key(&title.key), printable(&title.name, usize::MAX))
     }
 
     /// Calls a key so from now on.

@@ -40,9 +40,12 @@ impl EventLoop {
             Request::Get { id, patience, waiter } => self.get(id, patience, waiter),
             Request::Unget { id, waiter } => self.unget(id, waiter),
             Request::Drop { id, waiter } => self.drop_fetched(id, waiter),
-            Request::Seek { title, patience } => self.seek_name(title, patience),
-            Request::Unfollow(title) => self.unfollow(title),
-            Request::Titles(title) => Answer::Titles(self.title_lines(title.as_ref())),
+            Request::Seek { title, patience } => self.of_title(title, |it, title| it.seek_name(title, patience)),
+            Request::Unfollow(title) => self.of_title(title, EventLoop::unfollow),
+            Request::Titles(None) => Answer::Titles(self.title_lines()),
+            Request::Titles(Some(title)) => {
+                self.of_title(title, |it, title| Answer::Titles(vec![it.title_line(&title)]))
+            }
             Request::Fetching => Answer::Fetching(self.fetch_lines()),
             Request::Look => {
                 self.worker.look();

@@ -1,9 +1,8 @@
 //! Names of files with names, as a person writes them, and what there is to say of one.
 
 use super::mistake;
-use crate::identity::{PublicKey, Refused};
 use crate::terminal::printable;
-use crate::titles::{NAME_MAX_BYTES, Title, is_name};
+use crate::titles::{NAME_MAX_BYTES, is_name};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -13,32 +12,35 @@ const DEFAULT_NAME: &str = "index.html";
 /// What stands before a slash in an id and is no key.
 const ID_PREFIXES: [&str; 2] = ["blake3", "b3"];
 
-/// The key of somebody, as a person may write it: 64 hex digits, with `0x` in front or without.
-///
-/// # Errors
-/// One sentence for the user.
-pub fn public_key(text: &str) -> Result<PublicKey, String> {
-    PublicKey::parse(text).map_err(|why| match why {
-        Refused::BadKey => format!("'{}' is not the key of anybody; is a digit wrong?", mistake(text)),
-        _ => format!("'{}' is not a key: 64 hex digits, as 'cjp2p-node id' prints them", mistake(text)),
-    })
-}
-
 /// Whether a name of a file is meant, and not an id.
 pub fn is_title(text: &str) -> bool {
     text.split_once('/').is_some_and(|(before, _)| !ID_PREFIXES.contains(&before.to_ascii_lowercase().as_str()))
+}
+
+/// What somebody has given a name, as a person writes it: `KEY/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedTitle {
+    /// All digits of a key, enough of them, or what the user calls it: the address book knows whose it is.
+    pub whose: String,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for TypedTitle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.whose, self.name)
+    }
 }
 
 /// What `KEY/NAME` means; a key and a slash alone mean its `index.html`.
 ///
 /// # Errors
 /// One sentence for the user.
-pub fn title(text: &str) -> Result<Title, String> {
-    let (key, name) = text.split_once('/').unwrap_or((text, ""));
-    let key = public_key(key)?;
+pub fn typed_title(text: &str) -> Result<TypedTitle, String> {
+    let (whose, name) = text.split_once('/').unwrap_or((text, ""));
     let name = if name.is_empty() { DEFAULT_NAME } else { name };
     if is_name(name) {
-        return Ok(Title { key, name: name.to_owned() });
+        return Ok(TypedTitle { whose: whose.to_owned(), name: name.to_owned() });
     }
     Err(format!("'{}' is no name: 1 to {NAME_MAX_BYTES} bytes of text without control characters", mistake(name)))
 }
@@ -84,10 +86,12 @@ mod tests {
             (format!("0x{}/sub/page two.html", KEY.to_uppercase()), "sub/page two.html"),
             (format!("{KEY}/"), "index.html"),
             (format!("{KEY}/blake3/x"), "blake3/x"),
+            (format!("0x{KEY}/"), "index.html"),
         ] {
             assert!(is_title(&text));
-            let title = title(&text).unwrap();
-            assert_eq!((title.key.to_string().as_str(), title.name.as_str()), (KEY, name), "{text}");
+            let typed = typed_title(&text).unwrap();
+            assert_eq!((typed.name.as_str(), typed.to_string()), (name, format!("{}/{name}", typed.whose)));
+            assert!(typed.whose.to_lowercase().ends_with(KEY), "{text}");
         }
         for id in [KEY.to_owned(), format!("blake3/{KEY}"), format!("B3/{KEY}")] {
             assert!(!is_title(&id), "{id}");
@@ -96,15 +100,9 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named() {
-        let digit = format!("{}0d/a", &KEY[..62]);
         let long = format!("{KEY}/{}", "x".repeat(NAME_MAX_BYTES + 1));
-        for (text, part) in [
-            ("alice/page", "'alice' is not a key"),
-            (&digit, "is a digit wrong?"),
-            (&format!("{KEY}/a\u{7}b"), "is no name"),
-            (&long, "1 to 255 bytes"),
-        ] {
-            let why = title(text).unwrap_err();
+        for (text, part) in [(&*format!("{KEY}/a\u{7}b"), "is no name"), (&long, "1 to 255 bytes")] {
+            let why = typed_title(text).unwrap_err();
             assert!(why.contains(part) && !why.contains(char::is_control), "{why}");
         }
     }

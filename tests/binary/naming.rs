@@ -1,5 +1,6 @@
 //! `publish`, and `get KEY/NAME`: names that stay while their contents change, whoever is away.
 
+use crate::control::converse;
 use crate::fetching::{bytes, ids};
 use crate::harness::{Node, binary, eventually, finish, run, scratch};
 use cjp2p_node::data_dir::{Standing, TitleRecord, load_or_make_key, parse_titles, render_titles};
@@ -204,6 +205,53 @@ fn a_publisher_that_is_killed_at_any_moment_uses_no_number_twice_and_leaves_the_
 }
 
 #[test]
+fn what_the_address_book_says_stands_for_a_key_wherever_a_file_has_a_name() {
+    let scratch = scratch();
+    let (folder, data) = (scratch.path(), scratch.path().join("reader"));
+    let publisher = Node::start(&folder.join("a"), &[]);
+    let (title, seq) = publish(&publisher, &file(folder, "page", b"hello"), "page");
+    let key = title.split('/').next().unwrap();
+    let reader = Node::start(&data, &[publisher.address]);
+    reader.wait_for_peer(publisher.address);
+    let tell = |command: &str| converse(&data, format!("{{\"command\":\"{command}\"}}\n").as_bytes());
+    assert!(tell(&format!("/name {key} Alice")).contains("is called Alice now"));
+    // In letters of either case, and by the beginning of the key; what is fetched has the whole of it.
+    for (n, who) in ["alice", "ALICE", &key[..8], &format!("{}…", &key[..16])].iter().enumerate() {
+        let output = folder.join(n.to_string());
+        let said = reader.ask(["get", &format!("{who}/page"), "-o", text(&output), "--json"]);
+        said.success();
+        let got = said.json().remove(0);
+        assert_eq!((got["key"].as_str(), got["seq"].as_u64()), (Some(key), Some(seq)), "{who}: {got}");
+        assert_eq!(fs::read(&output).unwrap(), b"hello");
+    }
+    assert!(tell("/get alice/page").contains("looking for Alice/page"));
+    assert!(tell("/published alice/page").contains(key));
+    assert_eq!(line(&reader, &title).unwrap()["standing"], "followed");
+    assert!(
+        reader.ask(["published", "--remove", "alice/page"]).success().contains("no longer kept up to date: Alice/page")
+    );
+    assert_eq!(line(&reader, &title), None);
+    for (wrong, part) in [
+        ("bob/page", "nobody is called 'bob'"),
+        ("0123456789abcdef/page", "no key that is known here begins with 0123456789abcdef"),
+        ("abc/page", "nobody is called 'abc', and it is too short for a key"),
+    ] {
+        for command in [&["get", wrong][..], &["published", "--remove", wrong]] {
+            let said = reader.ask(command);
+            assert!(said.complaint().contains(part), "{said:?}");
+        }
+        for command in ["get", "unget", "published", "seek 5"] {
+            assert!(tell(&format!("/{command} {wrong}")).contains(part), "{command}");
+        }
+    }
+    // Without a node, too.
+    assert!(reader.terminate().status.success());
+    let output = folder.join("alone");
+    get_alone(&data, "alice/page", &output, publisher.address).success();
+    assert_eq!(fs::read(&output).unwrap(), b"hello");
+}
+
+#[test]
 fn nothing_is_fetched_and_the_reason_is_said() {
     let scratch = scratch();
     let folder = scratch.path();
@@ -214,11 +262,7 @@ fn nothing_is_fetched_and_the_reason_is_said() {
     let output = folder.join("out");
     let said = get(&[&title, "-o", text(&output), "--timeout", "1"]);
     assert!(said.complaint().contains("nobody answers, so nobody could be asked for"), "{said:?}");
-    for (wrong, part) in [
-        ("alice/page".to_owned(), "'alice' is not a key"),
-        (format!("{key}/.profile"), "name one with -o"),
-        (format!("{key}/.."), "name one with -o"),
-    ] {
+    for (wrong, part) in [(format!("{key}/.profile"), "name one with -o"), (format!("{key}/.."), "name one with -o")] {
         let said = get(&[&wrong]);
         assert!(said.complaint().contains(part) && said.status.code() == Some(2), "{said:?}");
     }

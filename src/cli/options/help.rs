@@ -44,14 +44,14 @@ fn remarks(command: Command) -> String {
             "An ADDR is like 192.0.2.1, [2001:db8::1]:24254 or example.org; the port is 24254 if none is named.\n",
         );
     }
-    if command == Command::Msg {
+    if matches!(command, Command::Msg | Command::Get | Command::Published) {
         text.push_str(
             "A KEY is 64 hex digits, enough of those of a key that the node knows, or a name given with /name.\n",
         );
     }
     if command == Command::Get {
         text.push_str(
-            "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits. A KEY is all the 64 digits that 'id' prints.\n\
+            "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n\
             A node that runs on the data directory fetches it, keeps it and shares it. Without one nothing is kept\n\
             but the file, or what came of it until the command was interrupted, which goes on from there.\n",
         );
