@@ -94,6 +94,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Chat => chat::chat(arguments, argument(0)),
         Command::Add => ask::add(arguments, argument(0)),
         Command::Msg => msg::msg(arguments, argument(0), argument(1)),
+        Command::Sent => ask::ask(arguments, "/sent"),
         Command::Stop => ask::stop(arguments),
         Command::Get => get::get(arguments, argument(0)),
         Command::Share => share::share(arguments),

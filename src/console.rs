@@ -24,9 +24,14 @@ const TEXT_SHOWN_CHARS: usize = 6_000;
 /// How much of a group's name is shown, in characters.
 const GROUP_SHOWN_CHARS: usize = 32;
 
-/// A line that was written so long ago, or so far in the future, is shown with its date, in seconds: longer than lines
-/// are held up on their way, and than clocks differ that somebody looks after.
-const DATED_AFTER_SECONDS: u64 = 600;
+/// Of a line that was written so long ago it is also said when it came, in seconds: longer than lines are held up on
+/// their way, and than clocks differ that somebody looks after.
+const LATE_AFTER_SECONDS: u64 = 600;
+
+/// How far ahead of ours an author's clock may be without a word about it, in seconds.
+const AHEAD_MAX_SECONDS: u64 = 60;
+
+const DAY_SECONDS: u64 = 86_400;
 
 /// How a key is shown to a person: see [`AddressBook::show`](crate::address_book::AddressBook::show).
 pub type ShowKey<'a> = &'a dyn Fn(&PublicKey) -> String;
@@ -41,7 +46,8 @@ pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String
         Event::GroupChat { from, key, group, text, unix_ms } => {
             let (group, text) = (printable(group, GROUP_SHOWN_CHARS), printable(text, TEXT_SHOWN_CHARS));
             let Some(key) = key else { return Some(format!("{time} [{group}] {from} (not signed)> {text}")) };
-            Some(format!("{time} [{group}] {}{}> {text}", show(key), dated(*unix_ms, seconds)))
+            let (time, remark) = written(unix_ms / 1_000, seconds);
+            Some(format!("{time} [{group}] {}{remark}> {text}", show(key)))
         }
         Event::GroupChatTaken { taken_by: 0, of } if *of > 0 => Some(format!(
             "{time} none of {of} neighbours has confirmed your line yet; it is offered to them for an hour. Is the clock right?"
@@ -91,19 +97,31 @@ fn beside(key: Option<&PublicKey>, show: ShowKey<'_>) -> String {
     key.map_or_else(String::new, |key| format!(" ({})", show(key)))
 }
 
-/// When a line was written, if that is not now by our clock: late, or by a clock that is set wrong.
-fn dated(unix_ms: u64, seconds: u64) -> String {
-    let written = unix_ms / 1_000;
-    if written.abs_diff(seconds) < DATED_AFTER_SECONDS {
-        return String::new();
+/// The time with which a line is shown that its author has dated, and a remark if that is not now by our clock. It is
+/// the author's, so that what is heard late stands for when it was said; but nobody writes in the future.
+fn written(dated: u64, now: u64) -> (String, String) {
+    if dated > now.saturating_add(AHEAD_MAX_SECONDS) {
+        return (time_of_day(now), format!(" (dated {}, which is yet to come)", moment(dated, now)));
     }
-    format!(" (dated {} {})", date(written), &time_of_day(written)[..5])
+    let is_late = now.saturating_sub(dated) >= LATE_AFTER_SECONDS;
+    let came = if is_late { format!(" (came at {})", &time_of_day(now)[..5]) } else { String::new() };
+    (moment(dated, now), came)
+}
+
+/// The time of day, with the day if that is not today.
+fn moment(seconds: u64, now: u64) -> String {
+    if seconds / DAY_SECONDS == now / DAY_SECONDS { time_of_day(seconds) } else { day_and_time(seconds) }
+}
+
+/// `YYYY-MM-DD HH:MM:SS` in UTC, of a time in seconds since 1970.
+pub fn day_and_time(seconds: u64) -> String {
+    format!("{} {}", date(seconds), time_of_day(seconds))
 }
 
 /// `YYYY-MM-DD` in UTC, of a time in seconds since 1970 (civil_from_days of Howard Hinnant's date algorithms).
 fn date(seconds: u64) -> String {
     // Days since the first of March of the year 0, which is where eras of 400 years begin.
-    let days = seconds / 86_400 + 719_468;
+    let days = seconds / DAY_SECONDS + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -143,8 +161,20 @@ mod tests {
         let group = |key, unix_ms| Event::GroupChat { from, key, group: group.clone(), text: text.clone(), unix_ms };
         assert_eq!(line(&group(None, 0), 0), "00:00:00 [main] 192.0.2.1:24254 (not signed)> hello");
         assert_eq!(line(&group(key, 0), 0), "00:00:00 [main] ea4a6c63e29c520a…> hello");
-        let leap_day = "00:00:00 [main] ea4a6c63e29c520a… (dated 2024-02-29 23:59)> hello";
+        // Who was away sees when it was written, and, if that is some time ago, when it came.
+        assert_eq!(line(&group(key, 86_399_999), 86_700), "1970-01-01 23:59:59 [main] ea4a6c63e29c520a…> hello");
+        assert_eq!(line(&group(key, 3_723_000), 4_000), "01:02:03 [main] ea4a6c63e29c520a…> hello");
+        let late = "01:02:03 [main] ea4a6c63e29c520a… (came at 02:00)> hello";
+        assert_eq!(line(&group(key, 3_723_000), 7_200), late);
+        let leap_day = "2024-02-29 23:59:59 [main] ea4a6c63e29c520a… (came at 00:00)> hello";
         assert_eq!(line(&group(key, 1_709_251_199_999), 1_709_337_600), leap_day);
+        // Nobody has written what is yet to come.
+        assert_eq!(line(&group(key, 3_783_000), 3_723), "01:03:03 [main] ea4a6c63e29c520a…> hello");
+        let early = "01:02:03 [main] ea4a6c63e29c520a… (dated 01:03:04, which is yet to come)> hello";
+        assert_eq!(line(&group(key, 3_784_000), 3_723), early);
+        let early = "01:02:03 [main] ea4a6c63e29c520a… (dated 1970-01-02 00:00:00, which is yet to come)> hello";
+        assert_eq!(line(&group(key, 86_400_000), 3_723), early);
+        assert!(line(&group(key, u64::MAX), 3_723).starts_with("01:02:03 "));
         let chat = Event::Chat { from, key, text: "hello".to_owned() };
         assert_eq!(line(&chat, 0), "00:00:00 192.0.2.1:24254 (ea4a6c63e29c520a…)> hello");
         let chat = Event::Chat { from, key: Some(Identity::from_seed(&[8; 32]).public()), text: "hello".to_owned() };

@@ -189,7 +189,12 @@ const SPECS: &[Spec] = &[
         help: "say something in private, or to an ADDR in the open",
         parse: message,
     },
-    Spec { name: "/sent", arguments: "", help: "what became of it", parse: |rest| none(rest, Request::Sent) },
+    Spec {
+        name: "/sent",
+        arguments: "",
+        help: "what was written in private, and what became of it",
+        parse: |rest| none(rest, Request::Sent),
+    },
     Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
     Spec {
         name: "/unname",

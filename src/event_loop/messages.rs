@@ -4,21 +4,30 @@
 //! command that waits for one asks for the list. Nothing is kept across a restart.
 
 use super::EventLoop;
-use crate::console::undelivered;
+use super::clock::unix_seconds;
+use crate::console::{day_and_time, undelivered};
 use crate::identity::PublicKey;
 use crate::node::{Command, Event};
 use crate::request::{Answer, MessageLine, MessageState, Topic};
+use crate::terminal::printable;
 use crate::time::Time;
 
 /// How many messages are remembered, with what became of them; the oldest is forgotten first. The node lets 64 wait.
 const MESSAGES_MAX: usize = 128;
+
+/// How much of a text is remembered, in characters: what tells it from others, and leaves room in a list.
+const TEXT_KEPT_CHARS: usize = 60;
 
 /// A private message of the user.
 #[derive(Debug)]
 pub(super) struct Message {
     number: u64,
     to: PublicKey,
+    /// The beginning of its text, safe for a terminal.
+    text: String,
     said: Time,
+    /// The same by the clock on the wall, in seconds since 1970.
+    said_at: u64,
     state: MessageState,
 }
 
@@ -40,7 +49,8 @@ impl EventLoop {
             self.messages.remove(0);
         }
         let state = if is_found { MessageState::Waiting } else { MessageState::Searching };
-        let message = Message { number, to, said: now, state };
+        let text = printable(&said, TEXT_KEPT_CHARS);
+        let message = Message { number, to, text, said: now, said_at: unix_seconds(), state };
         let line = self.message_line(&message);
         self.messages.push(message);
         let answer = Answer::Message(line);
@@ -59,7 +69,9 @@ impl EventLoop {
             key: message.to.to_string(),
             name: self.address_book.of(&message.to).map(str::to_owned),
             shown: self.show_key(&message.to),
+            text: message.text.clone(),
             state: message.state.clone(),
+            said: day_and_time(message.said_at),
             said_ago_s: self.clock.now().since(message.said).as_secs_f64(),
         }
     }

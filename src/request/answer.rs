@@ -131,7 +131,7 @@ pub struct PersonLine {
     pub key: String,
 }
 
-/// What the user wrote to the holder of a key. The text is nobody's business any more.
+/// What the user wrote to the holder of a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageLine {
     /// Its number, as long as the node runs.
@@ -142,9 +142,13 @@ pub struct MessageLine {
     pub name: Option<String>,
     /// One of the two as a person is shown it.
     pub shown: String,
+    /// The beginning of its text, safe for a terminal.
+    pub text: String,
     /// What became of it.
     pub state: MessageState,
-    /// Seconds since it was written.
+    /// When it was written, `YYYY-MM-DD HH:MM:SS` in UTC.
+    pub said: String,
+    /// Seconds since then.
     pub said_ago_s: f64,
 }
 
@@ -275,7 +279,7 @@ impl fmt::Display for Answer {
             Self::Titles(lines) => write_lines(f, lines),
             Self::Message(line) => line.fmt(f),
             Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
-            Self::Messages(lines) => write_lines(f, lines),
+            Self::Messages(lines) => write_lines(f, &lines.iter().map(MessageRow).collect::<Vec<_>>()),
             Self::Stream(StreamAnswer::Own(length, _)) => write!(f, "{length} bytes"),
             Self::Stream(StreamAnswer::Chunk(offset, ..)) => write!(f, "bytes from {offset} on"),
         }
@@ -332,6 +336,24 @@ impl fmt::Display for MessageLine {
             MessageState::Searching => write!(f, "on its way to {shown}, whose address others are asked for"),
             MessageState::Delivered => write!(f, "{shown} has seen it"),
             MessageState::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// A line of the list of what was written.
+struct MessageRow<'a>(&'a MessageLine);
+
+impl fmt::Display for MessageRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MessageLine { said, shown, text, state, .. } = self.0;
+        let [said, shown, text] = [said, shown, text].map(|it| printable(it, NAME_SHOWN_CHARS));
+        match state {
+            MessageState::Waiting => write!(f, "{said}  to {shown}, on its way: {text}"),
+            MessageState::Searching => {
+                write!(f, "{said}  to {shown}, on its way, others are asked for the address: {text}")
+            }
+            MessageState::Delivered => write!(f, "{said}  to {shown}, seen: {text}"),
+            MessageState::Failed(why) => write!(f, "{said}  {}: {text}", printable(why, usize::MAX)),
         }
     }
 }

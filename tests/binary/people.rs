@@ -48,6 +48,17 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
     let peer = peers.as_array().unwrap().iter().find(|peer| peer["name"] == "bob").unwrap().clone();
     assert_eq!((&peer["key"], &peer["address"]), (&bob_key.as_str().into(), &bob.address.to_string().into()));
     assert!(alice.ask(["peers"]).success().lines().any(|line| line.ends_with("   bob")));
+    let rows: Vec<String> = alice.ask(["sent"]).success().lines().map(str::to_owned).collect();
+    let said = ["hello \u{fffd}[2J bob", "are you there?", "and now?"];
+    for (row, text) in rows.iter().zip(said) {
+        // The day and the time, in UTC.
+        let (time, rest) = row.split_at("2026-11-22 12:34:56".len());
+        assert!(time.starts_with("20") && time.matches(['-', ':']).count() == 4, "{row}");
+        assert_eq!(rest, format!("  to bob, seen: {text}"));
+    }
+    assert_eq!(rows.len(), said.len(), "{rows:?}");
+    let line = alice.ask(["sent", "--json"]).json().remove(0)[2].take();
+    assert_eq!((&line["text"], &line["state"]), (&"and now?".into(), &"delivered".into()), "{line}");
     type_line(&mut alice, "/sent");
     type_line(&mut alice, "/quit");
     let said = alice.finish();
@@ -57,7 +68,7 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
         "bob has seen: hello \u{fffd}[2J bob".to_owned(),
         "bob has seen: are you there?".to_owned(),
         "bob (private)> yes".to_owned(),
-        "bob has seen it\nbob has seen it\nbob has seen it\n".to_owned(),
+        format!("{}\n", rows.join("\n")),
     ] {
         assert!(said.success().contains(&part), "{part}: {said:?}");
     }
@@ -86,6 +97,20 @@ fn what_nobody_has_seen_is_said_in_one_sentence() {
     }
     let said = node.terminate();
     assert!(said.stderr.contains("a private message was not delivered and is lost"), "{said:?}");
+}
+
+#[test]
+fn of_a_long_message_the_list_shows_the_beginning() {
+    let directory = scratch();
+    let node = Node::start(directory.path(), &[]);
+    let nobody = key_of(scratch().path());
+    let long = "x".repeat(200);
+    assert!(!node.ask(["msg", &nobody, &long, "--wait", "0.2"]).status.success());
+    let sent = node.ask(["sent"]);
+    let waits = format!("  to {}…, on its way, others are asked for the address: ", &nobody[..16]);
+    let rows: Vec<&str> =
+        sent.success().lines().filter_map(|row| row.split_once(&waits)).map(|(_, text)| text).collect();
+    assert_eq!(rows, [format!("{}…", "x".repeat(60))]);
 }
 
 #[test]

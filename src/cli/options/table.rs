@@ -25,12 +25,14 @@ pub(crate) enum Command {
     Chat,
     Add,
     Msg,
+    Sent,
     Stop,
     Help,
 }
 
 use Command::{
-    Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Publish, Published, Run, Send, Share, Status, Stop, Stream,
+    Add, Chat, Follow, Get, Help, Id, Ls, Msg, Peers, Ping, Publish, Published, Run, Send, Sent, Share, Status, Stop,
+    Stream,
 };
 
 pub(super) struct CommandSpec {
@@ -102,6 +104,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: &["KEY", "TEXT"],
         help: "write to somebody in private; wait until it was seen",
     },
+    CommandSpec {
+        command: Sent,
+        name: "sent",
+        arguments: &[],
+        help: "list what was written in private, and what became of it",
+    },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
     CommandSpec {
         command: Help,
@@ -127,13 +135,14 @@ pub(super) struct OptionSpec {
 }
 
 const ALL: &[Command] = &[
-    Run, Get, Stream, Follow, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Stop, Help,
+    Run, Get, Stream, Follow, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Chat, Add, Msg, Sent, Stop,
+    Help,
 ];
-const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Msg];
+const WITH_JSON: &[Command] = &[Get, Share, Publish, Published, Ls, Send, Ping, Id, Status, Peers, Msg, Sent];
 const WITH_SOCKET: &[Command] = &[Run, Get, Stream, Follow, Send, Ping];
 const WITH_NODE: &[Command] = &[Run, Get, Stream, Follow];
 const WITH_DATA: &[Command] =
-    &[Run, Get, Stream, Follow, Share, Publish, Published, Ls, Id, Status, Peers, Chat, Add, Msg, Stop];
+    &[Run, Get, Stream, Follow, Share, Publish, Published, Ls, Id, Status, Peers, Chat, Add, Msg, Sent, Stop];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
