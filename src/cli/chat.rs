@@ -65,8 +65,9 @@ pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
         output.print(format!("{about}; type and press Enter. /help lists what else can be typed, Ctrl-D leaves"));
     }
     let ended = Chat::start(arguments, output.clone(), command, reader).and_then(|(chat, poll)| chat.run(poll));
-    output.flush();
+    // In this order: the line that is being typed is taken away, and not drawn again.
     output.close();
+    output.flush();
     ended
 }
 

@@ -318,3 +318,23 @@ fn a_chat_with_nobody_known_says_that_it_is_a_group_and_open() {
     let chat = Typist::start(chats.path(), &data, &["chat".to_owned(), "bbo".to_owned()]);
     chat.sees("the group bbo, which everybody can read; type and press Enter");
 }
+
+#[test]
+fn whatever_ends_a_chat_what_comes_next_begins_on_a_row_of_its_own() {
+    let data = scratch();
+    let node = crate::harness::Node::start(data.path(), &[]);
+    for ending in ["\u{3}", "half a line\u{3}", "/quit\r", "\u{4}"] {
+        let folder = scratch();
+        let mut chat = Typist::join(folder.path(), data.path());
+        chat.sees("Ctrl-D leaves");
+        if let Some(typed) = ending.strip_suffix('\u{3}') {
+            chat.press(typed);
+            chat.sees(&format!("> {typed}"));
+        }
+        chat.press(if ending.ends_with('\u{3}') { "\u{3}" } else { ending });
+        let screen = chat.leave();
+        assert!(screen.iter().any(|row| row == "ended with 0"), "{ending:?}: {screen:#?}");
+        assert!(!screen.iter().any(|row| row.contains("half a line") && row.contains("ended")), "{screen:#?}");
+    }
+    assert!(node.ask(["status"]).status.success(), "the node goes on");
+}
