@@ -28,8 +28,9 @@ const GROUP_SHOWN_CHARS: usize = 32;
 /// their way, and than clocks differ that somebody looks after.
 const LATE_AFTER_SECONDS: u64 = 600;
 
-/// How far ahead of ours an author's clock may be without a word about it, in seconds.
-const AHEAD_MAX_SECONDS: u64 = 60;
+/// How far ahead of ours a line may be dated without a word about it, in seconds: the minute by which lines after a
+/// restart may be dated ahead, and a minute by which clocks differ.
+const AHEAD_MAX_SECONDS: u64 = 120;
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -169,9 +170,9 @@ mod tests {
         let leap_day = "2024-02-29 23:59:59 [main] ea4a6c63e29c520a… (came at 00:00)> hello";
         assert_eq!(line(&group(key, 1_709_251_199_999), 1_709_337_600), leap_day);
         // Nobody has written what is yet to come.
-        assert_eq!(line(&group(key, 3_783_000), 3_723), "01:03:03 [main] ea4a6c63e29c520a…> hello");
-        let early = "01:02:03 [main] ea4a6c63e29c520a… (dated 01:03:04, which is yet to come)> hello";
-        assert_eq!(line(&group(key, 3_784_000), 3_723), early);
+        assert_eq!(line(&group(key, 3_843_000), 3_723), "01:04:03 [main] ea4a6c63e29c520a…> hello");
+        let early = "01:02:03 [main] ea4a6c63e29c520a… (dated 01:04:04, which is yet to come)> hello";
+        assert_eq!(line(&group(key, 3_844_000), 3_723), early);
         let early = "01:02:03 [main] ea4a6c63e29c520a… (dated 1970-01-02 00:00:00, which is yet to come)> hello";
         assert_eq!(line(&group(key, 86_400_000), 3_723), early);
         assert!(line(&group(key, u64::MAX), 3_723).starts_with("01:02:03 "));

@@ -6,7 +6,7 @@
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
 //! | `people.json` | what the user calls the keys of others |
-//! | `group.json` | before which time no further line of ours to a group is dated |
+//! | `group.json` | before which time no further line of ours to a group is dated, and which lines of others were shown |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `published.json` | which names are published, each with its newest version |
 //! | `published.lock` | held by whoever writes that file |
@@ -25,6 +25,7 @@
 //! module keeps no state besides the lock and decides nothing about peers.
 
 mod files;
+mod group_file;
 mod hashes_file;
 mod key_file;
 mod peers_file;
@@ -33,6 +34,7 @@ mod used_names;
 
 pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
+pub use group_file::{parse_group, render_group};
 pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
@@ -42,6 +44,7 @@ pub use used_names::use_name;
 use crate::address_book::AddressBook;
 use crate::content::SharedFile;
 use crate::json;
+use crate::node::GroupMemory;
 use files::{load, open_regular};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -56,26 +59,6 @@ const DEFAULT_NAME: &str = "cjp2p-node";
 
 /// The longest `node.json` we read. What we write has at most 100 bytes.
 const NODE_FILE_MAX_BYTES: u64 = 1_024;
-
-/// The longest `group.json` we read. What we write has 40 bytes.
-const GROUP_FILE_MAX_BYTES: u64 = 1_024;
-
-/// What `group.json` says.
-#[derive(Serialize, Deserialize)]
-struct GroupFile {
-    /// Milliseconds since 1970.
-    said_until: u64,
-}
-
-/// The text of `group.json`.
-pub fn render_group(said_until: u64) -> String {
-    // A struct of one number can always be written.
-    serde_json::to_string(&GroupFile { said_until }).unwrap_or_default() + "\n"
-}
-
-fn parse_group(bytes: &[u8]) -> Option<u64> {
-    json::parse(bytes).map(|file: GroupFile| file.said_until)
-}
 
 /// What `node.json` says.
 #[derive(Serialize, Deserialize)]
@@ -246,7 +229,7 @@ impl DataDir {
         self.path.join("people.json")
     }
 
-    /// Where the time of our lines to groups is kept.
+    /// Where the times of lines to groups are kept.
     pub fn group_file(&self) -> PathBuf {
         self.path.join("group.json")
     }
@@ -299,9 +282,9 @@ impl DataDir {
         load(&self.people_file(), crate::address_book::FILE_MAX_BYTES, AddressBook::parse)
     }
 
-    /// Before which time no further line of ours to a group may be dated; zero if nothing was said yet.
-    pub fn load_group_stamp(&self) -> u64 {
-        load(&self.group_file(), GROUP_FILE_MAX_BYTES, parse_group)
+    /// What is remembered of group chat. A file that cannot be understood is set aside.
+    pub fn load_group(&self) -> GroupMemory {
+        load(&self.group_file(), group_file::FILE_MAX_BYTES, parse_group)
     }
 
     /// How many peers the next start would load; a look that changes nothing.

@@ -260,7 +260,7 @@ impl EventLoop {
         while let Some(event) = self.node.poll_event() {
             match event {
                 Event::SavePeers(peers) => self.worker.save_peers(peers),
-                Event::SaveStamp(said_until) => self.worker.save_group(said_until),
+                Event::SaveGroup(memory) => self.worker.save_group(*memory),
                 Event::FileChanged(name) => self.worker.look_again(name),
                 Event::PeerVerified(address) => self.meet(address),
                 Event::Settle { id, size } => self.settle_fetch(id, size),

@@ -33,7 +33,7 @@ mod line;
 mod neighbours;
 mod wanted;
 
-pub use authors::{AUTHORS_MAX, Author, Authors, Standing, TIMES_MAX};
+pub use authors::{AUTHORS_MAX, Author, AuthorMemory, Authors, Standing, TIMES_MAX};
 pub use line::{CHAT_MAX_BYTES, ELEMENT_MAX_BYTES, GROUP_MAX_BYTES, Line, LineId};
 pub use neighbours::{Limits, MUTE_AFTER, Neighbours};
 

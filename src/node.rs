@@ -56,7 +56,9 @@ mod upkeep;
 mod uploads;
 
 pub use crate::gossip::GROUP_MAX_BYTES;
-pub use interface::{Command, CommandError, Config, Destination, Event, PeerInfo, StreamCommand, Transmit};
+pub use interface::{
+    Command, CommandError, Config, Destination, Event, GroupMemory, PeerInfo, StreamCommand, Transmit,
+};
 pub use peering::{PEERS_LOW, PEERS_SAVED_MAX, PEERS_WANTED};
 pub use private::{
     PATIENCE as PRIVATE_PATIENCE, RECIPIENTS_MAX, Undelivered, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_KEY_MAX,
@@ -203,7 +205,12 @@ impl<S: Store> Node<S> {
             showings: Showings::new(&mut StdRng::from_seed(derived(&seed, "showings"))),
             named: named::Named::default(),
             answers: Shares::new(&mut StdRng::from_seed(derived(&seed, "answers"))),
-            groups: group::Groups::new(derived(&seed, "groups"), config.group_stamp),
+            groups: group::Groups::new(
+                derived(&seed, "groups"),
+                now,
+                config.saves_group,
+                std::mem::take(&mut config.group),
+            ),
             finds: Finds::new(StdRng::from_seed(derived(&seed, "finds"))),
             private: Private::new(StdRng::from_seed(derived(&seed, "private messages"))),
             streams: streams::Streams::default(),
@@ -225,13 +232,18 @@ impl<S: Store> Node<S> {
         match command {
             Command::AddPeer(address) => self.add_anchor(now, address),
             Command::Chat { to, text } => self.send_chat(now, to, &text),
-            Command::GroupChat { group, text, unix_ms } => self.send_group_chat(now, &group, &text, unix_ms),
+            Command::GroupChat { group, text, unix_ms } => self.say(now, &group, &text, unix_ms),
             Command::PrivateChat { to, text, number } => self.send_private(now, to, text, number),
             Command::Ping(address) => self.ping(now, address),
             Command::Ignore(ip) => self.chat.ignore(ip),
             Command::Heed(ip) => self.chat.heed(ip),
             Command::IgnoreAuthor(key) => self.groups.ignore(key),
             Command::HeedAuthor(key) => self.groups.heed(&key),
+            Command::GroupSaved(said_until) => {
+                self.groups.saved = said_until;
+                self.say_what_waits(now);
+                Ok(())
+            }
             Command::TimeOfDay(unix_ms) => {
                 self.groups.set_clock(now, unix_ms);
                 Ok(())

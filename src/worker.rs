@@ -26,7 +26,7 @@ pub use resume::{discard, find_held};
 
 use crate::content::{ContentId, SHARED_FILES_MAX, TreeFolder};
 use crate::data_dir::DataDir;
-use crate::node::Command;
+use crate::node::{Command, GroupMemory};
 use crate::queue::{Nothing, Receiver, queue};
 use crate::sorted::{SortedMap, SortedSet};
 use folder::Folder;
@@ -52,8 +52,8 @@ struct Orders {
     save_people: Option<String>,
     /// The text of the file about what is kept up to date.
     save_followed: Option<String>,
-    /// Before which time no further line of ours to a group is dated.
-    save_group: Option<u64>,
+    /// What is remembered of group chat.
+    save_group: Option<GroupMemory>,
     /// Files that the node found changed; at most [`SHARED_FILES_MAX`], further ones are found by the next look alone.
     look_again: SortedSet<String>,
     /// Look through the folders at once.
@@ -161,7 +161,7 @@ impl Worker {
             peers: Saver::new(data_dir.peers_file(), "peers"),
             people: Saver::new(data_dir.people_file(), "names of people"),
             followed: Saver::new(data_dir.followed_file(), "titles"),
-            group: Saver::new(data_dir.group_file(), "times of our lines"),
+            group: Saver::new(data_dir.group_file(), "times of lines to groups"),
         };
         let tasks = Tasks::new(data_dir.parts());
         let mut work = Work::new(inbox.clone(), folder, index, trees, savers, tasks, report);
@@ -186,9 +186,9 @@ impl Worker {
         self.inbox.change(|orders| orders.save_people = Some(text));
     }
 
-    /// Writes before which time no further line of ours to a group is dated, soon.
-    pub fn save_group(&self, said_until: u64) {
-        self.inbox.change(|orders| orders.save_group = Some(said_until));
+    /// Writes what is remembered of group chat, soon; what was written is reported as [`Command::GroupSaved`].
+    pub fn save_group(&self, memory: GroupMemory) {
+        self.inbox.change(|orders| orders.save_group = Some(memory));
     }
 
     /// Hashes the file of this name again, even if it looks as it did.

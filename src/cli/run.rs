@@ -6,7 +6,7 @@ use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, load_or_make_key};
 use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, count_of_peers, entropy, reachable};
-use cjp2p_node::node::Config;
+use cjp2p_node::node::{Config, GroupMemory};
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{host_name, peer_address};
 use cjp2p_node::wire::PORT;
@@ -137,7 +137,8 @@ fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketA
         upload_limit: arguments.upload_limit,
         download_limit: arguments.download_limit,
         is_common: false,
-        group_stamp: 0,
+        group: GroupMemory::default(),
+        saves_group: true,
         identity: None,
         version: concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")).to_owned(),
     }

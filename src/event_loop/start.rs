@@ -81,7 +81,7 @@ impl EventLoop {
         let clock = Clock::start();
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
-        let config = Config { group_stamp: data_dir.load_group_stamp(), ..config };
+        let config = Config { group: data_dir.load_group(), ..config };
         let node = born(config, clock.now(), store)?;
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());

@@ -1,6 +1,7 @@
 //! The end: saving, cleaning up, and what becomes known of it.
 
 use super::EventLoop;
+use crate::node::Command;
 use crate::request::Answer;
 use crate::worker::Ended;
 use std::fmt;
@@ -46,6 +47,12 @@ impl EventLoop {
             waiting => log::warn!("{waiting} private messages were not delivered and are lost"),
         }
         self.end_streams();
+        // What still waits for the disk has to be said now; the disk comes next.
+        let _ = self.node.handle_command(self.clock.now(), Command::GroupSaved(u64::MAX));
+        self.drain();
+        if let Some(memory) = self.node.unsaved_group(self.clock.now()) {
+            self.worker.save_group(memory);
+        }
         let peers = self.node.saved_peers();
         let count = peers.len();
         // The worker may be waiting for us to listen.

@@ -5,6 +5,9 @@
 //! author is remembered. A full table lets go of the newcomer that was heard longest ago, and of somebody who is no
 //! newcomer only if there are none.
 //!
+//! A restart forgets none of this but the marks, which derive from the seed of one run: until a line comes back for a
+//! time of an earlier run, whichever it is, that time is known and the line is not.
+//!
 //! Keys cost nothing. So all who were not here [`NEWCOMER_FOR`] ago share one limit, and whoever makes up a thousand
 //! authors takes the floor from other newcomers and from nobody else.
 
@@ -35,13 +38,27 @@ const NEWCOMERS_RATE: Rate = Rate { burst: 20, interval: Duration::from_millis(5
 pub struct Author {
     /// Whose key it is.
     pub key: PublicKey,
-    first: Time,
+    /// When it was heard first; `None` if it was no newcomer any more in an earlier run.
+    first: Option<Time>,
     last: Time,
     said: Limiter,
-    /// The times of its last lines in order, each with a mark of the line.
-    times: Vec<(u64, u64)>,
+    /// The times of its last lines in order, each with a mark of the line; without one if it is of an earlier run.
+    times: Vec<(u64, Option<u64>)>,
     /// What is dated no later than this is forgotten, and counts as seen.
     floor: Option<u64>,
+}
+
+/// What is remembered of an author from run to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorMemory {
+    /// Whose key it is.
+    pub key: PublicKey,
+    /// Whether it was new when this was written down.
+    pub is_newcomer: bool,
+    /// What is dated no later than this counts as shown.
+    pub floor: Option<u64>,
+    /// The times of the lines that were shown after that.
+    pub times: Vec<u64>,
 }
 
 /// How a line stands to those that were shown.
@@ -67,7 +84,7 @@ impl Authors {
     pub fn standing(&self, key: &PublicKey, unix_ms: u64, mark: u64) -> Standing {
         let Some(author) = self.find(key) else { return Standing::New };
         match author.times.iter().find(|(time, _)| *time == unix_ms) {
-            Some((_, other)) if *other == mark => Standing::Shown,
+            Some((_, other)) if other.is_none_or(|other| other == mark) => Standing::Shown,
             Some(_) => Standing::Refused,
             None if author.floor.is_some_and(|floor| unix_ms <= floor) => Standing::Refused,
             None => Standing::New,
@@ -92,22 +109,49 @@ impl Authors {
         author.is_none_or(|author| author.said.allow(now, AUTHOR_RATE))
     }
 
+    /// A line of a time that counts as shown: from now on no other does.
+    pub fn recognise(&mut self, key: &PublicKey, unix_ms: u64, mark: u64) {
+        let author = self.authors.iter_mut().find(|author| author.key == *key);
+        let place = author.and_then(|author| author.times.iter_mut().find(|(time, _)| *time == unix_ms));
+        place.into_iter().for_each(|(_, known)| *known = Some(mark));
+    }
+
     /// Writes down a line that is shown.
     pub fn note(&mut self, now: Time, key: &PublicKey, unix_ms: u64, mark: u64) {
         if self.find(key).is_none() {
             self.make_room(now);
             let mut said = Limiter::default();
             said.allow(now, AUTHOR_RATE);
-            self.authors.push(Author { key: *key, first: now, last: now, said, times: Vec::new(), floor: None });
+            self.authors.push(Author { key: *key, first: Some(now), last: now, said, times: Vec::new(), floor: None });
         }
         let Some(author) = self.authors.iter_mut().find(|author| author.key == *key) else { return };
         author.last = now;
-        let place = author.times.partition_point(|(time, _)| *time < unix_ms);
-        author.times.insert(place, (unix_ms, mark));
-        if author.times.len() > TIMES_MAX {
-            let (oldest, _) = author.times.remove(0);
-            author.floor = author.floor.max(Some(oldest));
+        author.add(unix_ms, Some(mark));
+    }
+
+    /// What the next run has to know of them.
+    pub fn memory(&self, now: Time) -> Vec<AuthorMemory> {
+        let memory = |author: &Author| AuthorMemory {
+            key: author.key,
+            is_newcomer: author.is_newcomer(now),
+            floor: author.floor,
+            times: author.times.iter().map(|(time, _)| *time).collect(),
+        };
+        self.authors.iter().map(memory).collect()
+    }
+
+    /// Those of an earlier run.
+    pub fn recall(now: Time, memory: Vec<AuthorMemory>) -> Authors {
+        let mut recalled = Authors::default();
+        for AuthorMemory { key, is_newcomer, floor, times } in memory.into_iter().take(AUTHORS_MAX) {
+            let first = is_newcomer.then_some(now);
+            let mut author = Author { key, first, last: now, said: Limiter::default(), times: Vec::new(), floor };
+            times.into_iter().for_each(|time| author.add(time, None));
+            if recalled.find(&key).is_none() {
+                recalled.authors.push(author);
+            }
         }
+        recalled
     }
 
     fn make_room(&mut self, now: Time) {
@@ -136,6 +180,15 @@ impl Authors {
 
 impl Author {
     fn is_newcomer(&self, now: Time) -> bool {
-        now.since(self.first) < NEWCOMER_FOR
+        self.first.is_some_and(|first| now.since(first) < NEWCOMER_FOR)
+    }
+
+    fn add(&mut self, unix_ms: u64, mark: Option<u64>) {
+        let place = self.times.partition_point(|(time, _)| *time < unix_ms);
+        self.times.insert(place, (unix_ms, mark));
+        if self.times.len() > TIMES_MAX {
+            let (oldest, _) = self.times.remove(0);
+            self.floor = self.floor.max(Some(oldest));
+        }
     }
 }

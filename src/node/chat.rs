@@ -228,25 +228,6 @@ impl<S: Store> Node<S> {
         self.send_message(now, to, &message)
     }
 
-    /// Says a line to a group, if there is anybody to hear it.
-    pub(super) fn send_group_chat(
-        &mut self,
-        now: Time,
-        group: &str,
-        text: &str,
-        unix_ms: u64,
-    ) -> Result<(), CommandError> {
-        let text = sendable(text)?;
-        if group.is_empty() || group.len() > GROUP_MAX_BYTES {
-            return Err(CommandError::BadText);
-        }
-        if self.group_reach() == 0 && !self.peers.iter().any(|peer| peer.is_fresh(now)) {
-            return Err(CommandError::NobodyInReach);
-        }
-        self.chat.may_say(now)?;
-        self.say_to_group(now, group, text, unix_ms)
-    }
-
     fn send_message(&mut self, now: Time, to: SocketAddr, message: &Message<'_>) -> Result<(), CommandError> {
         let mut writer = self.begin_note(now, to, Note::default());
         if !writer.push(message, DATAGRAM_SEND_MAX_BYTES) {

@@ -10,7 +10,7 @@
 
 use super::dispatch::Sender;
 use super::saying::{OWN_MAX, Own};
-use super::{CommandError, Event, Node};
+use super::{CommandError, Event, GroupMemory, Node};
 use crate::content::Store;
 use crate::gossip::{Authors, Gossip, Line, LineId, Standing};
 use crate::hash::Key;
@@ -42,6 +42,13 @@ const CLOCK_JUMP_MS: u64 = 60_000;
 /// talks.
 pub(super) const RESERVED_MS: u64 = 60_000;
 
+/// How long after a line was shown that is written down: a busy room costs six writes of some kilobytes a minute. After
+/// a crash the lines of so long may be shown once more, after an orderly stop none.
+const SAVE_AFTER: Duration = Duration::from_secs(10);
+
+/// How many of our lines wait for the disk at most: what may be said within the time that one waits, and twice that.
+const UNSAID_MAX: usize = 16;
+
 /// How many lines are remembered that are dated too far from our clock: what neighbours hold.
 const MISDATED_MAX: usize = 64;
 
@@ -64,40 +71,70 @@ pub(super) struct Groups {
     misdated: VecDeque<LineId>,
     /// What the clock on the wall said, and when.
     clock: Option<(Time, u64)>,
-    /// The time of our latest line, and before which one none will be dated after a restart.
+    /// The time of our latest line, and before which one none will be dated after a restart: as was asked for, and as
+    /// is kept.
     pub(super) stamp: u64,
     pub(super) reserved: u64,
+    pub(super) saved: u64,
+    /// Whether our lines wait for that.
+    waits: bool,
+    /// Our lines that wait until their times are kept, and when they wait no longer. We say one a second.
+    pub(super) unsaid: VecDeque<(Line, Time)>,
     pub(super) own: VecDeque<Own>,
+    /// When it is written down which lines were shown, if that has changed.
+    save_due: Option<Time>,
 }
 
 impl Groups {
-    /// Nothing was said yet, and by us nothing after `stamp`. It has a generator of its own, so that what else a node
-    /// does is the same whether there is group chat or not.
-    pub(super) fn new(seed: [u8; 32], stamp: u64) -> Groups {
+    /// Nothing was said yet but what an earlier run remembers; whether our lines wait until it is kept when they are
+    /// said. It has a generator of its own, so that what else a node does is the same whether there is
+    /// group chat or not.
+    pub(super) fn new(seed: [u8; 32], now: Time, waits: bool, memory: GroupMemory) -> Groups {
+        let GroupMemory { said_until, authors } = memory;
         let mut rng = StdRng::from_seed(seed);
         Groups {
             key: Key::new(&mut rng),
             gossip: Gossip::new(rng),
-            authors: Authors::default(),
+            authors: Authors::recall(now, authors),
             ignored: SortedSet::new(),
             misdated: VecDeque::new(),
             clock: None,
-            stamp,
-            reserved: stamp,
+            stamp: said_until,
+            reserved: said_until,
+            saved: said_until,
+            waits,
+            unsaid: VecDeque::new(),
             own: VecDeque::new(),
+            save_due: None,
         }
     }
 
     pub(super) fn sizes(&self) -> impl Iterator<Item = Size> {
-        let Groups { key, gossip, authors, ignored, misdated, clock, stamp, reserved, own } = self;
+        let Groups {
+            key,
+            gossip,
+            authors,
+            ignored,
+            misdated,
+            clock,
+            stamp,
+            reserved,
+            saved,
+            waits,
+            unsaid,
+            own,
+            save_due,
+        } = self;
         no_table(key);
         no_table(clock);
-        no_table(stamp);
-        no_table(reserved);
+        [stamp, reserved, saved].into_iter().for_each(no_table);
+        no_table(waits);
+        no_table(save_due);
         let sizes = [
             Size::new("ignored authors", ignored.len(), IGNORED_KEYS_MAX),
             Size::new("lines of group chat of another time", misdated.len(), MISDATED_MAX),
             Size::new("own lines of group chat", own.len(), OWN_MAX),
+            Size::new("own lines of group chat not yet said", unsaid.len(), UNSAID_MAX),
         ];
         sizes.into_iter().chain(authors.sizes()).chain(gossip.sizes())
     }
@@ -119,8 +156,16 @@ impl Groups {
         self.stamp = if is_absurd { unix_ms } else { unix_ms.max(self.stamp.saturating_add(1)) };
         if is_absurd {
             self.reserved = 0;
+            self.saved = 0;
         }
         self.stamp
+    }
+
+    /// Takes out the first of our lines that waits no longer.
+    pub(super) fn take_unsaid(&mut self, now: Time) -> Option<Line> {
+        let (line, due) = self.unsaid.front()?;
+        let is_kept = !self.waits || line.unix_ms < self.saved || *due <= now;
+        if is_kept { self.unsaid.pop_front().map(|(line, _)| line) } else { None }
     }
 
     /// What tells lines of one author and time apart.
@@ -157,7 +202,8 @@ impl Groups {
     /// When something is due.
     pub(super) fn due(&self) -> Option<Time> {
         let own = self.own.iter().flat_map(|own| own.report.into_iter().chain([own.due]));
-        own.chain(self.gossip.due()).min()
+        let saving = self.save_due.into_iter().chain(self.unsaid.front().map(|(_, due)| *due));
+        own.chain(self.gossip.due()).chain(saving).min()
     }
 
     /// Whether a line is held, or will not be.
@@ -256,8 +302,11 @@ impl<S: Store> Node<S> {
                 return None;
             }
             self.groups.authors.note(now, author, unix_ms, mark);
+            self.groups.save_due.get_or_insert(now + SAVE_AFTER);
             let (key, group, text) = (Some(*author), group.to_owned(), text.to_owned());
             self.report(Event::GroupChat { from, key, group, text, unix_ms });
+        } else if standing == Standing::Shown {
+            self.groups.authors.recognise(author, unix_ms, mark);
         }
         Some(standing)
     }
@@ -267,10 +316,32 @@ impl<S: Store> Node<S> {
         if self.groups.due().is_none_or(|due| now < due) {
             return;
         }
+        if self.groups.save_due.is_some_and(|due| due <= now) {
+            self.save_group(now);
+        }
+        if self.groups.unsaid.front().is_some_and(|(_, due)| *due <= now) {
+            // It comes back here with the others.
+            return self.say_what_waits(now);
+        }
         self.meet_neighbours(now);
         for errand in self.groups.gossip.work(now) {
             self.run_errand(now, &errand);
         }
         self.tend_own_lines(now);
+    }
+
+    /// What the next run has to know, if not all of it was given out to be saved.
+    pub fn unsaved_group(&self, now: Time) -> Option<GroupMemory> {
+        self.groups.save_due.is_some().then(|| self.group_memory(now))
+    }
+
+    fn group_memory(&self, now: Time) -> GroupMemory {
+        GroupMemory { said_until: self.groups.reserved, authors: self.groups.authors.memory(now) }
+    }
+
+    /// Gives out what the next run has to know.
+    pub(super) fn save_group(&mut self, now: Time) {
+        self.groups.save_due = None;
+        self.report(Event::SaveGroup(Box::new(self.group_memory(now))));
     }
 }

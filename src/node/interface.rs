@@ -3,6 +3,7 @@
 use super::Undelivered;
 use super::chat::CHAT_MAX_BYTES;
 use crate::content::{ContentId, SharedFile};
+use crate::gossip::AuthorMemory;
 use crate::identity::{Identity, PublicKey};
 use crate::peers::address::NAMED_PORT_MIN;
 use crate::stream::follow::From;
@@ -34,10 +35,22 @@ pub struct Config {
     pub is_common: bool,
     /// The key by which others know the node; `None` for one that derives from the seed of its randomness.
     pub identity: Option<Identity>,
-    /// When the lines of an earlier run were dated, at the latest, as [`Event::SaveStamp`] said; zero for none.
-    pub group_stamp: u64,
+    /// What an earlier run remembered of group chat, as [`Event::SaveGroup`] said.
+    pub group: GroupMemory,
+    /// Whether the caller says [`Command::GroupSaved`] when what [`Event::SaveGroup`] asks for is kept. Then no line of
+    /// ours leaves before the time that it is dated by is, so that no crash and no clock makes us use one twice.
+    pub saves_group: bool,
     /// What `/version` is answered with, for instance `cjp2p-node 0.1.0`.
     pub version: String,
+}
+
+/// What is remembered of group chat from run to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupMemory {
+    /// No line of ours was dated later, in milliseconds since 1970; zero if there was none.
+    pub said_until: u64,
+    /// Who has written lines, and which of them were shown.
+    pub authors: Vec<AuthorMemory>,
 }
 
 /// Where a datagram goes.
@@ -101,6 +114,8 @@ pub enum Command {
     IgnoreAuthor(PublicKey),
     /// Do so again.
     HeedAuthor(PublicKey),
+    /// What [`Event::SaveGroup`] said is kept, up to this [`GroupMemory::said_until`].
+    GroupSaved(u64),
     /// What the clock on the wall says, in milliseconds since 1970: at the start, and now and then. By it old lines of
     /// group chat are told from new ones; without it none is too old.
     TimeOfDay(u64),
@@ -249,8 +264,8 @@ pub enum Event {
         /// All.
         of: usize,
     },
-    /// Save this, to be given to the next run as [`Config::group_stamp`].
-    SaveStamp(u64),
+    /// Save this, to be given to the next run as [`Config::group`]; then say [`Command::GroupSaved`].
+    SaveGroup(Box<GroupMemory>),
     /// A probe came home.
     RoundTrip {
         /// The peer.

@@ -3,6 +3,7 @@
 //! Nodes of the wild know a line only as a `GroupChatMessage` that was encrypted for them. So ours go out in that form
 //! too, to all whose home is proven and who do not speak our words; nothing confirms it, so it is repeated.
 
+use super::chat::{GROUP_MAX_BYTES, sendable};
 use super::group::RESERVED_MS;
 use super::notes::Note;
 use super::{CommandError, Event, Node};
@@ -27,6 +28,10 @@ const WILD_MAX: usize = 64;
 /// The pauses before each sending to the wild, in seconds. At the first it is known which neighbours speak our words.
 const WILD_PAUSES: [u64; 4] = [2, 10, 60, 300];
 
+/// How long a line of ours waits for the disk. One that is full or stuck keeps nobody silent; the worst that follows is
+/// that after a crash, and with a clock that was set back, a line has the time of another and is not shown.
+const SAVE_PATIENCE: Duration = Duration::from_secs(3);
+
 /// A line of ours that is still looked after.
 #[derive(Debug)]
 pub(super) struct Own {
@@ -42,14 +47,17 @@ pub(super) struct Own {
 }
 
 impl<S: Store> Node<S> {
-    /// Says a line to a group: to all neighbours, who pass it on.
-    pub(super) fn say_to_group(
-        &mut self,
-        now: Time,
-        group: &str,
-        text: &str,
-        unix_ms: u64,
-    ) -> Result<(), CommandError> {
+    /// Says a line to a group, if there is anybody to hear it: to all neighbours, who pass it on. If the time that it
+    /// is dated by has to be kept first, it waits for that.
+    pub(super) fn say(&mut self, now: Time, group: &str, text: &str, unix_ms: u64) -> Result<(), CommandError> {
+        let text = sendable(text)?;
+        if group.is_empty() || group.len() > GROUP_MAX_BYTES {
+            return Err(CommandError::BadText);
+        }
+        if self.group_reach() == 0 && !self.peers.iter().any(|peer| peer.is_fresh(now)) {
+            return Err(CommandError::NobodyInReach);
+        }
+        self.chat.may_say(now)?;
         let before = self.groups.stamp;
         let stamp = self.groups.next_stamp(unix_ms);
         let Ok(line) = Line::sign(&self.identity, group, text, stamp) else {
@@ -58,24 +66,32 @@ impl<S: Store> Node<S> {
         };
         if stamp >= self.groups.reserved {
             self.groups.reserved = stamp.saturating_add(RESERVED_MS);
-            self.report(Event::SaveStamp(self.groups.reserved));
+            self.save_group(now);
         }
-        if self.groups.own.len() >= OWN_MAX {
-            self.groups.own.pop_front();
-        }
-        self.groups.own.push_back(Own {
-            id: line.id,
-            group: group.to_owned(),
-            text: text.to_owned(),
-            unix_ms: stamp,
-            sent: 0,
-            due: now + Duration::from_secs(WILD_PAUSES[0]),
-            report: Some(now + TAKEN_AFTER),
-        });
-        self.meet_neighbours(now);
-        self.groups.gossip.hold(now, line, None, true);
-        self.tend_groups(now);
+        self.groups.unsaid.push_back((line, now + SAVE_PATIENCE));
+        self.say_what_waits(now);
         Ok(())
+    }
+
+    /// Says our lines that wait no longer.
+    pub(super) fn say_what_waits(&mut self, now: Time) {
+        self.meet_neighbours(now);
+        while let Some(line) = self.groups.take_unsaid(now) {
+            if self.groups.own.len() >= OWN_MAX {
+                self.groups.own.pop_front();
+            }
+            self.groups.own.push_back(Own {
+                id: line.id,
+                group: line.group.clone(),
+                text: line.text.clone(),
+                unix_ms: line.unix_ms,
+                sent: 0,
+                due: now + Duration::from_secs(WILD_PAUSES[0]),
+                report: Some(now + TAKEN_AFTER),
+            });
+            self.groups.gossip.hold(now, line, None, true);
+        }
+        self.tend_groups(now);
     }
 
     /// How many neighbours a line would be said to.

@@ -48,6 +48,11 @@ impl Saver {
         }
     }
 
+    /// Whether nothing is left to be saved.
+    pub(super) fn is_saved(&self) -> bool {
+        self.unsaved.is_none()
+    }
+
     /// Tries again what could not be saved; true if nothing is left.
     pub(super) fn flush(&mut self) -> bool {
         let Some(text) = &self.unsaved else { return true };

@@ -15,7 +15,7 @@ use super::trees::Trees;
 use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
 use crate::data_dir::{render_group, render_peers};
-use crate::node::Command;
+use crate::node::{Command, GroupMemory};
 use crate::terminal::printable;
 use log::Level;
 use std::io;
@@ -50,6 +50,8 @@ pub(super) struct Work<R> {
     savers: Savers,
     queue: Queue,
     tasks: Tasks,
+    /// How far our lines to groups may be dated by what is still to be saved.
+    group_unsaved: Option<u64>,
     /// How many bytes of contents are kept that were fetched.
     store_limit: Option<u64>,
     /// When the folder is to be looked at.
@@ -76,6 +78,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             savers,
             queue: Queue::default(),
             tasks,
+            group_unsaved: None,
             store_limit: None,
             next_look: index::now(),
             report,
@@ -112,13 +115,23 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         ControlFlow::Continue(())
     }
 
+    /// Saves what is remembered of group chat, or what of it could not be saved, and reports when that is done.
+    fn save_group(&mut self, order: Option<GroupMemory>) {
+        self.group_unsaved = order.as_ref().map(|memory| memory.said_until).or(self.group_unsaved);
+        self.savers.group.take(order.map(|memory| render_group(&memory)));
+        if let Some(said_until) = self.group_unsaved.take_if(|_| self.savers.group.is_saved()) {
+            // Nobody listens any more at an orderly stop, which has to do what comes after this all the same.
+            let _ = (self.report)(Command::GroupSaved(said_until));
+        }
+    }
+
     /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
     fn obey(&mut self) -> ControlFlow<()> {
         let orders = self.inbox.take();
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
         self.savers.people.take(orders.save_people);
         self.savers.followed.take(orders.save_followed);
-        self.savers.group.take(orders.save_group.map(render_group));
+        self.save_group(orders.save_group);
         for name in orders.look_again {
             self.folder.forget(&name);
             self.index.forget(&name);

@@ -82,3 +82,22 @@ fn the_time_of_the_latest_line_is_kept_across_a_kill() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     drop(alice);
 }
+
+#[test]
+fn what_was_shown_before_an_orderly_stop_is_not_shown_again_by_the_next_run() {
+    let (first, second) = (scratch(), scratch());
+    let mut alice = start(first.path(), "127.0.0.1", &[]);
+    let bob = start(second.path(), "127.0.0.1", &[alice.address]);
+    bob.wait_for_peer(alice.address);
+    alice.wait_for_peer(bob.address);
+    type_line(&mut alice, "before");
+    eventually("the line", || said(second.path()).contains("> before").then_some(()));
+    assert!(bob.terminate().status.success());
+    let kept = fs::read_to_string(second.path().join("group.json")).unwrap();
+    assert!(kept.contains(&format!("\"{} 1 0 1", key(&alice))), "{kept}");
+    let bob = start(second.path(), "127.0.0.1", &[alice.address]);
+    bob.wait_for_peer(alice.address);
+    type_line(&mut alice, "after");
+    eventually("the next line", || said(second.path()).contains("> after").then_some(()));
+    assert!(!said(second.path()).contains("> before"), "{}", said(second.path()));
+}

@@ -2,16 +2,20 @@
 
 use crate::play::{Play, address, field};
 use crate::scenes::{DAY, ONE, OTHER, Scene, TODAY, alice, element, identity, scene, scene_of, sent_to};
-use cjp2p_node::node::{Command, Config, Event};
+use cjp2p_node::node::{Command, Config, Event, GroupMemory};
 use cjp2p_node::wire::Message;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
 /// The time that is signed in the first line of what was sent.
-fn stamp(sent: &[(SocketAddr, String)]) -> u64 {
+pub fn stamp(sent: &[(SocketAddr, String)]) -> u64 {
     let line = sent.iter().find_map(|(_, text)| field(text, "SignedGroupChat")).expect("a line");
     let inner: Value = serde_json::from_str(line["payload_json"].as_str().unwrap()).unwrap();
     inner[0]["GroupChatMessage"]["timestamp"].as_u64().unwrap()
+}
+
+fn said_until(said_until: u64) -> GroupMemory {
+    GroupMemory { said_until, ..GroupMemory::default() }
 }
 
 #[test]
@@ -21,13 +25,13 @@ fn our_lines_are_dated_one_after_the_other_whatever_the_clock_does_and_across_re
     stamps.push(stamp(&scene.say("after the clock was set back", TODAY - 3_600_000)));
     let saved = |scene: &mut Scene| {
         let saved = scene.play.events().into_iter().rev().find_map(|event| match event {
-            Event::SaveStamp(stamp) => Some(stamp),
+            Event::SaveGroup(memory) => Some(memory.said_until),
             _ => None,
         });
         saved.expect("something is saved")
     };
     let reserved = saved(&mut scene);
-    let config = Config { identity: Some(identity(1)), group_stamp: reserved, ..Config::default() };
+    let config = Config { identity: Some(identity(1)), group: said_until(reserved), ..Config::default() };
     let mut again = scene_of(Play::with(config), &[ONE]);
     stamps.push(stamp(&again.say("after a restart", TODAY - 3_600_000)));
     stamps.push(stamp(&again.say("later", TODAY + 3_600_000)));
@@ -37,10 +41,10 @@ fn our_lines_are_dated_one_after_the_other_whatever_the_clock_does_and_across_re
 
 #[test]
 fn lines_that_a_wrong_clock_has_dated_so_far_ahead_that_nobody_took_them_do_not_silence_us_for_years() {
-    let config = Config { identity: Some(identity(1)), group_stamp: TODAY + 365 * DAY, ..Config::default() };
+    let config = Config { identity: Some(identity(1)), group: said_until(TODAY + 365 * DAY), ..Config::default() };
     let mut scene = scene_of(Play::with(config), &[ONE]);
     assert_eq!(stamp(&scene.say("back again", TODAY)), TODAY);
-    assert!(scene.play.events().contains(&Event::SaveStamp(TODAY + 60_000)));
+    assert!(scene.play.events().contains(&Event::SaveGroup(Box::new(said_until(TODAY + 60_000)))));
     assert_eq!(stamp(&scene.say("and again", TODAY)), TODAY + 1);
 }
 

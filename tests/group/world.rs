@@ -2,7 +2,7 @@
 
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
-use cjp2p_node::node::{Command, Config, Destination, Event, Node};
+use cjp2p_node::node::{Command, Config, Destination, Event, GroupMemory, Node};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
@@ -120,11 +120,12 @@ impl World {
         world
     }
 
-    fn node(&mut self, number: usize, group_stamp: u64) -> Node<MemoryStore> {
+    fn node(&mut self, number: usize, said_until: u64) -> Node<MemoryStore> {
         let mut seed = [0; 32];
         seed.chunks_mut(8).for_each(|part| part.copy_from_slice(&self.rng.next().to_le_bytes()));
         let contacts = self.reach[number].iter().map(|other| address(*other)).collect();
-        let config = Config { contacts, group_stamp, version: "test".to_owned(), ..Config::default() };
+        let group = GroupMemory { said_until, ..GroupMemory::default() };
+        let config = Config { contacts, group, version: "test".to_owned(), ..Config::default() };
         Node::new(config, seed, self.now, MemoryStore::default())
     }
 
