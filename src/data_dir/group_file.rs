@@ -65,7 +65,12 @@ mod tests {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&(n as u64).to_le_bytes());
         let times = (0..TIMES_MAX as u64).map(|time| u64::MAX - 99 + time).collect();
-        AuthorMemory { key: Identity::from_seed(&seed).public(), is_newcomer: n % 2 == 0, floor: Some(u64::MAX), times }
+        AuthorMemory {
+            key: Identity::from_seed(&seed).public(),
+            is_newcomer: n.is_multiple_of(2),
+            floor: Some(u64::MAX),
+            times,
+        }
     }
 
     #[test]
