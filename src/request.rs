@@ -173,7 +173,7 @@ impl Spec {
     }
 }
 
-/// All of them, in the order of `/help`.
+/// All that people type, in the order of `/help`.
 const SPECS: &[Spec] = &[
     Spec { name: "/peers", arguments: "", help: "who is there", parse: |rest| none(rest, Request::Peers) },
     Spec {
@@ -272,17 +272,21 @@ const SPECS: &[Spec] = &[
         help: "what is being fetched, and what became of it",
         parse: |rest| none(rest, Request::Fetching),
     },
+    Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
+    Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
+    Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
+    Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
+];
+
+/// What `chat`, `stream` and `follow` say, and nobody types.
+const FOR_PROGRAMS: &[Spec] = &[
     Spec {
         name: LISTEN,
         arguments: "[WHOM]",
-        help: "for programs: what is said, lately and from now on",
+        help: "what is said, lately and from now on",
         parse: |rest| Ok(Request::Listen(rest.to_owned())),
     },
-    Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
-    Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
-    Spec { name: "/stream", arguments: "JSON", help: "what the commands stream and follow say", parse: streams::parse },
-    Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
-    Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
+    Spec { name: "/stream", arguments: "JSON", help: "what is to be done about a stream", parse: streams::parse },
 ];
 
 /// What `/help` says.
@@ -313,7 +317,7 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
         return Ok(Some(Request::Say { group: MAIN_GROUP.to_owned(), text }));
     }
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    match SPECS.iter().find(|spec| spec.name == name) {
+    match SPECS.iter().chain(FOR_PROGRAMS).find(|spec| spec.name == name) {
         Some(spec) => {
             let missing = if rest.trim().is_empty() { spec.question() } else { None };
             let request = missing.map_or_else(|| (spec.parse)(rest.trim()), Err);
@@ -629,7 +633,11 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_command() {
+    fn help_names_every_command_for_people_and_none_for_programs() {
         assert!(SPECS.iter().all(|spec| help().contains(spec.name)));
+        for spec in FOR_PROGRAMS {
+            assert!(!help().contains(spec.name));
+            assert!(!parse(spec.name).is_err_and(|why| why.contains("there is no command")), "{}", spec.help);
+        }
     }
 }
