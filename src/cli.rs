@@ -113,7 +113,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Lists the names that the running node has to do with, or lets it keep one up to date no longer.
+/// Lists the names that are published and kept up to date, or lets the running node keep one up to date no longer.
 fn published(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.remove {
         Some(title) if is_title(title) => ask::ask(arguments, &format!("/unget {title}")),
@@ -121,7 +121,7 @@ fn published(arguments: &Arguments) -> Result<(), Failure> {
             "'{}' is no KEY/NAME; a name of your own is ended by 'cjp2p-node publish --remove NAME'",
             printable(text, NAME_MAX_BYTES)
         ))),
-        None => ask::ask(arguments, "/published"),
+        None => publish::list(arguments),
     }
 }
 

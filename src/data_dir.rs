@@ -146,6 +146,21 @@ pub fn read_titles(path: &Path) -> io::Result<Vec<TitleRecord>> {
     }
 }
 
+/// What is published, as it is written down in the data directory at `path`.
+///
+/// # Errors
+/// One sentence with what to do about it.
+pub fn read_published(path: &Path) -> Result<Vec<TitleRecord>, String> {
+    let file = published_file(path);
+    read_titles(&file).map_err(|error| {
+        format!(
+            "cannot read what was published, {}: {error} (put a copy in its place, or move it away; then the time of \
+             day alone says that the next version is newer)",
+            file.display()
+        )
+    })
+}
+
 /// Takes the right to write what is published in the data directory at `path`, for as long as the file lives.
 ///
 /// # Errors

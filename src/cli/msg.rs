@@ -16,6 +16,9 @@ pub(super) fn msg(arguments: &Arguments, to: &str, text: &str) -> Result<(), Fai
     if to.split_whitespace().count() != 1 {
         return Err(Failure::Mistake(format!("'{to}' is neither a key nor a name")));
     }
+    if text.trim().is_empty() {
+        return Err(Failure::Mistake("there is nothing to say: TEXT is empty".to_owned()));
+    }
     let reply = order(arguments, &format!("/msg {to} {text}"))?;
     let Some(mut line) = reply.read::<MessageLine>() else { return say(reply.text()) };
     let deadline = arguments.wait.map(|wait| now() + wait);

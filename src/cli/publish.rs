@@ -12,11 +12,12 @@ use super::share::Place;
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{
-    Standing, TitleRecord, create_folder, followed_file, load_or_make_key, lock_published, published_file, read_titles,
-    render_titles, write_atomically,
+    Standing, TitleRecord, create_folder, followed_file, load_or_make_key, lock_published, published_file,
+    read_published, read_titles, render_titles, write_atomically,
 };
 use cjp2p_node::event_loop::{entropy, unix_seconds};
 use cjp2p_node::identity::Identity;
+use cjp2p_node::request::{Answer, TitleLine};
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::titles::table::PUBLISHED_MAX;
 use cjp2p_node::titles::{NAME_MAX_BYTES, Title, Version, is_tidy_name, next_seq};
@@ -65,6 +66,12 @@ fn publish_file(arguments: &Arguments, path: &Path, file: &Path) -> Result<(), F
         Some(name) => name.clone(),
         None => file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
     };
+    if file.is_dir() {
+        let file = printable(&file.to_string_lossy(), usize::MAX);
+        return Err(Failure::Impossible(format!(
+            "cannot publish {file}: it is a folder, and a name stands for one file"
+        )));
+    }
     if !is_tidy_name(&name) {
         let name = printable(&name, NAME_MAX_BYTES);
         return Err(Failure::Mistake(format!(
@@ -112,6 +119,58 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     ))
 }
 
+/// Lists the names that this data directory has to do with: as the running node knows them, or as they are written down.
+pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
+    match try_converse(arguments, "/published")? {
+        Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),
+        Some(reply) => say(if arguments.json { reply.json() } else { reply.text() }),
+        None => {
+            let answer = Answer::Titles(written_down(&data_path(arguments)?)?);
+            say(&if arguments.json { answer.to_json() } else { answer.to_string() })
+        }
+    }
+}
+
+/// The same as a node says when it starts.
+fn written_down(path: &Path) -> Result<Vec<TitleLine>, Failure> {
+    let published = read_published(path).map_err(Failure::Impossible)?;
+    // The node sets it aside if it is damaged.
+    let others = read_titles(&followed_file(path)).unwrap_or_default();
+    if published.is_empty() && others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let own = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
+    let outdone: Vec<&TitleRecord> = others.iter().filter(|record| record.standing == Standing::Outdone).collect();
+    let published = published.iter().filter(|record| record.title.key == own && record.version.is_some());
+    let followed = others.iter().filter(|record| record.standing == Standing::Followed && record.title.key != own);
+    let newer = |record: &TitleRecord| outdone.iter().find(|newer| newer.title == record.title).copied();
+    Ok(published.chain(followed).map(|record| line(record, newer(record))).collect())
+}
+
+/// What is written down of a title, and what others know that is newer.
+fn line(record: &TitleRecord, newer: Option<&TitleRecord>) -> TitleLine {
+    let version = newer.unwrap_or(record).version.as_ref();
+    let trouble = match (version, newer) {
+        (None, _) => Some("no version of it has been found yet"),
+        (_, Some(_)) => Some("this version was published elsewhere, with the key of this node"),
+        _ => None,
+    };
+    let standing = match record.standing {
+        Standing::Published => "published",
+        Standing::Withdrawn => "withdrawn",
+        Standing::Followed | Standing::Outdone => "followed",
+    };
+    TitleLine {
+        key: record.title.key.to_string(),
+        name: record.title.name.clone(),
+        standing: standing.to_owned(),
+        is_sought: false,
+        seq: version.map(|version| version.seq),
+        sha256: version.map(|version| ContentId::Sha256(version.sha256).to_string()),
+        trouble: trouble.map(str::to_owned),
+    }
+}
+
 /// What is published in a data directory, which nobody else may change meanwhile.
 struct Published {
     path: PathBuf,
@@ -141,13 +200,7 @@ impl Published {
             }
         };
         let file = published_file(path);
-        let records = read_titles(&file).map_err(|error| {
-            Failure::Impossible(format!(
-                "cannot read what was published, {}: {error} (put a copy in its place, or move it away; then the time \
-                 of day alone says that the next version is newer)",
-                file.display()
-            ))
-        })?;
+        let records = read_published(path).map_err(Failure::Impossible)?;
         // The node sets it aside if it is damaged.
         let outdone = read_titles(&followed_file(path)).unwrap_or_default();
         Ok(Published { path: file, records, outdone, _lock: lock })

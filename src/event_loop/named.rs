@@ -5,7 +5,7 @@
 
 use super::EventLoop;
 use crate::content::{ContentId, Stamp, stamp};
-use crate::data_dir::{Standing, TitleRecord, published_file, read_titles, render_titles};
+use crate::data_dir::{Standing, TitleRecord, published_file, read_published, render_titles};
 use crate::node::Command;
 use crate::request::{Answer, GET_PATIENCE, TitleLine, TypedTitle};
 use crate::sorted::SortedMap;
@@ -59,9 +59,9 @@ impl EventLoop {
             return;
         }
         self.named.published = found;
-        let records = match read_titles(&path) {
+        let records = match read_published(self.data_dir.path()) {
             Ok(records) => records,
-            Err(error) => return log::warn!("cannot read what is published, {}: {error}", path.display()),
+            Err(why) => return log::warn!("{why}; until then nothing new of it is heard of"),
         };
         let own = self.node.public_key();
         for TitleRecord { title, standing, version } in records {

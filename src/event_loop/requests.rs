@@ -4,6 +4,7 @@
 
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
+use crate::identity::PublicKey;
 use crate::node::{Command, Event, Hearsay, PeerInfo};
 use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status, Topic};
@@ -66,14 +67,8 @@ impl EventLoop {
             Request::UnnamePerson(key) => self.unname_person(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
-            Request::IgnoreAuthor(text) => match self.find_key(&text) {
-                Ok(key) => self.command(Command::IgnoreAuthor(key), format!("ignoring {key}")),
-                Err(why) => Answer::Refused(why),
-            },
-            Request::HeedAuthor(text) => match self.find_key(&text) {
-                Ok(key) => self.command(Command::HeedAuthor(key), format!("no longer ignoring {key}")),
-                Err(why) => Answer::Refused(why),
-            },
+            Request::IgnoreAuthor(text) => self.of_author(&text, "ignoring", Command::IgnoreAuthor),
+            Request::HeedAuthor(text) => self.of_author(&text, "no longer ignoring", Command::HeedAuthor),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
             Request::Say { group, text } => self.say(group, text),
             // Who types it here hears everything anyway; others were let in before.
@@ -83,6 +78,14 @@ impl EventLoop {
                 self.is_stopping = true;
                 Answer::Done("stopping".to_owned())
             }
+        }
+    }
+
+    /// Does something about an author; the answer says what, and to whom.
+    fn of_author(&mut self, whose: &str, done: &str, command: fn(PublicKey) -> Command) -> Answer {
+        match self.find_key(whose) {
+            Ok(key) => self.command(command(key), format!("{done} {}", self.show_key(&key))),
+            Err(why) => Answer::Refused(why),
         }
     }
 

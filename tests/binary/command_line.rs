@@ -13,6 +13,21 @@ fn help_and_version_are_printed_and_succeed() {
     }
     assert_eq!(run(&["--version"]).success(), concat!("cjp2p-node ", env!("CARGO_PKG_VERSION")));
     assert!(run(&["ping", "--help"]).success().contains("--count"));
+    // What means something else with another command is told as what it means with this one.
+    for (command, help) in [
+        ("share", "--remove WHAT  share the content with this ID no longer"),
+        ("publish", "--remove WHAT  publish this NAME no longer"),
+        ("published", "--remove WHAT  keep this KEY/NAME up to date no longer"),
+        ("send", "--wait SECONDS   how long to wait for answers (default: 2)"),
+        ("add", "--wait SECONDS   how long to wait for an answer (default: 5)"),
+        ("msg", "--wait SECONDS   how long to wait until it was seen (default: 120)"),
+        ("ls", "--wait SECONDS   with --peers: how long to wait for answers (default: 1)"),
+    ] {
+        let said = run(&["help", command]);
+        let said = said.success().split_whitespace().collect::<Vec<_>>().join(" ");
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&help), "{command}: {said}");
+    }
     assert_eq!(run(&["help", "ping"]).success(), run(&["ping", "--help"]).success());
     assert_eq!(run(&["help"]).success(), run(&["--help"]).success());
 }

@@ -113,8 +113,17 @@ fn what_is_published_without_a_node_is_told_by_the_next_and_the_same_content_is_
     let again = run(&["publish", text(&path), "--data-dir", text(&data)]);
     assert_eq!(again.success().replace(", as before", ""), first);
     assert!(run(&["ls", "--data-dir", text(&data)]).success().ends_with(&format!("  published as {title}")));
+    // What is written down is listed without a node as with one.
+    let alone = || {
+        let said = run(&["published", "--json", "--data-dir", text(&data)]);
+        said.success();
+        said.json().remove(0)
+    };
+    let written = alone();
+    assert!(run(&["published", "--data-dir", text(&data)]).success().ends_with(&title));
     let node = Node::start(&data, &[]);
     assert_eq!(line(&node, &title).unwrap()["standing"], "published");
+    assert_eq!(node.ask(["published", "--json"]).json().remove(0), written);
     let output = folder.join("out");
     get_alone(&folder.join("reader"), &title, &output, node.address).success();
     assert_eq!(fs::read(&output).unwrap(), b"hello");
@@ -129,6 +138,32 @@ fn what_is_published_without_a_node_is_told_by_the_next_and_the_same_content_is_
     assert!(node.ask(["publish", "--remove", "it's.txt"]).complaint().contains("is not published"));
     let said = get_alone(&folder.join("late"), &title, &folder.join("late.txt"), node.address);
     assert!(said.complaint().contains("nobody in reach knows"), "{said:?}");
+    let withdrawn = node.ask(["published", "--json"]).json().remove(0);
+    assert_eq!(withdrawn[0]["standing"], "withdrawn");
+    assert!(node.terminate().status.success());
+    assert_eq!(alone(), withdrawn);
+    assert_eq!(
+        run(&["published", "--json", "--data-dir", text(&folder.join("late"))]).json(),
+        [Value::Array(Vec::new())]
+    );
+}
+
+#[test]
+fn a_damaged_list_of_what_is_published_is_left_as_it_is_and_everybody_says_what_to_do() {
+    let scratch = scratch();
+    let data = scratch.path().join("data");
+    let path = file(scratch.path(), "page", b"hello");
+    run(&["publish", text(&path), "--data-dir", text(&data)]).success();
+    let list = data.join("published.json");
+    fs::write(&list, "{\"names\":[").unwrap();
+    let advice = "put a copy in its place, or move it away";
+    for command in [&["publish", text(&path)][..], &["published"]] {
+        let said = run(&[command, &["--data-dir", text(&data)]].concat());
+        assert!(said.complaint().contains(advice) && said.complaint().contains(text(&list)), "{said:?}");
+    }
+    let said = Node::start(&data, &[]).terminate();
+    assert!(said.stderr.contains(advice) && said.stderr.contains(text(&list)), "{said:?}");
+    assert_eq!(fs::read(&list).unwrap(), b"{\"names\":[");
 }
 
 #[test]
@@ -281,6 +316,10 @@ fn nothing_is_fetched_and_the_reason_is_said() {
     for (name, part) in [("../x", "choose one with --as"), ("a//b", "--as"), ("", "--as")] {
         let said = node.ask(["publish", text(&folder.join("page")), "--as", name]);
         assert!(said.complaint().contains(part) && said.status.code() == Some(2), "{said:?}");
+    }
+    for named in [text(folder), "."] {
+        let said = node.ask(["publish", named]);
+        assert!(said.complaint().contains(&format!("cannot publish {named}: it is a folder")), "{said:?}");
     }
     assert!(node.ask(["publish", "/dev/null"]).complaint().contains("it is no file"));
 }

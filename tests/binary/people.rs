@@ -85,6 +85,11 @@ fn what_nobody_has_seen_is_said_in_one_sentence() {
     let said = node.ask(["msg", &nobody, "hello?", "--wait", "0.5"]);
     let expected = format!("cjp2p-node: not seen by {}… within 0.5 s; the node goes on trying", &nobody[..16]);
     assert_eq!(said.complaint(), expected);
+    for empty in ["", "  "] {
+        let said = node.ask(["msg", &nobody, empty]);
+        assert_eq!(said.complaint(), "cjp2p-node: there is nothing to say: TEXT is empty");
+        assert_eq!(said.status.code(), Some(2));
+    }
     for (to, part) in [
         ("nobody", "nobody is called 'nobody'"),
         (&nobody[..12], "no key that is known here begins with"),
@@ -121,10 +126,19 @@ fn names_outlive_the_node_and_a_damaged_file_is_set_aside() {
     type_line(&mut node, &format!("/name {} alice", keys[0]));
     type_line(&mut node, &format!("/name {} bob", keys[1]));
     type_line(&mut node, &format!("/name {} ALICE", keys[1]));
+    type_line(&mut node, "/ignore bob");
+    type_line(&mut node, "/heed bob");
     type_line(&mut node, "/unname bob");
+    type_line(&mut node, &format!("/ignore {}", keys[1]));
     type_line(&mut node, "/quit");
     let said = node.finish();
     assert!(said.success().contains("alice is what"), "{said:?}");
+    let ignored = format!(
+        "ignoring bob\nno longer ignoring bob\n{} is called bob no longer\nignoring {}…",
+        keys[1],
+        &keys[1][..16]
+    );
+    assert!(said.success().contains(&ignored), "{said:?}");
     let mut node = start(directory.path(), &[]);
     type_line(&mut node, "/name");
     type_line(&mut node, "/quit");

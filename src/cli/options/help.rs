@@ -13,6 +13,17 @@ const MEANING_COLUMNS: usize = 72;
 /// Options that go with more commands than this do not name them in the general help, where each has one line.
 const NAMED_MAX: usize = 8;
 
+/// What an option does with one command, where it does something else with another.
+const PARTICULAR: &[(&str, Command, &str)] = &[
+    ("--remove", Command::Share, "share the content with this ID no longer"),
+    ("--remove", Command::Publish, "publish this NAME no longer"),
+    ("--remove", Command::Published, "keep this KEY/NAME up to date no longer"),
+    ("--wait", Command::Send, "how long to wait for answers (default: 2)"),
+    ("--wait", Command::Add, "how long to wait for an answer (default: 5)"),
+    ("--wait", Command::Msg, "how long to wait until it was seen (default: 120)"),
+    ("--wait", Command::Ls, "with --peers: how long to wait for answers (default: 1)"),
+];
+
 /// What `--help` says, in general or about one command.
 pub(crate) fn help(command: Command) -> String {
     let is_general = command == Command::Run;
@@ -52,8 +63,9 @@ fn remarks(command: Command) -> String {
     if command == Command::Get {
         text.push_str(
             "An ID is 64 hex digits (SHA-256), or blake3/ and 64 hex digits.\n\
-            A node that runs on the data directory fetches it, keeps it and shares it. Without one nothing is kept\n\
-            but the file, or what came of it until the command was interrupted, which goes on from there.\n",
+            A node that runs on the data directory fetches it, keeps it and shares it. Without one only the file is\n\
+            kept, or what came of it until the command was interrupted, which goes on from there. A fresh data\n\
+            directory also gets a key, the peers that were met, a lock, and an empty folder public.\n",
         );
     }
     if command == Command::Stream {
@@ -67,7 +79,7 @@ fn remarks(command: Command) -> String {
         );
     }
     if command == Command::Published {
-        text.push_str("It asks the node that runs on the data directory.\n");
+        text.push_str("Without a running node it lists what is written down; --remove needs one.\n");
     }
     if command == Command::Chat {
         text.push_str(
@@ -118,6 +130,10 @@ fn meanings() -> String {
 
 /// The help for an option; in the general list, with the commands that it goes with.
 fn with_commands(spec: &OptionSpec, command: Command) -> String {
+    let is_meant = |(long, with, _): &&(&str, Command, &str)| *long == spec.long && *with == command;
+    if let Some((.., help)) = PARTICULAR.iter().find(is_meant) {
+        return (*help).to_owned();
+    }
     if command != Command::Run || spec.commands.contains(&Command::Run) {
         return spec.help.to_owned();
     }
