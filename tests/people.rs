@@ -4,9 +4,9 @@
 mod play;
 
 use cjp2p_node::Time;
-use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::{Command, Config, Destination, Event, Node, Transmit, Undelivered};
+use cjp2p_node::node::{Command, Event, Undelivered};
+use play::village::Village;
 use play::{Play, address};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,93 +16,16 @@ const THIRD: &str = "203.0.113.1:24254";
 const ALICE: &str = "203.0.114.2:24254";
 const BOB: &str = "198.51.100.3:24254";
 
-/// Nodes that hear one another one hop later, or not at all.
-struct Village {
-    now: Time,
-    nodes: Vec<(Node<MemoryStore>, SocketAddr)>,
-    on_the_way: Vec<(Time, SocketAddr, SocketAddr, Vec<u8>)>,
-    /// How many datagrams of a hundred are lost.
-    loss: u64,
-    chance: u64,
-    /// Whether nobody tells anybody of others, except who asks for a key.
-    is_discreet: bool,
-    /// What arrived, and when.
-    arrived: Vec<(Time, SocketAddr, SocketAddr, String)>,
-    events: Vec<(Time, usize, Event)>,
+/// A third node and two that make contact with it, where so many datagrams of a hundred are lost and nobody hears of
+/// anybody who has not asked for a key.
+fn village(loss: u64, seed: u8) -> Village {
+    let mut village = Village::seeded(&[THIRD, ALICE, BOB], seed);
+    (village.is_discreet, village.records) = (true, true);
+    village.lose(loss * 10, u64::from(seed));
+    village
 }
 
 impl Village {
-    /// A third node, and others that make contact with it.
-    fn new(addresses: &[&str], loss: u64, seed: u8) -> Village {
-        let now = Time::from_micros(1_000_000);
-        let node = |(n, text): (usize, &&str)| {
-            let contacts = if n == 0 { Vec::new() } else { vec![address(addresses[0])] };
-            let identity = Some(Identity::from_seed(&[n as u8 + 50; 32]));
-            let config = Config { contacts, identity, ..Config::default() };
-            (Node::new(config, [n as u8 + 10 * seed; 32], now, MemoryStore::default()), address(text))
-        };
-        Village {
-            now,
-            nodes: addresses.iter().enumerate().map(node).collect(),
-            on_the_way: Vec::new(),
-            loss,
-            chance: u64::from(seed) + 1,
-            is_discreet: true,
-            arrived: Vec::new(),
-            events: Vec::new(),
-        }
-    }
-
-    fn run(&mut self, span: Duration) {
-        let end = self.now + span;
-        loop {
-            self.send();
-            let arrival = self.on_the_way.iter().map(|(at, ..)| *at).min();
-            let timer = self.nodes.iter().filter_map(|(node, _)| node.poll_timeout()).min();
-            let Some(next) = arrival.into_iter().chain(timer).min().filter(|next| *next <= end) else { break };
-            self.now = self.now.max(next);
-            let (due, later): (Vec<_>, Vec<_>) = self.on_the_way.drain(..).partition(|(at, ..)| *at <= self.now);
-            self.on_the_way = later;
-            for (_, from, to, payload) in due {
-                if let Some((node, _)) = self.nodes.iter_mut().find(|(_, here)| *here == to) {
-                    node.handle_datagram(self.now, from, &payload);
-                    assert!(node.sizes().all(|size| size.len <= size.max));
-                    self.arrived.push((self.now, from, to, String::from_utf8(payload).unwrap()));
-                }
-            }
-            for (node, _) in &mut self.nodes {
-                if node.poll_timeout().is_some_and(|due| due <= self.now) {
-                    node.handle_timeout(self.now);
-                    assert!(node.poll_timeout().unwrap() > self.now);
-                }
-            }
-        }
-        self.now = end;
-    }
-
-    fn send(&mut self) {
-        // The third is known to all.
-        let others: Vec<SocketAddr> = self.nodes.iter().skip(1).map(|(_, address)| *address).collect();
-        for (n, (node, from)) in self.nodes.iter_mut().enumerate() {
-            while let Some(Transmit { to, payload }) = node.poll_transmit() {
-                let Destination::Address(to) = to else { continue };
-                let text = String::from_utf8_lossy(&payload);
-                let is_gossip =
-                    text.contains("\"Peers\"") && others.iter().any(|other| text.contains(&other.to_string()));
-                // A linear congruential generator (Knuth, MMIX).
-                self.chance =
-                    self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let is_lost = (self.chance >> 33) % 100 < self.loss || self.is_discreet && is_gossip;
-                if !is_lost {
-                    self.on_the_way.push((self.now + HOP, *from, to, payload));
-                }
-            }
-            while let Some(event) = node.poll_event() {
-                self.events.push((self.now, n, event));
-            }
-        }
-    }
-
     fn key(&self, of: usize) -> PublicKey {
         self.nodes[of].0.public_key()
     }
@@ -144,7 +67,7 @@ impl Village {
 
 #[test]
 fn a_message_to_a_key_that_only_a_third_node_knows_arrives_within_two_round_trips_of_its_answer() {
-    let mut village = Village::new(&[THIRD, ALICE, BOB], 0, 1);
+    let mut village = village(0, 1);
     village.run(Duration::from_secs(60));
     assert_eq!(village.nodes[1].0.home(&village.key(2)), None);
     assert_eq!(village.nodes[0].0.home(&village.key(2)), Some(address(BOB)));
@@ -174,7 +97,7 @@ fn a_message_to_a_key_that_only_a_third_node_knows_arrives_within_two_round_trip
 #[test]
 fn messages_arrive_once_and_in_order_where_a_fifth_of_all_datagrams_is_lost() {
     for seed in 0..4 {
-        let mut village = Village::new(&[THIRD, ALICE, BOB], 20, seed);
+        let mut village = village(20, seed);
         village.run(Duration::from_secs(120));
         for n in 0..10 {
             village.write(1, 2, &format!("line {n}"), n);
@@ -191,7 +114,7 @@ fn messages_arrive_once_and_in_order_where_a_fifth_of_all_datagrams_is_lost() {
 #[test]
 fn who_moves_while_messages_are_on_their_way_is_found_again() {
     for seed in 0..4 {
-        let mut village = Village::new(&[THIRD, ALICE, BOB], 20, seed);
+        let mut village = village(20, seed);
         village.run(Duration::from_secs(120));
         village.write(1, 2, "before", 1);
         village.run(Duration::from_secs(60));
@@ -209,7 +132,7 @@ fn who_moves_while_messages_are_on_their_way_is_found_again() {
 
 #[test]
 fn a_message_to_nobody_is_given_up_after_two_minutes_and_a_bounded_effort() {
-    let mut village = Village::new(&[THIRD, ALICE, BOB], 0, 3);
+    let mut village = village(0, 3);
     village.run(Duration::from_secs(60));
     let nobody = Identity::from_seed(&[99; 32]).public();
     let before = village.nodes[1].0.counters().datagrams_sent;

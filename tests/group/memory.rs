@@ -17,11 +17,11 @@ fn run(group: GroupMemory) -> Scene {
 
 /// What the node wants to be saved, the newest of it.
 fn saved(scene: &mut Scene) -> Option<GroupMemory> {
-    let saved = scene.play.events().into_iter().filter_map(|event| match event {
+    let mut saved = scene.play.events().into_iter().filter_map(|event| match event {
         Event::SaveGroup(memory) => Some(*memory),
         _ => None,
     });
-    saved.last()
+    saved.next_back()
 }
 
 /// A line in the form of the wild, encrypted for our node.
@@ -102,7 +102,7 @@ fn no_line_of_ours_leaves_before_the_time_that_it_is_dated_by_is_kept() {
     let dates: Vec<u64> = sent
         .iter()
         .filter(|(_, text)| field(text, "SignedGroupChat").is_some())
-        .map(|one| stamp(&[one.clone()]))
+        .map(|one| stamp(std::slice::from_ref(one)))
         .collect();
     assert!(!dates.is_empty() && dates.iter().all(|date| *date < asked.said_until), "{dates:?}");
     for text in ["one", "two"] {

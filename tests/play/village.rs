@@ -4,7 +4,7 @@ use super::address;
 use cjp2p_node::Time;
 use cjp2p_node::content::MemoryStore;
 use cjp2p_node::identity::Identity;
-use cjp2p_node::node::{Config, Destination, Node, Transmit};
+use cjp2p_node::node::{Config, Destination, Event, Node, Transmit};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +17,14 @@ pub struct Village {
     pub on_the_way: Vec<(Time, SocketAddr, SocketAddr, Vec<u8>)>,
     /// The signed envelopes that were sent, by sender.
     pub signed: Vec<usize>,
+    /// Whether nobody tells anybody of others but the first, except who asks for a key.
+    pub is_discreet: bool,
+    /// Whether what arrives and what happens is written down, and the sizes of tables are looked at.
+    pub records: bool,
+    /// What has arrived, when, from whom, and where.
+    pub arrived: Vec<(Time, SocketAddr, SocketAddr, String)>,
+    /// What happened, when, and to which node.
+    pub events: Vec<(Time, usize, Event)>,
     /// Who was heard by whom.
     pub heard: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Somebody between two of them.
@@ -39,13 +47,18 @@ pub struct Relay {
 impl Village {
     /// Nodes that make contact with the first.
     pub fn new(addresses: &[&str]) -> Village {
+        Village::seeded(addresses, 0)
+    }
+
+    /// The same, by other chances.
+    pub fn seeded(addresses: &[&str], seed: u8) -> Village {
         let now = Time::from_micros(1_000_000);
         let first = address(addresses[0]);
         let node = |(n, text): (usize, &&str)| {
             let contacts = if n == 0 { Vec::new() } else { vec![first] };
             let config =
                 Config { contacts, identity: Some(Identity::from_seed(&[n as u8 + 50; 32])), ..Config::default() };
-            (Node::new(config, [n as u8; 32], now, MemoryStore::default()), address(text))
+            (Node::new(config, [n as u8 + 10 * seed; 32], now, MemoryStore::default()), address(text))
         };
         let nodes = addresses.iter().enumerate().map(node).collect();
         Village {
@@ -53,6 +66,10 @@ impl Village {
             nodes,
             on_the_way: Vec::new(),
             signed: vec![0; addresses.len()],
+            is_discreet: false,
+            records: false,
+            arrived: Vec::new(),
+            events: Vec::new(),
             heard: BTreeSet::new(),
             relay: None,
             relayed: 0,
@@ -87,11 +104,16 @@ impl Village {
                 self.heard.insert((from, to));
                 if let Some((node, _)) = self.nodes.iter_mut().find(|(_, here)| *here == to) {
                     node.handle_datagram(self.now, from, &payload);
+                    if self.records {
+                        assert!(node.sizes().all(|size| size.len <= size.max));
+                        self.arrived.push((self.now, from, to, String::from_utf8(payload).unwrap()));
+                    }
                 }
             }
             for (node, _) in &mut self.nodes {
                 if node.poll_timeout().is_some_and(|due| due <= self.now) {
                     node.handle_timeout(self.now);
+                    assert!(node.poll_timeout().unwrap() > self.now);
                 }
             }
         }
@@ -113,13 +135,22 @@ impl Village {
     }
 
     fn send(&mut self) {
+        let others: Vec<String> = self.nodes.iter().skip(1).map(|(_, address)| address.to_string()).collect();
         for (n, (node, from)) in self.nodes.iter_mut().enumerate() {
             while let Some(Transmit { to, payload }) = node.poll_transmit() {
                 let Destination::Address(to) = to else { continue };
-                self.signed[n] += usize::from(String::from_utf8_lossy(&payload).contains("SignedMessage"));
+                let text = String::from_utf8_lossy(&payload);
+                self.signed[n] += usize::from(text.contains("SignedMessage"));
+                if self.is_discreet && text.contains("\"Peers\"") && others.iter().any(|other| text.contains(other)) {
+                    continue;
+                }
                 self.on_the_way.push((self.now + Duration::from_millis(20), *from, to, payload));
             }
-            while node.poll_event().is_some() {}
+            while let Some(event) = node.poll_event() {
+                if self.records {
+                    self.events.push((self.now, n, event));
+                }
+            }
         }
     }
 
