@@ -32,6 +32,7 @@ const LATE_AFTER_SECONDS: u64 = 600;
 /// restart may be dated ahead, and a minute by which clocks differ.
 const AHEAD_MAX_SECONDS: u64 = 120;
 
+/// Without leap seconds, as the system counts.
 const DAY_SECONDS: u64 = 86_400;
 
 /// How a key is shown to a person: see [`AddressBook::show`](crate::address_book::AddressBook::show).

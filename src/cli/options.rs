@@ -4,6 +4,7 @@
 //! not in the table is a mistake, and the sentence about it names it.
 
 mod help;
+mod spec;
 mod table;
 mod values;
 

@@ -119,7 +119,8 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     ))
 }
 
-/// Lists the names that this data directory has to do with: as the running node knows them, or as they are written down.
+/// Lists the names that this data directory has to do with: as the running node knows them, or as they are written
+/// down.
 pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
     match try_converse(arguments, "/published")? {
         Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),

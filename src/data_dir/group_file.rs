@@ -12,8 +12,8 @@ use crate::node::GroupMemory;
 use serde::Deserialize;
 use std::fmt::Write;
 
-/// The longest file we read: of each author a key, and times of at most 20 digits, with what is around them; and as much
-/// again, for those who edit it.
+/// The longest file we read: of each author a key, and times of at most 20 digits, with what is around them; and as
+/// much again, for those who edit it.
 pub(super) const FILE_MAX_BYTES: u64 = 2 * (64 + AUTHORS_MAX * (64 + 2 + (TIMES_MAX + 1) * 21 + 8)) as u64;
 
 #[derive(Deserialize)]

@@ -6,7 +6,8 @@ use crate::identity::PublicKey;
 use std::net::SocketAddr;
 
 impl<S: Store> Node<S> {
-    /// The keys that were proven here or that the user has to do with, in no order worth relying on; some of them twice.
+    /// The keys that were proven here or that the user has to do with, in no order worth relying on; some of them
+    /// twice.
     pub fn known_keys(&self) -> impl Iterator<Item = PublicKey> {
         let proven = self.homes.keys().chain(self.envelopes.known()).chain(self.groups.authors.keys());
         proven.chain(self.followed().map(|title| title.key)).chain([self.public_key()])
