@@ -254,7 +254,7 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::content::{Ids, Note, SharedFile, StoreFolder, stamp};
-    use crate::data_dir::{render_hashes, render_peers};
+    use crate::data_dir::{render_group, render_hashes, render_peers};
     use sha2::{Digest, Sha256};
     use std::fs;
     use std::io::Write;
@@ -553,6 +553,22 @@ mod tests {
         }
         assert_eq!(worker.stop(Some(Vec::new())), Ended::Saved);
         assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
+    }
+
+    #[test]
+    fn what_is_remembered_of_group_chat_is_said_to_be_saved_when_it_is_and_not_before() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (file, obstacle) = (scratch.path().join("group.json"), scratch.path().join("group.json.tmp"));
+        let memory = |said_until| GroupMemory { said_until, ..GroupMemory::default() };
+        let (worker, reports) = start(scratch.path());
+        worker.save_group(memory(7));
+        assert!(matches!(next(&reports), Command::GroupSaved(7)));
+        assert_eq!(fs::read_to_string(&file).unwrap(), render_group(&memory(7)));
+        fs::create_dir(&obstacle).unwrap();
+        worker.save_group(memory(8));
+        assert_eq!(worker.stop(None), Ended::Unsaved);
+        assert!(reports.try_recv().is_err(), "it was not saved");
+        assert_eq!(fs::read_to_string(&file).unwrap(), render_group(&memory(7)));
     }
 
     #[test]
