@@ -26,6 +26,9 @@ pub const SHOWN_DIGITS: usize = 16;
 /// there are two: a key that was made to begin like another can be in the way of it, but not take its place.
 pub const TYPED_DIGITS_MIN: usize = 8;
 
+/// What stands before a slash in ids and is nobody: of contents, and of streams.
+const RESERVED: [&str; 3] = ["blake3", "b3", "stream"];
+
 /// The digits of a whole key.
 const KEY_DIGITS: usize = 64;
 
@@ -195,6 +198,9 @@ fn check(name: &str) -> Result<(), String> {
     if !name.starts_with(char::is_alphabetic) || !name.chars().all(is_plain) || shown != name {
         return Err(format!("'{shown}' is no name: a letter, then letters, digits, hyphens, dots and underscores"));
     }
+    if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(format!("'{shown}' is no name: '{shown}/' stands before ids"));
+    }
     if is_hex(name) && name.len() >= TYPED_DIGITS_MIN {
         return Err(format!("'{shown}' is no name: it looks like the beginning of a key"));
     }
@@ -281,6 +287,9 @@ mod tests {
             "\u{3164}a",
             "\u{115f}",
             "deadbeef",
+            "b3",
+            "Blake3",
+            "stream",
             "DEADBEEF0",
             &whole,
             &long,
