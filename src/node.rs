@@ -30,6 +30,7 @@ mod envelopes;
 mod fetch;
 mod find;
 mod group;
+mod hints;
 mod homes;
 mod interface;
 mod named;
@@ -65,7 +66,7 @@ pub use private::{
 };
 pub use recommended::{Hearsay, RECOMMENDED_PER_SENDER_MAX, Recommendation};
 pub use seeking_names::SEARCHES_MAX;
-pub use streams::{APPEND_MAX_BYTES, STREAMS_MAX, StreamInfo};
+pub use streams::{APPEND_MAX_BYTES, FED_PATIENCE, STREAMS_MAX, StreamInfo};
 
 use crate::budget::ReplyBudget;
 use crate::content::{Rumours, SharedFile, Shelf, Store};

@@ -27,6 +27,11 @@ impl Limiter {
         self.due.since(now) <= rate.interval * rate.burst.saturating_sub(1)
     }
 
+    /// Whether nothing is left of what was counted.
+    pub fn is_unused(&self, now: Time) -> bool {
+        self.due <= now
+    }
+
     /// True, and counted, if one more event is within the rate.
     pub fn allow(&mut self, now: Time, rate: Rate) -> bool {
         let is_within = self.is_within(now, rate);

@@ -18,6 +18,7 @@ pub mod log;
 pub mod waiting;
 
 use crate::identity::PublicKey;
+use crate::titles::is_tidy_name;
 use std::fmt;
 
 /// How long a block is, in bytes, as in the wild; only the last one of a stream may be shorter.
@@ -54,6 +55,8 @@ pub enum BadName {
     TooLong,
     /// A quote, a backslash or a control character is in it, which would travel as several bytes.
     Unfit,
+    /// Its parts between slashes are no names of files, or it begins or ends with a space. Only for one of our own.
+    Untidy,
 }
 
 impl fmt::Display for BadName {
@@ -61,6 +64,9 @@ impl fmt::Display for BadName {
         match self {
             BadName::Empty => f.write_str("a stream needs a name"),
             BadName::TooLong => write!(f, "the name of a stream has at most {NAME_MAX_BYTES} bytes"),
+            BadName::Untidy => {
+                f.write_str("the parts of a stream's name between slashes have to be names of files, like a/b")
+            }
             BadName::Unfit => f.write_str("the name of a stream has no quotes, backslashes or control characters"),
         }
     }
@@ -89,7 +95,11 @@ impl StreamId {
     /// # Errors
     /// [`BadName`].
     pub fn own(key: PublicKey, name: &str) -> Result<StreamId, BadName> {
-        if name.len() > NAME_MAX_BYTES { Err(BadName::TooLong) } else { StreamId::new(key, name) }
+        match StreamId::new(key, name) {
+            Ok(_) if name.len() > NAME_MAX_BYTES => Err(BadName::TooLong),
+            Ok(_) if !is_tidy_name(name) => Err(BadName::Untidy),
+            made => made,
+        }
     }
 
     /// What a person writes: `KEY/NAME`, with `stream/` or `0x` in front or without. `None` if it is something else.
@@ -145,6 +155,10 @@ mod tests {
             assert_eq!(StreamId::from_user(wrong), None, "{wrong}");
         }
         assert_eq!(StreamId::own(key, &"x".repeat(NAME_MAX_BYTES + 1)), Err(BadName::TooLong));
+        for untidy in ["../x", "x/..", ".", "a//b", "/a", "a/", " a", "a "] {
+            assert_eq!(StreamId::own(key, untidy), Err(BadName::Untidy), "{untidy}");
+            assert!(StreamId::new(key, untidy).is_ok(), "what others call theirs can be followed: {untidy}");
+        }
         assert_eq!(StreamId::new(key, &"x".repeat(NAME_FOLLOWED_MAX_BYTES + 1)), Err(BadName::TooLong));
         assert!(StreamId::new(key, &"x".repeat(NAME_FOLLOWED_MAX_BYTES)).is_ok());
         assert_eq!(StreamId::new(key, "a\nb"), Err(BadName::Unfit));

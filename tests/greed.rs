@@ -4,13 +4,17 @@
 mod play;
 
 use cjp2p_node::content::{ContentId, SharedFile};
-use cjp2p_node::node::{Command, Config, RECOMMENDED_PER_SENDER_MAX};
+use cjp2p_node::node::{Command, Config, RECOMMENDED_PER_SENDER_MAX, StreamCommand};
+use cjp2p_node::stream::StreamId;
+use cjp2p_node::stream::follow::From;
 use cjp2p_node::transfer::Held;
 use play::{Play, address, field};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 const FRIEND: &str = "198.51.100.1:24254";
+
+const STREAM: &str = "stream/3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c/radio";
 
 fn with_token(elements: &str, token: &str) -> String {
     format!(r#"[{elements},{{"AlwaysReturned":{{"cookie":"{token}"}}}}]"#)
@@ -48,27 +52,68 @@ fn no_host_keeps_others_from_their_turn_with_many_ports() {
     assert!(got >= all / 10, "of {all} bytes in ten seconds one asker got {got}, the ports of one host the rest");
 }
 
-/// What others say about a content that is being fetched, in the name of somebody who is asked for it.
+/// What others say about a content that is being fetched, or a stream that is followed, in the name of somebody who is
+/// asked for it.
 #[test]
 fn forged_names_of_holders_use_up_nothing_of_what_a_peer_may_name() {
-    let mut play = Play::new();
-    let token = play.verify(FRIEND);
-    let id = "ab".repeat(32);
-    fetch(&mut play, &id, Held::default());
-    play.run(Duration::from_secs(2));
-    for third in 0..40 {
-        let names: Vec<_> = (1..=8).map(|n| format!("\"8.8.{third}.{n}:24254\"")).collect();
-        play.hear(FRIEND, &format!(r#"[{{"MaybeTheyHaveSome":{{"id":"{id}","peers":[{}]}}}}]"#, names.join(",")));
+    for id in ["ab".repeat(32), STREAM.to_owned()] {
+        let mut play = Play::new();
+        let token = play.verify(FRIEND);
+        fetch(&mut play, &id, Held::default());
+        play.run(Duration::from_secs(2));
+        for third in 0..40 {
+            let names: Vec<_> = (1..=8).map(|n| format!("\"8.8.{third}.{n}:24254\"")).collect();
+            play.hear(FRIEND, &format!(r#"[{{"MaybeTheyHaveSome":{{"id":"{id}","peers":[{}]}}}}]"#, names.join(",")));
+        }
+        let before = play.node.heard_count();
+        let names: Vec<_> = (1..=8).map(|n| format!("\"{n}.77.1.1:24254\"")).collect();
+        play.hear(FRIEND, &with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token));
+        assert_eq!(
+            play.node.heard_count() - before,
+            8,
+            "of eight names from the peer itself, after {before} forged ones"
+        );
     }
-    let before = play.node.heard_count();
-    let names: Vec<_> = (1..=8).map(|n| format!("\"{n}.77.1.1:24254\"")).collect();
-    play.hear(FRIEND, &with_token(&format!(r#"{{"Peers":{{"peers":[{}]}}}}"#, names.join(",")), &token));
-    assert_eq!(play.node.heard_count() - before, 8, "of eight names from the peer itself, after {before} forged ones");
+}
+
+/// A hint makes us try others only if it is about something wanted, from somebody asked for it, and names addresses
+/// that make sense; and eight at most.
+#[test]
+fn hints_about_contents_and_streams_are_followed_under_the_same_rule() {
+    for id in ["ab".repeat(32), STREAM.to_owned()] {
+        let mut play = Play::new();
+        let (token, other) = (play.verify(FRIEND), play.verify("9.9.9.9:24254"));
+        let maybe = |peers: &str, token: &str| {
+            with_token(&format!(r#"{{"MaybeTheyHaveSome":{{"id":"{id}","peers":[{peers}]}}}}"#), token)
+        };
+        let tried = |play: &mut Play, from: &str, text: &str| {
+            let sent = play.hear(from, text);
+            sent.into_iter().filter(|(to, _)| to.ip().to_string().starts_with("8.8.")).count()
+        };
+        assert_eq!(tried(&mut play, FRIEND, &maybe(r#""8.8.1.1:24254""#, &token)), 0, "{id} is not wanted yet");
+        fetch(&mut play, &id, Held::default());
+        let bad = r#""8.8.2.1:80","8.8.2.2:0","8.8.2.3","127.0.0.1:24254","10.0.0.1:24254","x""#;
+        let ignored = play.node.counters().addresses_ignored;
+        assert_eq!(tried(&mut play, FRIEND, &maybe(bad, &token)), 0, "{id}");
+        assert_eq!(play.node.counters().addresses_ignored - ignored, 6, "{id}");
+        // It has said that it has nothing, and is asked for a stream again later.
+        play.run(Duration::from_secs(3));
+        assert_eq!(tried(&mut play, "9.9.9.8:24254", &maybe(r#""8.8.3.1:24254""#, &other)), 0, "{id}: nobody asked");
+        let names: Vec<_> = (1..=12).map(|n| format!("\"8.8.4.{n}:24254\"")).collect();
+        assert_eq!(tried(&mut play, FRIEND, &maybe(&names.join(","), &token)), 8, "{id}");
+    }
 }
 
 fn fetch(play: &mut Play, id: &str, held: Held) {
+    let patience = Duration::from_secs(600);
+    if let Some(id) = StreamId::from_user(id) {
+        let follow = StreamCommand::Follow { id, from: From::Start, patience };
+        play.node.handle_command(play.now, Command::Stream(follow)).unwrap();
+        play.sent();
+        return;
+    }
     let id = ContentId::parse(id).unwrap();
-    let fetch = Command::Fetch { id, held, patience: Duration::from_secs(600) };
+    let fetch = Command::Fetch { id, held, patience };
     play.node.handle_command(play.now, fetch).unwrap();
     play.sent();
 }

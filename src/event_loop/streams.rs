@@ -43,24 +43,22 @@ impl EventLoop {
     }
 
     fn append_to_stream(&mut self, name: &str, length: u64, bytes: &str) -> Result<(), String> {
-        let info = self.node.stream_info(self.clock.now(), name).ok_or("there is no such stream")?;
-        if info.length != length {
-            return Err("somebody else appends to that stream too".to_owned());
-        }
+        self.node.stream_info(self.clock.now(), name).ok_or("there is no such stream")?;
         let bytes = STANDARD.decode_to_vec(bytes).map_err(|_| "what is to be appended is no base64")?;
-        bytes
-            .chunks(APPEND_MAX_BYTES)
-            .try_for_each(|bytes| self.command_stream(StreamCommand::Append(name.to_owned(), bytes.to_vec())))
+        // Who got no answer asks again, though it may have been done.
+        let new = self.node.unappended(name, length, &bytes).ok_or("somebody else appends to that stream too")?;
+        // Nothing says that whoever feeds it is still there.
+        let nothing: &[&[u8]] = if new.is_empty() { &[&[]] } else { &[] };
+        for bytes in new.chunks(APPEND_MAX_BYTES).chain(nothing.iter().copied()) {
+            self.command_stream(StreamCommand::Append(name.to_owned(), bytes.to_vec()))?;
+        }
+        Ok(())
     }
 
     fn follow_stream(&mut self, id: &str, is_from_end: bool, patience: u64) -> Result<Answer, String> {
         let (id, patience) = (stream_id(id)?, Duration::from_secs(patience));
-        let is_mine = id.key() == self.node.public_key();
-        // What we make ourselves we need not follow to read.
-        if !is_mine || self.node.stream_info(self.clock.now(), id.name()).is_none() {
-            let from = if is_from_end { From::End } else { From::Start };
-            self.command_stream(StreamCommand::Follow { id, from, patience })?;
-        }
+        let from = if is_from_end { From::End } else { From::Start };
+        self.command_stream(StreamCommand::Follow { id, from, patience })?;
         Ok(Answer::Done("following".to_owned()))
     }
 
@@ -79,8 +77,12 @@ impl EventLoop {
         Ok(Answer::Stream(StreamAnswer::Chunk(chunk.offset, STANDARD.encode_to_string(&chunk.bytes), state)))
     }
 
-    /// The node stops: whoever follows its streams is told that they end here, because nobody can go on with them.
+    /// The node stops, and nobody can go on with its streams. If it runs for a command alone, the user has ended that,
+    /// and with it the stream. One that somebody else feeds has not ended: what they have would be missing.
     pub(super) fn end_streams(&mut self) {
+        if self.is_console {
+            return;
+        }
         for name in self.node.growing_streams() {
             // It grows, so it can end.
             let _ = self.command_stream(StreamCommand::End(name));

@@ -8,17 +8,13 @@ use super::dispatch::Sender;
 use super::uploads::Uploads;
 use super::{CommandError, Event, Node};
 use crate::content::{ContentId, Part, Store, TREE_PREFIX};
-use crate::peers::address::{makes_sense_to, network, plain};
-use crate::peers::heard::Source;
+use crate::peers::heard::HeardTable;
 use crate::sizes::{Size, no_table};
 use crate::sorted::SortedMap;
-use crate::stream::PREFIX;
 use crate::time::Time;
 use crate::transfer::{Ask, Failure, Has, Held, Outcome, Progress, Question};
 use crate::wire::encode::Writer;
-use crate::wire::messages::{
-    Block, Content, Holdings, MaybeTheyHaveSome, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings,
-};
+use crate::wire::messages::{Block, Content, Holdings, PleaseSendBlocks, PleaseSendContent, PleaseSendHoldings};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Message};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,6 +53,17 @@ impl Fetching {
     pub(super) fn new(now: Time, upload_limit: Option<u64>) -> Fetching {
         let uploads = Uploads::new(now, upload_limit);
         Fetching { uploads, candidates: SortedMap::new(), spread: None, questions: Vec::new() }
+    }
+
+    /// Somebody at an address that is not verified yet might have a content.
+    pub(super) fn note_candidate(&mut self, heard: &HeardTable, address: SocketAddr, id: ContentId) {
+        if self.candidates.len() >= CANDIDATES_MAX {
+            // Whose tries are over makes room.
+            self.candidates.retain(|candidate, _| heard.contains(*candidate));
+        }
+        if self.candidates.len() < CANDIDATES_MAX {
+            self.candidates.insert(address, id);
+        }
     }
 
     /// Nothing is being fetched (any more), so nobody is looked for.
@@ -214,42 +221,6 @@ impl<S: Store> Node<S> {
             self.offer_source(now, id, address);
         }
         self.drive(now);
-    }
-
-    /// Somebody names others that might have a content.
-    pub(super) fn take_maybe(&mut self, now: Time, sender: &Sender, maybe: &MaybeTheyHaveSome<'_>) {
-        if maybe.id.starts_with(PREFIX) {
-            return self.take_stream_maybe(now, sender, maybe);
-        }
-        let id = parse_part(&maybe.id).map(|(id, _)| id).filter(|id| self.transfers.is_source(id, sender.address));
-        let Some(id) = id else { return };
-        if sender.is_verified() {
-            self.transfers.disown(now, &id, sender.address);
-        }
-        // Anybody can speak in the name of a source.
-        let source = if sender.is_proven() { Source::Peer(network(sender.address.ip())) } else { Source::Hearsay };
-        for name in maybe.peers.0.iter().take(SPREAD) {
-            let address = name.parse().ok().map(plain);
-            let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
-                self.counters.addresses_ignored += 1;
-                continue;
-            };
-            if self.offer_source(now, id, address) || self.peers.get(address).is_some() {
-                continue;
-            }
-            // It has to be verified before it is asked, within all limits on what others make us send.
-            if self.heard.insert(now, address, source) {
-                self.contact(now, address);
-            }
-            if self.fetching.candidates.len() >= CANDIDATES_MAX {
-                // Whose tries are over makes room.
-                let heard = &self.heard;
-                self.fetching.candidates.retain(|candidate, _| heard.contains(*candidate));
-            }
-            if self.fetching.candidates.len() < CANDIDATES_MAX {
-                self.fetching.candidates.insert(address, id);
-            }
-        }
     }
 
     /// A part of a content, in the common words.

@@ -243,6 +243,9 @@ impl<S: Store> Node<S> {
     pub(super) fn note_arrival(&mut self, now: Time, address: SocketAddr) {
         let named = self.finds.arrive(address);
         named.iter().for_each(|key| self.private.hurry(now, key));
+        if !named.is_empty() {
+            self.knock_for_streams(now, address);
+        }
     }
 
     /// A datagram came from somebody who reads its address. If it shows that somebody is in reach for whom something

@@ -48,8 +48,11 @@ const STUCK: Duration = Duration::from_millis(500);
 /// Addresses that were asked whether they have it, and may answer.
 pub const KNOCKED_MAX: usize = 64;
 
-/// How long an address is left alone that was asked and has not answered.
-const KNOCK_PAUSE: Duration = Duration::from_secs(2);
+/// How long an answer is waited for of an address that was asked.
+const KNOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How soon it is asked again: the question may have been lost, or have come before there was anything to say.
+const KNOCK_PAUSE: Duration = Duration::from_millis(900);
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +113,8 @@ pub struct Follow {
     stuck_since: Option<Time>,
     /// A block behind what cannot be had, where to go on once it is here; and when it was asked for.
     leap: Option<(u64, Time)>,
-    knocked: Vec<(SocketAddr, Time)>,
+    /// Who was asked, when first, and when last.
+    knocked: Vec<(SocketAddr, Time, Time)>,
     /// When somebody was heard last who has it.
     heard: Option<Time>,
     since: Time,
@@ -182,11 +186,18 @@ impl Follow {
 
     /// Whether somebody is to be asked whether they have it; notes that they are.
     pub fn knock(&mut self, now: Time, address: SocketAddr) -> bool {
-        self.knocked.retain(|(_, since)| now.since(*since) < KNOCK_PAUSE);
-        let is_known = self.is_source(address) || self.knocked.iter().any(|(knocked, _)| *knocked == address);
-        let may = !self.is_over() && !is_known && self.knocked.len() < KNOCKED_MAX && self.sources.len() < SOURCES_MAX;
+        self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
+        if self.is_over() || self.is_source(address) || self.sources.len() >= SOURCES_MAX {
+            return false;
+        }
+        if let Some((_, _, last)) = self.knocked.iter_mut().find(|(knocked, ..)| *knocked == address) {
+            let may = now.since(*last) >= KNOCK_PAUSE;
+            *last = if may { now } else { *last };
+            return may;
+        }
+        let may = self.knocked.len() < KNOCKED_MAX;
         if may {
-            self.knocked.push((address, now));
+            self.knocked.push((address, now, now));
         }
         may
     }
@@ -198,7 +209,7 @@ impl Follow {
 
     /// Whether anything that comes from this address can be of use.
     pub fn expects(&self, address: SocketAddr) -> bool {
-        self.is_source(address) || self.knocked.iter().any(|(knocked, _)| *knocked == address)
+        self.is_source(address) || self.knocked.iter().any(|(knocked, ..)| *knocked == address)
     }
 
     fn is_source(&self, address: SocketAddr) -> bool {
@@ -208,18 +219,26 @@ impl Follow {
     /// Somebody was asked, and has it. `None` if nobody asked them, or there are enough.
     fn source(&mut self, now: Time, address: SocketAddr) -> Option<&mut Source> {
         if !self.is_source(address) {
-            let knocked = self.knocked.iter().position(|(knocked, _)| *knocked == address)?;
+            let knocked = self.knocked.iter().position(|(knocked, ..)| *knocked == address)?;
             if self.sources.len() >= SOURCES_MAX {
                 return None;
             }
-            let (_, since) = self.knocked.swap_remove(knocked);
-            self.sources.push(Source::new(now, address, now.since(since)));
+            let (_, _, last) = self.knocked.swap_remove(knocked);
+            // Should it be the answer to an earlier question, later ones tell how long the way is.
+            self.sources.push(Source::new(now, address, now.since(last)));
         }
         self.sources.iter_mut().find(|source| source.address == address)
     }
 
-    /// Nothing more comes from this address: it says itself that it has nothing, or is no peer any more.
+    /// Somebody says itself that others have it. Unless it has sent something, it has nothing, whoever said so.
     pub fn disown(&mut self, address: SocketAddr) {
+        if !self.sources.iter().any(|source| source.address == address && source.has_sent) {
+            self.drop_source(address);
+        }
+    }
+
+    /// Nothing more comes from this address.
+    fn drop_source(&mut self, address: SocketAddr) {
         self.sources.retain(|source| source.address != address);
         self.asked.retain(|_, source| *source != address);
     }
@@ -230,7 +249,8 @@ impl Follow {
         let Some(source) = self.source(now, address).filter(|_| is_sound) else { return };
         source.first = first;
         source.end = source.end.max(end);
-        (source.is_ours, source.age) = (true, age);
+        source.age = age;
+        source.has_said(now);
         // Followers who have lost the owner must not take one another for a sign of life.
         let heard = Time::default() + now.since(Time::default() + age);
         self.heard = Some(self.heard.map_or(heard.max(self.since), |before| before.max(heard)));
@@ -275,6 +295,7 @@ impl Follow {
         if let Some(source) = self.source(now, address) {
             was_late = source.arrived(now, at);
             if is_news {
+                source.has_sent = true;
                 source.end = source.end.max(end);
             }
         }

@@ -217,6 +217,18 @@ impl OwnLog {
         self.growing.len()
     }
 
+    /// What of these bytes, which are to lie from `offset` on, is not there yet. `None` if something else is, or if
+    /// there would be a gap.
+    pub fn unappended<'a>(&self, offset: u64, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let there = usize::try_from(self.length().checked_sub(offset)?).ok()?;
+        let (old, new) = bytes.split_at_checked(there)?;
+        let growing = self.place() * BLOCK_BYTES;
+        let mut held = self.log.read(offset, there.min(usize::try_from(growing.saturating_sub(offset)).ok()?));
+        let inner = usize::try_from(offset.saturating_sub(growing)).ok()?;
+        held.extend_from_slice(self.growing.get(inner..).unwrap_or_default());
+        (held == old).then_some(new)
+    }
+
     /// Appends bytes and signs every block that is full. False if the stream has ended or would be too long.
     pub fn append(&mut self, identity: &Identity, mut bytes: &[u8]) -> bool {
         if self.log.eof.is_some() || self.length() + bytes.len() as u64 >= LENGTH_MAX {
@@ -325,6 +337,21 @@ mod tests {
             assert_eq!((own.log().eof(), own.log().read(0, usize::MAX)), (Some(10_000), bytes.clone()), "{size}");
             assert!(!own.append(&identity, b"more"));
         }
+        let (identity, mut own) = (owner(), OwnLog::new(id()));
+        own.append(&identity, &bytes[..5_000]);
+        own.sign(&identity, false);
+        own.append(&identity, &bytes[5_000..6_000]);
+        for offset in [0, 4_000, 4_096, 4_097, 4_999, 5_000, 5_500, 5_999, 6_000] {
+            assert_eq!(own.unappended(offset as u64, &bytes[offset..7_000]), Some(&bytes[6_000..7_000]), "{offset}");
+            if offset < 6_000 {
+                let mut others = bytes[offset..7_000].to_vec();
+                others[0] ^= 1;
+                assert_eq!(own.unappended(offset as u64, &others), None, "something else lies at {offset}");
+                assert_eq!(own.unappended(offset as u64, &bytes[offset..5_999]), None, "there is more than that");
+            }
+        }
+        assert_eq!(own.unappended(6_001, b"x"), None, "there would be a gap");
+        assert_eq!(own.unappended(6_000, b""), Some(&[][..]));
         for length in [0, 4_096, 8_192] {
             let (identity, mut own) = (owner(), OwnLog::new(id()));
             own.append(&identity, &vec![1; length]);

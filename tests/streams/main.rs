@@ -6,6 +6,7 @@ mod village;
 mod wild;
 
 use cjp2p_node::Time;
+use cjp2p_node::node::StreamCommand;
 use cjp2p_node::stream::block::Block;
 use cjp2p_node::stream::follow::{Follow, From, State};
 use std::time::Duration;
@@ -74,6 +75,37 @@ fn followers_are_within_a_second_whichever_datagrams_are_lost() {
             assert_eq!((reader.bytes, &reader.missing[..], reader.state), (village.length(), &[][..], State::Ended));
         }
     }
+}
+
+#[test]
+fn who_joins_in_the_moment_in_which_the_bytes_begin_is_within_a_second_too() {
+    let mut worst = Duration::ZERO;
+    // More seeds take minutes; `STREAM_SEEDS=20` runs them.
+    let seeds = std::env::var("STREAM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4);
+    for (seed, joined_ms) in (1..=seeds).flat_map(|seed| [0, 100, 500].map(|joined_ms| (seed, joined_ms))) {
+        let mut village = Village::new(11, |node| if node == 0 { vec![] } else { vec![0] });
+        (village.loss_percent, village.chance) = (5, seed);
+        village.begin(0);
+        village.stream(0, MEGABYTE, Duration::from_millis(joined_ms));
+        for node in 1..11 {
+            village.follow(node, id_of(0), From::Start);
+        }
+        village.stream(0, MEGABYTE, seconds(2));
+        if joined_ms > 0 {
+            // They were late when they came, and had to catch up.
+            village.readers.iter_mut().for_each(|reader| reader.worst = Duration::ZERO);
+        }
+        village.stream(0, MEGABYTE, seconds(3));
+        village.end(0);
+        village.stream(0, 0, seconds(3));
+        for reader in &village.readers {
+            let what = format!("seed {seed}, {joined_ms} ms, node {}: {:?}", reader.node, reader.worst);
+            assert!(reader.worst < seconds(1), "{what} at {}", reader.worst_at);
+            assert_eq!((reader.bytes, &reader.missing[..], reader.state), (village.length(), &[][..], State::Ended));
+            worst = worst.max(reader.worst);
+        }
+    }
+    println!("{seeds} seeds, who joins when the bytes begin: at most {worst:?} behind");
 }
 
 #[test]
@@ -159,6 +191,86 @@ fn a_quiet_stream_costs_little_and_each_line_comes_at_once() {
     assert_eq!((village.readers[0].bytes, &village.readers[0].missing[..]), (200, &[][..]));
     assert!(village.readers[0].worst <= Duration::from_millis(60), "{:?}", village.readers[0].worst);
     assert_eq!(village.readers[0].state, State::Following);
+}
+
+#[test]
+fn the_owner_is_asked_for_where_it_is_not_known_and_no_longer_once_it_is_found() {
+    // The reader and the owner know one in the middle, and have not heard of each other.
+    let mut village = Village::new(2, |node| if node == 0 { vec![1] } else { vec![] });
+    village.filter = |from, to, _| from.abs_diff(to) < 2;
+    let owner = village.node(2, vec![1]);
+    village.nodes.push(Some(owner));
+    village.run(seconds(5));
+    village.begin(2);
+    village.append(2, 5_000);
+    assert_eq!(village.at(0).counters().people_asked_for, 0);
+    village.filter = |_, _, _| true;
+    village.follow(0, id_of(2), From::Start);
+    village.stream(2, 0, seconds(2));
+    assert_eq!((village.readers[0].bytes, village.readers[0].state), (5_000, State::Following));
+    let asked = village.at(0).counters().people_asked_for;
+    assert!(asked > 0);
+    village.stream(2, 0, seconds(60));
+    assert_eq!(village.at(0).counters().people_asked_for, asked);
+}
+
+#[test]
+fn one_who_floods_with_forged_blocks_delays_nobody_else() {
+    // The reader follows the owner and another follower, who is no friend.
+    let mut village = Village::new(3, |node| if node == 0 { vec![] } else { vec![0] });
+    village.begin(0);
+    village.append(0, 100);
+    village.follow(1, id_of(0), From::Start);
+    village.follow(2, id_of(0), From::Start);
+    village.stream(0, MEGABYTE / 10, seconds(3));
+    let forged = |at: u64| {
+        let signer = identity(2);
+        let stream = stream_of(signer.public());
+        let block = Block::sign(&signer, &stream, at, &[0xee; 4_096], false).unwrap();
+        let text = serde_json::to_string(&[block.message(&stream, at)]).unwrap();
+        text.replace(&signer.public().to_string(), &identity(0).public().to_string())
+    };
+    village.readers.iter_mut().for_each(|reader| reader.worst = Duration::ZERO);
+    let before = village.at(1).counters().stream_blocks_forged;
+    for _ in 0..300 {
+        let next = village.readers[0].place / 4_096;
+        let forged = [forged(next), forged(next + 1)];
+        for _ in 0..10 {
+            for forged in &forged {
+                village.inject(address(2), 1, forged.as_bytes());
+            }
+            village.run(Duration::from_millis(1));
+        }
+        village.append(0, 1_000);
+        village.read_all();
+    }
+    let flooded = village.at(1).counters().stream_blocks_forged - before;
+    println!("{flooded} forged blocks in three seconds: {:?} behind", village.readers[0].worst);
+    assert!(flooded > 4_000, "{flooded}");
+    assert!(village.readers[0].worst < Duration::from_millis(200), "{:?}", village.readers[0].worst);
+}
+
+#[test]
+fn an_owner_that_is_fed_no_longer_is_given_up_and_has_not_ended() {
+    let mut village = Village::new(2, |node| if node == 0 { vec![] } else { vec![0] });
+    village.begin(0);
+    village.append(0, 5_000);
+    village.follow(1, id_of(0), From::Start);
+    // Nothing new, and word of it.
+    village.stream(0, 0, seconds(40));
+    assert_eq!((village.readers[0].bytes, village.readers[0].state), (5_000, State::Following));
+    village.follow(0, id_of(0), From::Start);
+    village.is_fed = false;
+    village.stream(0, 0, seconds(15));
+    assert_eq!(village.readers[0].state, State::Following, "it may go on");
+    village.stream(0, 0, seconds(20));
+    for reader in &village.readers {
+        assert_eq!((reader.bytes, reader.state), (5_000, State::Stalled), "{}", reader.node);
+    }
+    // Four of these keep nobody from beginning others.
+    for n in 0..4 {
+        village.command(0, StreamCommand::Begin(format!("other/{n}")));
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Village {
     pub filter: fn(usize, usize, &[u8]) -> bool,
     pub sent: BTreeMap<usize, (u64, u64)>,
     pub readers: Vec<Reader>,
+    /// Whether who feeds the stream says now and then that nothing is new, as the command does.
+    pub is_fed: bool,
     /// When each byte of the stream was appended: its end, then.
     appended: Vec<(u64, Time)>,
     on_its_way: BinaryHeap<Reverse<Arrival>>,
@@ -61,6 +63,10 @@ pub fn stream_of(key: PublicKey) -> StreamId {
     StreamId::new(key, NAME).unwrap()
 }
 
+fn is_growing(node: &Node<MemoryStore>) -> bool {
+    node.growing_streams().iter().any(|name| name == NAME)
+}
+
 /// What the owner says at each place.
 pub fn byte(place: u64) -> u8 {
     (place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
@@ -77,6 +83,7 @@ impl Village {
             filter: |_, _, _| true,
             sent: BTreeMap::new(),
             readers: Vec::new(),
+            is_fed: true,
             appended: Vec::new(),
             on_its_way: BinaryHeap::new(),
             counter: 0,
@@ -206,7 +213,10 @@ impl Village {
     /// Lets time pass while somebody appends steadily and all readers read every 10 ms, and notes how late they are.
     pub fn stream(&mut self, owner: usize, bytes_per_second: u64, span: Duration) {
         let step = Duration::from_millis(10);
-        for _ in 0..span.as_millis() / step.as_millis() {
+        for turn in 0..span.as_millis() / step.as_millis() {
+            if turn % 200 == 0 && self.is_fed && self.nodes[owner].as_ref().is_some_and(is_growing) {
+                self.command(owner, StreamCommand::Append(NAME.to_owned(), Vec::new()));
+            }
             if bytes_per_second > 0 && self.nodes[owner].is_some() {
                 self.append(owner, bytes_per_second / 100);
             }

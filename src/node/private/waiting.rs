@@ -126,6 +126,11 @@ impl Private {
         self.waiting.iter().map(|message| message.text.len()).sum()
     }
 
+    /// Whether a message waits for this key.
+    pub(in crate::node) fn awaits(&self, key: &PublicKey) -> bool {
+        self.waiting.iter().any(|message| message.to == *key)
+    }
+
     /// The keys that messages wait for, each once, with the place of the message whose turn it is.
     pub(super) fn recipients(&self) -> Vec<(PublicKey, usize)> {
         let mut recipients: Vec<(PublicKey, usize)> = Vec::new();

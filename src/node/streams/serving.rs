@@ -1,7 +1,8 @@
 //! Answering for streams, our own and those that are followed.
 
-use super::{Node, Own};
+use super::Own;
 use crate::content::Store;
+use crate::node::Node;
 use crate::node::dispatch::Sender;
 use crate::node::reply::Reply;
 use crate::node::uploads::Share;
@@ -92,7 +93,7 @@ impl<S: Store> Node<S> {
         let Some(log) = self.streams.log(id) else { return };
         let heard = match self.streams.followed.iter().find(|followed| followed.follow.id() == log.id()) {
             Some(followed) => followed.follow.heard(),
-            None => Some(now),
+            None => self.streams.own.iter().find(|own| own.log.log().id() == log.id()).map(|own| own.heard(now)),
         };
         // Who has nothing and has heard nobody has nothing to say.
         let Some(heard) = heard else { return };

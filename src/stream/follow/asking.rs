@@ -25,6 +25,9 @@ const TAIL_STEP: Duration = Duration::from_millis(20);
 /// After so many tail questions without an answer another source is asked.
 const TAIL_SILENT_MAX: u32 = 2;
 
+/// So many tail questions in a row may be lost before the pauses between them grow.
+const TAIL_LOST_MAX: u32 = 6;
+
 /// After so long without a block another source is asked, though this one answers: it may be behind.
 const TAIL_IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -135,9 +138,9 @@ impl Follow {
         let is_short = !self.sources.is_empty() && self.may_ask_tail();
         let tail = is_short.then(|| self.tail.due(self.log.end()));
         let lost = self.sources.iter().filter_map(Source::due).min();
+        let again = self.sources.iter().filter_map(Source::again_at).min();
         let noticed = self.noticed.front().map(|(due, _)| *due);
-        let look = (self.sources.len() > 1).then(|| self.tail.looked.0 + LOOK_PAUSE);
-        [Some(patience), look, stuck, leap, tail, lost, noticed].into_iter().flatten().min()
+        [Some(patience), self.look_at(), again, stuck, leap, tail, lost, noticed].into_iter().flatten().min()
     }
 
     fn note_losses(&mut self, now: Time) {
@@ -157,7 +160,7 @@ impl Follow {
         }
         let silent = self.sources.iter().find(|source| source.is_silent()).map(|source| source.address);
         if let Some(silent) = silent.filter(|_| self.sources.len() > 1) {
-            self.disown(silent);
+            self.drop_source(silent);
         }
     }
 
@@ -209,15 +212,30 @@ impl Follow {
         }
     }
 
-    /// Asks one source after the other what it has, lest we follow one that is behind and never know.
+    /// Asks one source after the other what it has, lest we follow one that is behind and never know. Who has not said
+    /// yet whether it knows our words is asked again: the first question or its answer may have been lost.
     fn look_around(&mut self, now: Time, into: &mut Vec<Question>) {
-        let (looked, turn) = self.tail.looked;
-        if self.sources.len() < 2 || now.since(looked) < LOOK_PAUSE {
+        let silent = self.sources.iter_mut().filter(|source| source.again_at().is_some_and(|due| due <= now));
+        into.extend(silent.map(|source| source.ask_what(now)));
+        if self.look_at().is_none_or(|due| due > now) {
             return;
         }
+        let turn = self.tail.looked.1;
         self.tail.looked = (now, turn + 1);
-        let source = &self.sources[turn % self.sources.len()];
-        into.push(Question { to: source.address, offset: 0, length: 0 });
+        let count = self.sources.len();
+        into.push(self.sources[turn % count].ask_what(now));
+    }
+
+    /// When the next source is asked what it has. A single one is asked as well while the stream moves, because nothing
+    /// else tells how long the way is.
+    fn look_at(&self) -> Option<Time> {
+        let due = self.tail.looked.0 + LOOK_PAUSE;
+        let is_of_use = match self.sources.len() {
+            0 => false,
+            1 => due < self.tail.advanced + LATELY,
+            _ => true,
+        };
+        is_of_use.then_some(due)
     }
 
     /// If nobody has what is needed next, asks for a block behind it, to go on there; or for the one to begin with.
@@ -306,10 +324,11 @@ impl Follow {
         if Some(place) != current || is_late {
             (self.tail.source, self.tail.since, self.tail.silent) = (Some(source.address), now, 0);
         }
-        self.tail.silent += 1;
-        if self.tail.advanced < self.tail.asked {
+        // What is not answered was lost, unless that happens again and again; then everything is.
+        if self.tail.advanced < self.tail.asked && !(1..TAIL_LOST_MAX).contains(&self.tail.silent) {
             self.tail.pause = (self.tail.pause * 2).min(TAIL_PAUSE_MAX);
         }
+        self.tail.silent += 1;
         self.tail.asked = now;
         let to = source.address;
         if source.is_ours {

@@ -45,6 +45,13 @@ const REORDERING_MIN: Duration = Duration::from_millis(5);
 /// How much later than twice the round trip a block may be: timers fire late.
 const LATE_MIN: Duration = Duration::from_millis(20);
 
+/// How soon a source that has sent a block and not said what it has is asked that again; twice as late each time. Until
+/// it says so it is taken for a node that knows the common words alone, and asked for a few blocks at a time.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// The longest of these pauses: others will never say it.
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+
 /// After so many answers in a row that were too quick to be true the path has become quicker.
 const QUICK_MAX: u32 = 8;
 
@@ -71,6 +78,12 @@ pub(super) struct Source {
     pub(super) age: Duration,
     /// Whether it knows our words, and so remembers questions for what is not there yet.
     pub(super) is_ours: bool,
+    /// Whether it has sent a block that was news.
+    pub(super) has_sent: bool,
+    /// When it is asked again what it has, as long as it has not said so; and the pause after that.
+    again: (Time, Duration),
+    /// When it was asked last what it has, until it says so.
+    asked_what: Option<Time>,
     /// Which blocks were asked of it and when, in that order.
     asked: VecDeque<(u64, Time)>,
     /// When that was asked which was answered last, and how long it took.
@@ -102,6 +115,9 @@ impl Source {
             end: 0,
             age: Duration::ZERO,
             is_ours: false,
+            has_sent: false,
+            again: (now + AGAIN_AFTER, AGAIN_AFTER * 2),
+            asked_what: None,
             asked: VecDeque::new(),
             answered: None,
             silent_since: now,
@@ -120,6 +136,34 @@ impl Source {
     /// Whether it seems to have more of a block than what ends at `held`.
     pub(super) fn has(&self, start: u64, held: u64) -> bool {
         self.first <= start && self.end > held
+    }
+
+    /// When it is asked again what it has; `None` if it has said so.
+    pub(super) fn again_at(&self) -> Option<Time> {
+        (!self.is_ours).then_some(self.again.0)
+    }
+
+    /// The question what it has; notes that it is asked.
+    pub(super) fn ask_what(&mut self, now: Time) -> Question {
+        let pause = self.again.1;
+        self.again = (now + pause, (pause * 2).min(AGAIN_MAX));
+        self.asked_what = Some(now);
+        Question { to: self.address, offset: 0, length: 0 }
+    }
+
+    /// It says what it has: perhaps because it was asked, and then that tells how long the way is.
+    pub(super) fn has_said(&mut self, now: Time) {
+        self.is_ours = true;
+        // An answer as late as this is one to another question.
+        let elapsed = self.asked_what.take().map(|asked| now.since(asked));
+        if let Some(elapsed) = elapsed.filter(|elapsed| *elapsed < self.round_trip.timeout()) {
+            self.sample(now, elapsed);
+        }
+    }
+
+    fn sample(&mut self, now: Time, elapsed: Duration) {
+        self.round_trip.sample(elapsed);
+        self.shortest.sample(now, elapsed, SHORTEST_KEPT);
     }
 
     /// Notes that it is asked for a block, if one more may be on its way.
@@ -141,13 +185,17 @@ impl Source {
         let place = self.asked.iter().position(|(asked, _)| *asked == at);
         let Some((_, asked)) = place.and_then(|place| self.asked.remove(place)) else { return false };
         let elapsed = now.since(asked);
-        self.quick += 1;
-        if self.quick <= QUICK_MAX && self.shortest.get().is_some_and(|shortest| elapsed < shortest * 3 / 4) {
+        let shortest = self.shortest.get().unwrap_or_default();
+        // Who knows our words sends what is new unasked, and some of it was asked for meanwhile. Taken for answers,
+        // that would make the way seem ever shorter, and every real answer late.
+        self.quick += u32::from(!self.is_ours);
+        if elapsed < shortest * 3 / 4 && self.quick <= QUICK_MAX {
             return true;
         }
         self.quick = 0;
-        self.round_trip.sample(elapsed);
-        self.shortest.sample(now, elapsed, SHORTEST_KEPT);
+        if elapsed >= shortest || !self.is_ours {
+            self.sample(now, elapsed);
+        }
         if self.answered.is_none_or(|(newest, _)| asked >= newest) {
             self.answered = Some((asked, elapsed));
         }
