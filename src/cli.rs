@@ -22,6 +22,7 @@ mod follow;
 mod get;
 mod goal;
 mod id;
+mod live;
 mod msg;
 mod named;
 mod options;

@@ -3,18 +3,13 @@
 //! A running node follows it, or one of our own. What is printed is in order and signed by the owner; what could not be
 //! had is said, and the exit code tells that something is missing.
 
-use super::ask::order;
-use super::get::Helper;
+use super::live::{Live, pause, unexpected};
 use super::options::Arguments;
 use super::{Failure, tell};
 use base64_simd::STANDARD;
 use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
 use cjp2p_node::stream::StreamId;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 /// The pause between two looks at what has come; hardly anybody hears the difference.
@@ -34,51 +29,38 @@ struct Printed {
 pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     let id = StreamId::from_user(text)
         .ok_or_else(|| Failure::Mistake("a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned()))?;
-    let is_interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
-    }
-    let helper = Helper::find(arguments)?;
-    if !helper.is_own() {
-        helper.pass_on_options();
-    }
-    let printed = print(arguments, &helper, &id, &is_interrupted);
-    if !helper.is_own() && printed.is_err() {
+    let live = Live::begin(arguments)?;
+    let printed = print(&live, &id);
+    if !live.helper.is_own() && printed.is_err() {
         // Others may follow it too; then they begin again where they are.
-        let _ = helper.order(&StreamRequest::Unfollow(id.to_string()).command());
+        let _ = live.helper.order(&StreamRequest::Unfollow(id.to_string()).command());
     }
-    helper.dismiss();
+    live.helper.dismiss();
     printed
 }
 
-fn print(
-    arguments: &Arguments,
-    helper: &Helper<'_>,
-    id: &StreamId,
-    is_interrupted: &AtomicBool,
-) -> Result<(), Failure> {
+fn print(live: &Live<'_>, id: &StreamId) -> Result<(), Failure> {
+    let arguments = live.arguments;
     let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
-    helper.order(&StreamRequest::Follow(id.to_string(), arguments.is_from_end, patience).command())?;
+    live.ask(&StreamRequest::Follow(id.to_string(), arguments.is_from_end, patience))?;
     let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
     let mut stdout = io::stdout().lock();
     loop {
-        if is_interrupted.load(Ordering::Relaxed) {
+        if live.is_interrupted() {
             return Err(Failure::Impossible(format!("interrupted after {} bytes", printed.bytes)));
         }
-        let reply = match order(arguments, &StreamRequest::Read(id.to_string(), printed.place).command()) {
+        let reply = match live.ask(&StreamRequest::Read(id.to_string(), printed.place)) {
             // A signal may have stopped the node too.
-            Err(_) if is_interrupted.load(Ordering::Relaxed) => continue,
+            Err(_) if live.is_interrupted() => continue,
             reply => reply?,
         };
-        let Some(StreamAnswer::Chunk(offset, bytes, state)) = reply.read() else {
-            return Err(Failure::Impossible("the node gave another answer than was asked for".to_owned()));
-        };
+        let Some(StreamAnswer::Chunk(offset, bytes, state)) = reply.read() else { return Err(unexpected()) };
         let bytes = STANDARD.decode_to_vec(bytes).map_err(Failure::impossible)?;
         printed.skip_to(offset, arguments);
         if bytes.is_empty() {
             match ended(state, &printed, id, patience) {
                 Some(ended) => return ended,
-                None => pause(),
+                None => pause(PAUSE),
             }
             continue;
         }
@@ -124,9 +106,4 @@ fn ended(state: StreamState, printed: &Printed, id: &StreamId, patience: u64) ->
         }
     };
     Some(Err(Failure::Impossible(why)))
-}
-
-fn pause() {
-    #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
-    thread::sleep(PAUSE);
 }

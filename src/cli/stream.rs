@@ -4,7 +4,7 @@
 //! there is no more room for it.
 
 use super::ask::order;
-use super::get::Helper;
+use super::live::{Live, pause};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
@@ -15,11 +15,7 @@ use cjp2p_node::request::{NodeStatus, STREAM_BYTES_MAX, StreamAnswer, StreamRequ
 use cjp2p_node::stream::StreamId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::{self, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 /// How much is taken in a second, in bytes: four times what a follower is asked to keep up with. A file that comes in
@@ -36,31 +32,27 @@ const LINGER: Duration = Duration::from_secs(10);
 /// The pause between two looks at whether anybody asks.
 const LINGER_PAUSE: Duration = Duration::from_millis(200);
 
+/// How often the node is told that we are still there while nothing comes in; of a stream of which it hears nothing for
+/// longer it says so to those who follow.
+const STILL_HERE: Duration = Duration::from_secs(2);
+
 /// Makes a stream of what comes in.
 pub(super) fn stream(arguments: &Arguments, name: &str) -> Result<(), Failure> {
-    let is_interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, is_interrupted.clone()).map_err(Failure::impossible)?;
-    }
-    let helper = Helper::find(arguments)?;
-    if !helper.is_own() {
-        helper.pass_on_options();
-    }
-    let is_own = helper.is_own();
-    let ended = publish(arguments, name, &is_interrupted);
+    let live = Live::begin(arguments)?;
+    let ended = publish(&live, name);
     if let Ok(length) = ended {
-        if !is_own {
+        if !live.helper.is_own() {
             note(arguments, &format!("the stream has ended after {length} bytes; the node goes on passing it on"));
-        } else if !is_interrupted.load(Ordering::Relaxed) {
+        } else if !live.is_interrupted() {
             let seconds = LINGER.as_secs();
             note(
                 arguments,
                 &format!("the stream has ended after {length} bytes; passing it on until nobody asks for {seconds} s"),
             );
-            linger(arguments, name, &is_interrupted);
+            linger(&live, name);
         }
     }
-    helper.dismiss();
+    live.helper.dismiss();
     ended.map(drop)
 }
 
@@ -72,7 +64,8 @@ fn note(arguments: &Arguments, sentence: &str) {
 }
 
 /// Begins a stream, fills it, and ends it. Returns how long it is.
-fn publish(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Result<u64, Failure> {
+fn publish(live: &Live<'_>, name: &str) -> Result<u64, Failure> {
+    let arguments = live.arguments;
     let status: Option<NodeStatus> = order(arguments, "/status")?.read();
     let key = status.and_then(|status| PublicKey::parse(&status.public_key).ok());
     let key = key.ok_or_else(|| Failure::Impossible("the node does not say its key".to_owned()))?;
@@ -85,26 +78,32 @@ fn publish(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Re
             "there has been a stream {name}, and what was signed cannot be signed anew; choose another name, like {name}/2"
         )));
     }
-    ask(arguments, &StreamRequest::Begin(name.to_owned()))?;
+    live.length(&StreamRequest::Begin(name.to_owned()))?;
     // The name of the stream is no message for people: scripts read it.
     let _ = writeln!(io::stderr(), "{id}");
-    let filled = fill(arguments, name, is_interrupted);
-    let ended = ask(arguments, &StreamRequest::End(name.to_owned()));
+    let filled = fill(live, name);
+    let ended = live.length(&StreamRequest::End(name.to_owned()));
     match (filled, ended) {
         // A signal ends a node of our own too, and it has ended its streams then.
-        (Ok(length), _) if is_interrupted.load(Ordering::Relaxed) => Ok(length),
-        (Err(_), _) if is_interrupted.load(Ordering::Relaxed) => Ok(0),
+        (Ok(length), _) if live.is_interrupted() => Ok(length),
+        (Err(_), _) if live.is_interrupted() => Ok(0),
         (filled, ended) => filled.and(ended),
     }
 }
 
 /// Appends what comes in, until there is no more or a signal comes.
-fn fill(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Result<u64, Failure> {
+fn fill(live: &Live<'_>, name: &str) -> Result<u64, Failure> {
     let (mut buffer, mut length, start) = (vec![0; STREAM_BYTES_MAX], 0, now());
-    let stdin = io::stdin();
-    while !is_interrupted.load(Ordering::Relaxed) {
+    let (stdin, mut said) = (io::stdin(), start);
+    while !live.is_interrupted() {
         match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LOOK)) {
-            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(0) | Err(Errno::INTR) => {
+                if now().saturating_duration_since(said) >= STILL_HERE {
+                    length = live.length(&StreamRequest::append(name, length, &[]))?;
+                    said = now();
+                }
+                continue;
+            }
             _ => {}
         }
         let count = match stdin.lock().read(&mut buffer) {
@@ -113,7 +112,8 @@ fn fill(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Resul
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Failure::Impossible(format!("cannot read the standard input: {error}"))),
         };
-        length = ask(arguments, &StreamRequest::append(name, length, &buffer[..count]))?;
+        length = live.length(&StreamRequest::append(name, length, &buffer[..count]))?;
+        said = now();
         let due = Duration::from_secs_f64(length as f64 / RATE_MAX as f64);
         pause(due.saturating_sub(now().saturating_duration_since(start)));
     }
@@ -121,30 +121,14 @@ fn fill(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) -> Resul
 }
 
 /// Passes the end on until nobody asks any more.
-fn linger(arguments: &Arguments, name: &str, is_interrupted: &AtomicBool) {
-    let (start, info) = (now(), StreamRequest::Info(name.to_owned()).command());
-    while !is_interrupted.load(Ordering::Relaxed) {
-        let Ok(Some(StreamAnswer::Own(_, asked_ago))) = order(arguments, &info).map(|reply| reply.read()) else {
-            return;
-        };
-        let asked_ago = asked_ago.map(Duration::from_millis);
+fn linger(live: &Live<'_>, name: &str) {
+    let (start, info) = (now(), StreamRequest::Info(name.to_owned()));
+    while !live.is_interrupted() {
+        let Ok(Some(StreamAnswer::Own(_, asked_ago))) = live.ask(&info).map(|reply| reply.read()) else { return };
         let since = now().saturating_duration_since(start);
-        if asked_ago.map_or(since, |ago| ago.min(since)) >= LINGER {
+        if asked_ago.map_or(since, |ago| Duration::from_millis(ago).min(since)) >= LINGER {
             return;
         }
         pause(LINGER_PAUSE);
     }
-}
-
-/// Asks the node; how long the stream is then.
-fn ask(arguments: &Arguments, request: &StreamRequest) -> Result<u64, Failure> {
-    match order(arguments, &request.command())?.read() {
-        Some(StreamAnswer::Own(length, _)) => Ok(length),
-        _ => Err(Failure::Impossible("the node gave another answer than was asked for".to_owned())),
-    }
-}
-
-fn pause(span: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
-    thread::sleep(span);
 }

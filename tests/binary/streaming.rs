@@ -119,3 +119,65 @@ fn who_follows_what_nobody_has_is_told_so_and_who_stops_reading_is_left_in_peace
     drop(input);
     assert!(finish(stream).status.success());
 }
+
+#[test]
+fn a_killed_stream_has_not_ended_for_those_who_follow_it() {
+    let data = scratch();
+    let node = Node::start(&data.path().join("node"), &[]);
+    // One beside a node that goes on, and one with a node of its own.
+    for (owner, peer) in [("node", Some(node.address)), ("alone", None)] {
+        let (mut stream, id) = begin(command("stream", &data.path().join(owner), None, &["x"]));
+        let mut input = stream.stdin.take().unwrap();
+        let file = data.path().join(owner).join("node.json");
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let peer = peer.unwrap_or_else(|| file["udp"].as_str().unwrap().parse().unwrap());
+        let reader = data.path().join(format!("reader of {owner}"));
+        let mut follow = command("follow", &reader, Some(peer), &[&id, "--timeout", "3"]).spawn().unwrap();
+        input.write_all(b"one\n").unwrap();
+        let mut first = [0; 4];
+        follow.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        stream.kill().unwrap();
+        stream.wait().unwrap();
+        let said = finish(follow);
+        let complaint = "nothing was heard of its owner for 3 s; the stream has not ended, after 4 bytes";
+        assert_eq!(said.complaint(), format!("cjp2p-node: {complaint}"), "{owner}");
+    }
+}
+
+#[test]
+fn a_node_that_stalls_for_longer_than_commands_wait_ends_neither_end_of_a_stream() {
+    let data = scratch();
+    let mut node = Node::start(&data.path().join("node"), &[]);
+    let (mut stream, id) = begin(command("stream", &data.path().join("node"), None, &["x"]));
+    let mut input = stream.stdin.take().unwrap();
+    let mut follow = command("follow", &data.path().join("node"), None, &[&id]).spawn().unwrap();
+    let content = bytes(100_000);
+    let (first, rest) = content.split_at(1_000);
+    input.write_all(first).unwrap();
+    let mut output = follow.stdout.take().unwrap();
+    let mut printed = vec![0; first.len()];
+    output.read_exact(&mut printed).unwrap();
+    node.signal(Signal::STOP);
+    // More than one request, of which the first goes into a socket that nobody reads.
+    let rest = rest.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&rest).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(4_500));
+    node.signal(Signal::CONT);
+    output.read_to_end(&mut printed).unwrap();
+    writer.join().unwrap();
+    assert!(printed == content, "{} of {} bytes", printed.len(), content.len());
+    for said in [finish(stream), finish(follow)] {
+        assert!(said.status.success(), "{said:?}");
+    }
+}
+
+#[test]
+fn a_stream_is_not_called_what_no_file_could_be_called() {
+    let data = scratch();
+    for name in ["../x", "a//b", "/a"] {
+        let said = ended(command("stream", &data.path().join("owner"), None, &[name]));
+        let complaint = "the parts of a stream's name between slashes have to be names of files, like a/b";
+        assert_eq!(said.complaint(), format!("cjp2p-node: {complaint}"));
+    }
+    assert!(names(&data.path().join("owner/streams")).is_empty());
+}

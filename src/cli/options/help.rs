@@ -70,7 +70,8 @@ fn remarks(command: Command) -> String {
     }
     if command == Command::Stream {
         text.push_str(
-            "It prints the KEY/NAME by which others follow. Ctrl-C ends the stream as the end of the input does.\n",
+            "It prints the KEY/NAME by which others follow. Ctrl-C ends the stream as the end of the input does.\n\
+            If it is killed the stream has not ended, and whoever follows gives up after a while.\n",
         );
     }
     if command == Command::Follow {
