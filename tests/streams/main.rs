@@ -206,7 +206,8 @@ fn the_owner_is_asked_for_where_it_is_not_known_and_no_longer_once_it_is_found()
     assert_eq!(village.at(0).counters().people_asked_for, 0);
     village.filter = |_, _, _| true;
     village.follow(0, id_of(2), From::Start);
-    village.stream(2, 0, seconds(2));
+    // It has tried to reach the owner in vain a moment ago, and waits for up to 16 s before it does so again.
+    village.stream(2, 0, seconds(19));
     assert_eq!((village.readers[0].bytes, village.readers[0].state), (5_000, State::Following));
     let asked = village.at(0).counters().people_asked_for;
     assert!(asked > 0);
