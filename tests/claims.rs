@@ -18,8 +18,8 @@ use std::time::Duration;
 const HOME: &str = "203.0.113.5:24254";
 const ELSEWHERE: &str = "198.51.100.7:40000";
 
-/// How many movers: enough to show that it is no luck, where it does not take long.
-const SEEDS: u64 = if cfg!(debug_assertions) { 10 } else { 500 };
+/// How many movers in each of three villages: enough to show that it is no luck, where it does not take long.
+const MOVERS: u64 = if cfg!(debug_assertions) { 10 } else { 500 };
 
 /// How long the address that is left is asked, at most.
 const ASKED_FOR: Duration = Duration::from_millis(2_750);
@@ -272,8 +272,8 @@ fn what_was_encrypted_for_us_before_a_restart_proves_nothing_after_it() {
 }
 
 /// Two nodes that know each other, and a third party that knows both.
-fn village() -> Village {
-    let mut village = Village::new(&["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"]);
+fn village(seed: u8) -> Village {
+    let mut village = Village::seeded(&["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"], seed);
     village.run(Duration::from_secs(120));
     assert_eq!(village.says(0, 1), Some(address("203.0.114.2:24254")));
     village
@@ -281,7 +281,7 @@ fn village() -> Village {
 
 #[test]
 fn who_carries_between_two_others_what_they_say_moves_neither() {
-    let mut village = village();
+    let mut village = village(0);
     let (one, two) = (village.nodes[0].1, village.nodes[1].1);
     let [left, right] = ["192.0.2.66:24254", "192.0.3.66:24254"].map(address);
     // What one sends to the left comes to two from the right, and the other way round.
@@ -297,31 +297,33 @@ fn who_carries_between_two_others_what_they_say_moves_neither() {
     assert!(village.nodes[0].0.counters().homes_refused > 0, "nobody claimed anything");
 }
 
-#[test]
-fn ninety_nine_of_a_hundred_movers_are_reachable_within_five_seconds_where_a_tenth_is_lost() {
-    let (mut worst, mut late) = (Duration::ZERO, 0);
-    for seed in 0..SEEDS {
-        let mut village = village();
-        village.lose(100, seed);
-        let place = address("192.0.2.77:24254");
-        village.nodes[1].1 = place;
-        let (now, key) = (village.now, village.nodes[1].0.public_key());
-        village.nodes[1].0.handle_command(now, Command::NetworkChanged).unwrap();
-        // From its first datagram that arrives.
-        while !village.heard.contains(&(place, village.nodes[0].1)) {
-            village.run(Duration::from_millis(20));
-        }
-        let first = village.now;
-        while !village.nodes[0].0.homes_of(&key).any(|home| home == place) {
-            village.run(Duration::from_millis(20));
-        }
-        worst = worst.max(village.now.since(first));
-        late += usize::from(village.now.since(first) > Duration::from_secs(5));
-        village.run(Duration::from_secs(5));
-        assert_eq!(village.says(0, 1), Some(place), "seed {seed}");
+/// How long it takes until something for a mover goes to where it is, from its first datagram from there to who sends
+/// that, whether that datagram arrives or not. One of ten is lost.
+fn time_to_reach(village_seed: u8, seed: u64) -> Duration {
+    let mut village = village(village_seed);
+    village.lose(100, seed);
+    let place = address("192.0.2.77:24254");
+    village.nodes[1].1 = place;
+    let (moved, key) = (village.now, village.nodes[1].0.public_key());
+    village.nodes[1].0.handle_command(moved, Command::NetworkChanged).unwrap();
+    while !village.nodes[0].0.homes_of(&key).any(|home| home == place) {
+        village.run(Duration::from_millis(20));
     }
-    println!("the slowest of {SEEDS} took {worst:?}");
-    // A handshake of three datagrams in which three are lost takes longer, and nobody can help that.
-    assert!(100 * late <= SEEDS as usize, "{late} took longer, the slowest {worst:?}");
-    assert!(worst < Duration::from_secs(15), "{worst:?}");
+    // It writes to its neighbours 10 ms later, which is as good as at once.
+    let taken = village.now.since(moved);
+    village.run(Duration::from_secs(5));
+    assert_eq!(village.says(0, 1), Some(place), "seed {seed}");
+    taken
+}
+
+#[test]
+fn all_movers_are_reachable_within_five_seconds_where_a_tenth_is_lost() {
+    let mut taken: Vec<Duration> = Vec::new();
+    for village_seed in 0..3 {
+        taken.extend((0..MOVERS).map(|seed| time_to_reach(village_seed, seed)));
+    }
+    taken.sort();
+    let of = |thousandth: usize| taken[(taken.len() - 1) * thousandth / 1_000];
+    println!("{} movers: half {:?}, 99 % {:?}, the slowest {:?}", taken.len(), of(500), of(990), of(1_000));
+    assert!(of(1_000) <= Duration::from_secs(5), "the slowest took {:?}", of(1_000));
 }

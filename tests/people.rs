@@ -1,5 +1,6 @@
 //! Writing to a key: finding out where its holder is, and what becomes of a message on a network that loses and lies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout)] // figures are printed for whoever runs the tests
 
 mod play;
 
@@ -56,6 +57,11 @@ impl Village {
             }
         }
         (delivered, given_up)
+    }
+
+    fn are_neighbours(&self, one: usize, other: usize) -> bool {
+        let peers = self.nodes[one].0.peers(self.now, usize::MAX);
+        peers.iter().any(|peer| peer.address == self.nodes[other].1 && peer.is_neighbour)
     }
 
     fn moves(&mut self, who: usize, to: &str) {
@@ -127,6 +133,63 @@ fn who_moves_while_messages_are_on_their_way_is_found_again() {
         assert_eq!(texts, ["before", "meanwhile", "after"], "seed {seed}");
         assert_eq!(village.outcomes(1), (vec![1, 2, 3], vec![]), "seed {seed}");
         assert_eq!(village.nodes[1].0.home(&village.key(2)), Some(address("192.0.2.77:30000")), "seed {seed}");
+    }
+}
+
+/// Two who have talked in private and are no neighbours, in a village where everybody has some.
+fn acquaintances(seed: u8) -> (Village, usize, usize) {
+    let addresses: Vec<String> = (0..24).map(|n| format!("{}.9.8.7:24254", 20 + n)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut village = Village::new(&addresses, 0, seed);
+    village.is_discreet = false;
+    village.run(Duration::from_secs(300));
+    let others: Vec<usize> = (6..24).filter(|to| !village.are_neighbours(5, *to)).collect();
+    for to in &others {
+        village.write(5, *to, "before", 1);
+        village.run(Duration::from_secs(5));
+    }
+    // Some are neighbours for having written to each other.
+    village.run(Duration::from_secs(300));
+    let mut others = others.into_iter().filter(|to| !village.shown(*to).is_empty());
+    let to = others.find(|to| !village.are_neighbours(5, *to) && !village.are_neighbours(*to, 5)).unwrap();
+    village.events.clear();
+    (village, 5, to)
+}
+
+/// How long after the first datagram of somebody who has moved a line arrives that was said so long after that, or so
+/// long before. Meanwhile nothing reaches the one who moves.
+fn found_after(seed: u8, before: Duration, after: Duration) -> Duration {
+    let (mut village, from, to) = acquaintances(seed);
+    village.nodes[to].1 = address("192.0.2.99:9");
+    if !before.is_zero() {
+        village.write(from, to, "after", 2);
+        village.run(before);
+    }
+    let (moved, place) = (village.now, "192.0.2.77:30000");
+    village.moves(to, place);
+    village.run(after);
+    if before.is_zero() {
+        village.write(from, to, "after", 2);
+    }
+    village.run(Duration::from_secs(12));
+    let shown: Vec<Time> = village.shown(to).iter().map(|(at, ..)| *at).collect();
+    let [shown] = shown[..] else { panic!("seed {seed}: shown {} times", shown.len()) };
+    assert_eq!(village.outcomes(from), (vec![2], vec![]));
+    assert_eq!(village.nodes[from].0.home(&village.key(to)), Some(address(place)));
+    shown.since(moved)
+}
+
+#[test]
+fn who_moves_is_found_within_five_seconds_by_those_it_has_talked_with_who_are_no_neighbours() {
+    for seed in 0..3 {
+        let waits = [(0, 0), (0, 100), (0, 700), (0, 2_000), (1_500, 0), (10_000, 0), (40_000, 0), (70_000, 0)];
+        for (before, after) in
+            waits.map(|(before, after)| (Duration::from_millis(before), Duration::from_millis(after)))
+        {
+            let taken = found_after(seed, before, after);
+            println!("seed {seed}, said {before:?} before or {after:?} after: {taken:?}");
+            assert!(taken <= Duration::from_secs(5), "seed {seed}, {before:?} {after:?}: {taken:?}");
+        }
     }
 }
 

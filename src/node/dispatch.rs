@@ -32,6 +32,8 @@ pub(super) struct Sender {
     pub(super) returned_probes: usize,
     /// What this datagram has said about contents so far.
     pub(super) hearsay: usize,
+    /// Whether it returned the token of a neighbour that lives elsewhere.
+    pub(super) is_astray: bool,
     /// Whether one of them was sent to this address alone and is on its way no more: as good a proof as our token.
     pub(super) is_reader: bool,
     /// Whether that one was sent with the token that the peer seems to have changed to.
@@ -46,6 +48,11 @@ pub(super) struct Sender {
     pub(super) private: Option<Envelope>,
     /// What is to be said in private, and to whom.
     pub(super) answers: Vec<(PublicKey, Writer)>,
+}
+
+/// Whether a message is a token, or asks for one.
+fn is_token(message: &Message<'_>) -> bool {
+    matches!(message, Message::AlwaysReturned(_) | Message::PleaseAlwaysReturnThisMessage(_))
 }
 
 /// Counts one more token of a kind; whether it is still to be checked.
@@ -101,6 +108,7 @@ impl Sender {
             is_new: false,
             returned_probes: 0,
             hearsay: 0,
+            is_astray: false,
             is_reader: false,
             was_followed_up: false,
             place: None,
@@ -138,7 +146,7 @@ impl<S: Store> Node<S> {
         self.counters.elements_malformed += decoded.malformed as u64;
         self.issuer.rotate(now, &mut self.rng);
         let mut sender = Sender::unproven(from);
-        let is_ours = self.read_tokens(&mut sender, &decoded.messages);
+        let is_ours = self.read_tokens(now, &mut sender, &decoded.messages);
         // What a stream brings that we follow is looked at there, once, on its own account.
         let is_block = !is_ours && self.take_stream_blocks(now, from, &decoded.messages);
         // How much may be spent on envelopes depends on the tokens beside them; those inside count as much afterwards.
@@ -146,7 +154,7 @@ impl<S: Store> Node<S> {
         let layers = self.open_envelopes(now, &sender, messages);
         let inner = decode_layers(&layers, self.identity.public());
         self.counters.envelopes_for_others += (layers.len() - inner.len()) as u64;
-        let shown = self.read_inside(&mut sender, &inner);
+        let shown = self.read_inside(now, &mut sender, &inner);
         if is_ours || shown.is_ours {
             self.counters.datagrams_reflected += 1;
             return;
@@ -178,12 +186,17 @@ impl<S: Store> Node<S> {
     }
 
     /// Reads the tokens inside envelopes, which count for the sender as much as those beside them.
-    fn read_inside<'a>(&mut self, sender: &mut Sender, inner: &[(&'a Layer, Decoded<'_>)]) -> Shown<'a> {
+    fn read_inside<'a>(
+        &mut self,
+        now: Time,
+        sender: &mut Sender,
+        inner: &[(&'a Layer, Decoded<'_>)],
+    ) -> Shown<'a> {
         let mut shown = Shown::default();
         for (layer, decoded) in inner {
             self.counters.elements_malformed += decoded.malformed as u64;
             let before = sender.proof.take();
-            shown.is_ours |= self.read_tokens(sender, &decoded.messages);
+            shown.is_ours |= self.read_tokens(now, sender, &decoded.messages);
             let proven = sender.proof.map(|token| proof(layer, &decoded.messages, sender.address, token));
             shown.echoes.push((*layer, Echo::of(&decoded.messages, proven.map(|proof| proof.strength))));
             shown.proofs.extend(proven);
@@ -193,14 +206,17 @@ impl<S: Store> Node<S> {
     }
 
     /// Reads the tokens among messages. True if the datagram is one of our own that came back to us.
-    fn read_tokens(&mut self, sender: &mut Sender, messages: &[Message<'_>]) -> bool {
+    fn read_tokens(&mut self, now: Time, sender: &mut Sender, messages: &[Message<'_>]) -> bool {
         let from = sender.address;
         let (mut returned, mut asked, mut probes) = (0, 0, 0);
+        // Tokens alone are never answered with tokens alone: two could go on with that for ever.
+        let says_more = !messages.iter().all(is_token);
         for message in messages {
             match message {
                 Message::AlwaysReturned(token) => {
                     let proof = within(&mut returned).then(|| self.issuer.check(from, token.0)).flatten();
                     self.counters.tokens_wrong += u64::from(proof.is_none());
+                    sender.is_astray |= says_more && returned == 1 && proof.is_none() && self.is_astray(now, token.0);
                     sender.proof = better(sender.proof, proof);
                 }
                 Message::PleaseAlwaysReturnThisMessage(token) if within(&mut asked) => {
@@ -294,6 +310,9 @@ impl<S: Store> Node<S> {
 
     /// Sends the answer, and sees to the tokens that travelled in the datagram.
     fn conclude(&mut self, now: Time, sender: &Sender, mut reply: Reply, proofs: &[whereabouts::Proof]) {
+        if sender.is_astray && !sender.is_verified() {
+            reply.expects_answer();
+        }
         // However often it was asked for, the list is made once.
         if reply.is_list_expected() {
             self.list_content(now, sender, &mut reply);

@@ -45,6 +45,13 @@ const ROUND_MIN: Duration = Duration::from_secs(1);
 /// The longest pause between rounds: news of somebody who has moved is asked for so often.
 const ROUND_MAX: Duration = Duration::from_secs(30);
 
+/// The pause between rounds in which only those are asked who have said something: they hear first of it when somebody
+/// has moved, and whoever waits is to be found within five seconds of that.
+const TELLERS_PAUSE: Duration = Duration::from_secs(3);
+
+/// How many of those there are, one of each host: as many as are asked at first. In two minutes they get 320 questions.
+const TELLERS_MAX: usize = ASKED_AT_FIRST;
+
 /// How many addresses are tried for one key: those of four hosts that may say two each.
 const HINTS_MAX: usize = 8;
 
@@ -66,11 +73,15 @@ struct Hint {
 struct Find {
     key: PublicKey,
     due: Time,
+    /// When others are asked than those who have said something, and the pause after that.
+    round: Time,
     pause: Duration,
     /// How many are asked in the next round.
     asks: usize,
     /// Who was asked; those who were asked longest ago first.
     asked: Vec<SocketAddr>,
+    /// Who has said something, true or not.
+    tellers: Vec<SocketAddr>,
     hints: Vec<Hint>,
 }
 
@@ -87,6 +98,15 @@ impl Find {
             self.hints.push(hint);
         }
         !is_known && !is_full
+    }
+
+    /// Takes note of who has said something, and asks again soon.
+    fn heed(&mut self, now: Time, teller: SocketAddr) {
+        self.due = self.due.min(now + TELLERS_PAUSE);
+        let is_known = self.tellers.iter().any(|other| host(other.ip()) == host(teller.ip()));
+        if !is_known && self.tellers.len() < TELLERS_MAX {
+            self.tellers.push(teller);
+        }
     }
 }
 
@@ -108,13 +128,14 @@ impl Finds {
         self.finds.iter().map(|find| find.due).min()
     }
 
-    pub(super) fn sizes(&self) -> [Size; 3] {
+    pub(super) fn sizes(&self) -> [Size; 4] {
         // A generator does not grow.
         let Finds { finds, rng: _ } = self;
         let most = |count: fn(&Find) -> usize| finds.iter().map(count).max().unwrap_or(0);
         [
             Size::new("keys that are looked for", finds.len(), FINDS_MAX),
             Size::new("peers asked for one key", most(|find| find.asked.len()), ASKED_MAX),
+            Size::new("peers that have named one for a key", most(|find| find.tellers.len()), TELLERS_MAX),
             Size::new("addresses named for one key", most(|find| find.hints.len()), HINTS_MAX),
         ]
     }
@@ -131,7 +152,7 @@ impl Finds {
     /// There is a new peer: where hardly anybody could be asked, it is asked at once.
     pub(super) fn hurry(&mut self, now: Time) {
         let few = self.finds.iter_mut().filter(|find| find.asked.len() < ASKED_AT_FIRST);
-        few.for_each(|find| find.due = find.due.min(now));
+        few.for_each(|find| (find.due, find.round) = (find.due.min(now), find.round.min(now)));
     }
 
     /// What came of it so far: how many were asked, and how many addresses were named.
@@ -165,8 +186,16 @@ impl<S: Store> Node<S> {
         if self.finds.get_mut(&key).is_some() || self.finds.finds.len() >= FINDS_MAX {
             return;
         }
-        let find = Find { key, due: now, pause: ROUND_MIN, asks: ASKED_AT_FIRST, asked: Vec::new(), hints: Vec::new() };
-        self.finds.finds.push(find);
+        self.finds.finds.push(Find {
+            key,
+            due: now,
+            round: now,
+            pause: ROUND_MIN,
+            asks: ASKED_AT_FIRST,
+            asked: Vec::new(),
+            tellers: Vec::new(),
+            hints: Vec::new(),
+        });
         self.tend_finds(now);
     }
 
@@ -175,11 +204,18 @@ impl<S: Store> Node<S> {
         let Some(place) = self.finds.finds.iter().position(|find| find.due <= now) else { return };
         // The one that has just been tended waits behind the others.
         let mut find = self.finds.finds.remove(place);
-        find.due = now + find.pause;
-        find.pause = (find.pause * 2).min(ROUND_MAX);
-        if self.ask_where(now, &mut find) > 0 {
-            find.asks = (find.asks * 2).min(ASKED_AT_ONCE_MAX);
+        let tellers = find.tellers.len();
+        if find.round > now {
+            self.ask_where(now, &mut find, tellers);
+        } else {
+            find.round = now + find.pause;
+            find.pause = (find.pause * 2).min(ROUND_MAX);
+            let asks = find.asks;
+            if self.ask_where(now, &mut find, asks) > 0 {
+                find.asks = (find.asks * 2).min(ASKED_AT_ONCE_MAX);
+            }
         }
+        find.due = if tellers > 0 { find.round.min(now + TELLERS_PAUSE) } else { find.round };
         let hints: Vec<SocketAddr> = find.hints.iter().map(|hint| hint.address).collect();
         self.finds.finds.push(find);
         hints.into_iter().for_each(|address| self.try_hint(now, address));
@@ -187,18 +223,17 @@ impl<S: Store> Node<S> {
 
     /// Asks some peers where somebody is: those who have said so before, neighbours, others that were heard lately, and
     /// then those again who were asked longest ago. Says how many.
-    fn ask_where(&mut self, now: Time, find: &mut Find) -> usize {
+    fn ask_where(&mut self, now: Time, find: &mut Find, most: usize) -> usize {
         let links = &self.links;
         let neighbours = links.iter().filter(|link| link.is_proven).map(|link| link.address);
         let others = self.peers.sample(ASKED_MAX, &mut self.finds.rng).filter(|peer| peer.is_fresh(now));
         let others = others.map(|peer| peer.address).filter(|address| !links.holds(*address));
         let reachable: Vec<SocketAddr> = neighbours.chain(others).collect();
-        let tellers: Vec<SocketAddr> = find.hints.iter().filter_map(|hint| hint.teller).collect();
-        let asked = &find.asked;
+        let Find { asked, tellers, .. } = &*find;
         let known = asked.iter().filter(|address| tellers.contains(address));
         let new = reachable.iter().filter(|address| !asked.contains(address));
         let again = asked.iter().filter(|address| !tellers.contains(address) && reachable.contains(address));
-        let to: Vec<SocketAddr> = known.chain(new).chain(again).copied().take(find.asks).collect();
+        let to: Vec<SocketAddr> = known.chain(new).chain(again).copied().take(most).collect();
         for address in &to {
             find.asked.retain(|other| other != address);
             if find.asked.len() >= ASKED_MAX {
@@ -234,6 +269,7 @@ impl<S: Store> Node<S> {
             return;
         };
         let teller = Some(sender.address);
+        find.heed(now, sender.address);
         if find.add(Hint { address, teller, is_there: false }) {
             self.heard.insert(now, address, Source::Peer(network(sender.address.ip())));
             self.try_hint(now, address);

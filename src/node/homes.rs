@@ -8,7 +8,6 @@ use super::Node;
 use super::dispatch::Sender;
 use super::envelopes::audience;
 use super::notes::Note;
-use super::provoked;
 use super::reply::Reply;
 use crate::content::Store;
 use crate::hash::Key;
@@ -17,6 +16,7 @@ use crate::identity::whereabouts::{Proof, Strength};
 use crate::identity::{PublicKey, TEXT_MAX_BYTES};
 use crate::peers::address::makes_sense_to;
 use crate::peers::links::LINKS_MAX;
+use crate::rate::{Limiter, Rate};
 use crate::sizes::Size;
 use crate::time::Time;
 use crate::tokens::{self, Cookie, Owed};
@@ -24,6 +24,7 @@ use crate::wire::encode::Writer;
 use crate::wire::messages::{Forwarded, MeantFor, MyPublicKey};
 use crate::wire::{DATAGRAM_SEND_MAX_BYTES, Hex32, Message, NullableHex32};
 use rand::Rng;
+use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,12 +42,22 @@ pub(super) fn proof(layer: &Layer, messages: &[Message<'_>], address: SocketAddr
 /// The pause between two looks at what a neighbour was shown, if it was not us who wrote first.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
-/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived; each further one
-/// is twice as long. Who has moved is to be found within seconds, even if this is lost.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The pause before what a neighbour was shown is shown again if no answer says that it has arrived: longer than most
+/// round trips. After the second time it is twice as long.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// How often it is shown again. Some nodes answer no probes; and later ones carry it too.
-const AGAIN_MAX: u32 = 3;
+/// How often it is shown again. Who has moved is to be found within five seconds, even if this is lost; where a tenth
+/// of all datagrams is, all four fail, and the first, once in 100,000 times. Some nodes answer no probes; and later
+/// ones carry it too.
+const AGAIN_MAX: u32 = 4;
+
+/// How often a neighbour is shown our key because it has changed its token. Several in a row may be changes in earnest,
+/// or one of which it takes several attempts to learn; and some give out another token in each datagram.
+const CHANGED: Rate = Rate { burst: 2, interval: LOOK_PAUSE };
+
+/// How often a token from elsewhere is compared with those of all neighbours, which takes some microseconds: a flood of
+/// wrong ones costs a thousandth of a core.
+const STRAYS: Rate = Rate { burst: 32, interval: Duration::from_millis(10) };
 
 /// What a neighbour was shown last.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +69,8 @@ struct Shown {
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
     looked: Time,
+    /// How often it may be shown because the neighbour has changed its token.
+    changed: Limiter,
     /// When it is to be shown again, and how often it was.
     again: Option<Time>,
     repeats: u32,
@@ -68,11 +81,13 @@ struct Shown {
 pub(super) struct Showings {
     key: Key,
     shown: Vec<Shown>,
+    /// How often we look whose token somebody returns from elsewhere.
+    strays: Limiter,
 }
 
 impl Showings {
     pub(super) fn new(rng: &mut impl Rng) -> Showings {
-        Showings { key: Key::new(rng), shown: Vec::new() }
+        Showings { key: Key::new(rng), shown: Vec::new(), strays: Limiter::default() }
     }
 
     pub(super) fn size(&self) -> Size {
@@ -104,9 +119,10 @@ impl Showings {
         }
     }
 
-    /// Whether nothing says that what a neighbour was shown last has arrived.
-    fn is_unanswered(&self, neighbour: SocketAddr) -> bool {
-        self.shown.iter().any(|shown| shown.neighbour == neighbour && shown.probe.is_some())
+    /// Whether a neighbour that has changed its token may be shown something for that reason.
+    fn may_change(&mut self, now: Time, neighbour: SocketAddr) -> bool {
+        let shown = self.shown.iter_mut().find(|shown| shown.neighbour == neighbour);
+        shown.is_none_or(|shown| shown.changed.allow(now, CHANGED))
     }
 
     /// Whether a neighbour has yet to see this.
@@ -119,10 +135,11 @@ impl Showings {
     fn note(&mut self, now: Time, neighbour: SocketAddr, what: u64, probe: Cookie) {
         let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
         // Who never answers shall not be shown more for changing what it wants to see.
-        let before = before.map(|place| self.shown.swap_remove(place)).filter(|shown| shown.probe.is_some());
-        let repeats = before.map_or(0, |shown| shown.repeats + 1);
-        let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * (1 << repeats));
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, again, repeats });
+        let before = before.map(|place| self.shown.swap_remove(place));
+        let changed = before.map_or_else(Limiter::default, |shown| shown.changed);
+        let repeats = before.filter(|shown| shown.probe.is_some()).map_or(0, |shown| shown.repeats + 1);
+        let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * if repeats < 2 { 1 } else { 2 });
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, changed, again, repeats });
     }
 }
 
@@ -142,15 +159,19 @@ impl<S: Store> Node<S> {
     }
 
     /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
-    /// often, because some give out another one in each datagram, and not while it owes us an answer to the last time.
+    /// often, because some give out another one in each datagram.
     pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
-        let is_answered = !self.showings.is_unanswered(neighbour);
-        let may_show = self.links.holds(neighbour)
-            && (self.showings.looks(now, neighbour)
-                || is_answered && self.provoked.may_provoke(now, provoked::Kind::Token, neighbour));
-        if may_show {
+        if self.links.holds(neighbour) && self.showings.may_change(now, neighbour) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
         }
+    }
+
+    /// Whether somebody returns the token of a neighbour, and not from there. It may be that neighbour, which does not
+    /// know that its address is another one now; so it is to be told the token for this one.
+    pub(super) fn is_astray(&mut self, now: Time, token: &RawValue) -> bool {
+        let mut neighbours = self.links.iter().filter(|link| link.is_proven);
+        self.showings.strays.allow(now, STRAYS)
+            && neighbours.any(|link| self.issuer.check(link.address, token).is_some())
     }
 
     /// Shows again what has not arrived, as far as we know.
@@ -158,8 +179,11 @@ impl<S: Store> Node<S> {
         while let Some(shown) = self.showings.shown.iter_mut().find(|shown| shown.again.is_some_and(|due| due <= now)) {
             shown.again = None;
             let neighbour = shown.neighbour;
-            if self.links.holds(neighbour) {
-                self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+            // With the token that it may have changed to, as it was before.
+            match self.peers.get(neighbour).filter(|_| self.links.holds(neighbour)) {
+                Some(peer) if peer.candidate.is_some() => self.follow_up(now, neighbour),
+                Some(_) => self.write_to(now, neighbour, Note { probes: true, ..Note::default() }),
+                None => {}
             }
         }
     }
@@ -223,21 +247,22 @@ impl<S: Store> Node<S> {
         if key == self.public_key() {
             return self.tell_where_we_are(now, sender, reply);
         }
-        let Some((home, _)) = self.homes.find(&key) else { return };
-        if home == sender.address || !makes_sense_to(home, sender.address) {
-            return;
-        }
+        // Where it may have moved to as well: who asks finds out whose address it is.
+        let is_of_use = |home: &SocketAddr| *home != sender.address && makes_sense_to(*home, sender.address);
+        let homes: Vec<SocketAddr> = self.homes_of(&key).filter(is_of_use).collect();
         let messages = [Message::MyPublicKey(MyPublicKey { ed25519h: key.hex() })];
         let Ok(messages) = serde_json::to_string(&messages) else { return };
-        reply.push(&Message::Forwarded(Forwarded {
-            src: home.to_string().into(),
-            from_ed25519: NullableHex32(None),
-            messages: messages.into(),
-            might_be_ip_spoofing: !sender.is_verified(),
-        }));
+        for home in &homes {
+            reply.push(&Message::Forwarded(Forwarded {
+                src: home.to_string().into(),
+                from_ed25519: NullableHex32(None),
+                messages: messages.as_str().into(),
+                might_be_ip_spoofing: !sender.is_verified(),
+            }));
+        }
         if sender.is_verified() {
             // Whoever asks will write there, where only what was written to gets in.
-            self.introduce_to(now, sender.address, home);
+            self.introduce_to(now, sender.address, &homes);
         }
     }
 }

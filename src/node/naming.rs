@@ -153,9 +153,9 @@ impl<S: Store> Node<S> {
     }
 
     /// Tells a peer of an asker that has just been told where it is.
-    pub(super) fn introduce_to(&mut self, now: Time, asker: SocketAddr, to: SocketAddr) {
+    pub(super) fn introduce_to(&mut self, now: Time, asker: SocketAddr, to: &[SocketAddr]) {
         if self.peers.get(asker).is_some_and(|asker| may_introduce(asker, now)) {
-            self.introduce(now, asker, &[to]);
+            self.introduce(now, asker, to);
         }
     }
 

@@ -37,8 +37,9 @@ use waiting::{REPEAT_MAX, REPEAT_MIN, Waiting};
 /// some that others named.
 const COPIES_MAX: usize = 4;
 
-/// After so many times without an answer others are asked where the key lives now.
-const TRIES_BEFORE_FIND: u32 = 2;
+/// After so many times without an answer others are asked where the key lives now: who has moved is to be found within
+/// seconds.
+const TRIES_BEFORE_FIND: u32 = 1;
 
 /// The longest array that is sealed, in bytes. In base64 with the keys and tags of the envelope it has 5,464 bytes, and
 /// 90 with what is around it; our key and the two tokens beside it have 300.

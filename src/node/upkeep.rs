@@ -202,7 +202,13 @@ impl<S: Store> Node<S> {
             }
             // Some nodes answer no probes, and some have lost our token or moved: later tries say all there is to say.
             let is_retry = link.unanswered > 0;
-            self.write_to(now, link.address, Note { probes: true, asks_for_peers: is_retry, gives_token: is_retry });
+            // By turns with the token that it may have changed to: until one of the two is proven, either may be right.
+            if link.unanswered % 2 == 1 && self.peers.get(link.address).is_some_and(|peer| peer.candidate.is_some()) {
+                self.follow_up(now, link.address);
+            } else {
+                let note = Note { probes: true, asks_for_peers: is_retry, gives_token: is_retry };
+                self.write_to(now, link.address, note);
+            }
             self.links.probed(now, link.address);
         }
     }

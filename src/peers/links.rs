@@ -41,6 +41,13 @@ pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// The pause between probes of a link that does not answer.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How many probes more a neighbour is sent when all are doubted, because we may have moved: it has to hear of that
+/// within five seconds. Where a tenth of all datagrams is lost, one of four attempts at a handshake of three fails.
+pub const HURRIED_MAX: u8 = 3;
+
+/// The pause between those: longer than most round trips.
+pub const HURRY_PAUSE: Duration = Duration::from_millis(500);
+
 /// The pause before a probe is repeated that could not be sent: there is no way there at present. When there is one
 /// again, the system says so, and all are probed at once.
 pub const UNSENT_PAUSE: Duration = Duration::from_secs(30);
@@ -104,6 +111,8 @@ pub struct Link {
     pub doubted: Time,
     /// How many probes in a row it left unanswered.
     pub unanswered: u8,
+    /// How many of them are to follow one another quickly, and do not count against it.
+    hurried: u8,
     /// How much longer than [`PROBE_AFTER`] we leave it silent.
     patience: Duration,
 }
@@ -112,6 +121,7 @@ impl Link {
     /// When something has to be done about the link.
     pub fn due(&self) -> Time {
         match (self.probed, self.is_kept) {
+            (Some(probed), _) if self.unanswered <= self.hurried => probed + HURRY_PAUSE,
             (Some(probed), _) => probed + PROBE_AGAIN_AFTER,
             (None, true) => self.heard.min(self.spoken) + PROBE_AFTER + self.patience,
             (None, false) => self.heard.min(self.spoken) + LET_GO_AFTER,
@@ -125,7 +135,7 @@ impl Link {
 
     /// Whether it has left too many probes unanswered.
     pub fn is_dead(&self) -> bool {
-        self.unanswered >= if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
+        self.unanswered >= self.hurried + if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
     }
 
     /// Whether the other side seems to have let go of it.
@@ -223,6 +233,7 @@ impl Links {
             link.is_unsent = false;
             link.probed = None;
             link.unanswered = 0;
+            link.hurried = 0;
         }
     }
 
@@ -262,6 +273,7 @@ impl Links {
                 probed: None,
                 doubted: now,
                 unanswered: 0,
+                hurried: 0,
                 patience: Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64)),
             });
         }
@@ -307,11 +319,13 @@ impl Links {
         }
     }
 
-    /// Makes every link due at once, with all its probes before it. Who keeps it open stays as it was.
+    /// Makes every link due at once, with all its probes before it and some quick ones more. Who keeps it open stays as
+    /// it was.
     pub fn doubt_all(&mut self) {
         for link in &mut self.links {
             link.probed = Some(Time::default());
             link.unanswered = 0;
+            link.hurried = if link.is_proven { HURRIED_MAX } else { 0 };
         }
     }
 
