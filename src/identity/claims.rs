@@ -89,21 +89,23 @@ impl Claims {
         self.open.push(Claim { key, address, strength, made: now, asked: 0, due: now });
     }
 
+    /// How many open claims there are of the host of an address.
+    fn of_host(&self, address: SocketAddr) -> usize {
+        self.open.iter().filter(|claim| host(claim.address.ip()) == host(address.ip())).count()
+    }
+
     /// Lets go of one claim if there are too many, of that host or of all.
     fn make_room(&mut self, newcomer: SocketAddr) {
-        let of_host = |address: SocketAddr| {
-            self.open.iter().filter(|claim| host(claim.address.ip()) == host(address.ip())).count()
-        };
-        let is_crowded = of_host(newcomer) >= CLAIMS_OF_HOST_MAX;
+        let is_crowded = self.of_host(newcomer) >= CLAIMS_OF_HOST_MAX;
         if !is_crowded && self.open.len() < CLAIMS_MAX {
             return;
         }
-        let most = self.open.iter().map(|claim| of_host(claim.address)).max();
+        let most = self.open.iter().map(|claim| self.of_host(claim.address)).max();
         let goes = |claim: &Claim| {
             if is_crowded {
                 host(claim.address.ip()) == host(newcomer.ip())
             } else {
-                Some(of_host(claim.address)) == most
+                Some(self.of_host(claim.address)) == most
             }
         };
         if let Some(place) = self.open.iter().position(goes) {
@@ -129,7 +131,10 @@ impl Claims {
 
     /// What is due about which claim.
     pub(super) fn due_step(&mut self, now: Time) -> Option<(PublicKey, Step)> {
-        let claim = self.open.iter_mut().find(|claim| claim.due <= now)?;
+        // There may be too many questions. Who makes one claim comes before those who make several.
+        let due = self.open.iter().enumerate().filter(|(_, claim)| claim.due <= now);
+        let (place, _) = due.min_by_key(|(_, claim)| self.of_host(claim.address))?;
+        let claim = &mut self.open[place];
         if claim.asked >= ASKED_MAX && now.since(claim.due) >= LATE {
             claim.asked = ASKED_MAX - 1;
         }

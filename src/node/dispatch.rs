@@ -186,12 +186,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Reads the tokens inside envelopes, which count for the sender as much as those beside them.
-    fn read_inside<'a>(
-        &mut self,
-        now: Time,
-        sender: &mut Sender,
-        inner: &[(&'a Layer, Decoded<'_>)],
-    ) -> Shown<'a> {
+    fn read_inside<'a>(&mut self, now: Time, sender: &mut Sender, inner: &[(&'a Layer, Decoded<'_>)]) -> Shown<'a> {
         let mut shown = Shown::default();
         for (layer, decoded) in inner {
             self.counters.elements_malformed += decoded.malformed as u64;
@@ -346,7 +341,7 @@ impl<S: Store> Node<S> {
             self.return_token(now, sender, is_changed, is_answered);
         } else if is_changed {
             self.show_key_again(now, sender.address);
-        } else if is_answered {
+        } else if is_answered || self.is_new_neighbour(sender.address) {
             self.show_key(now, sender.address);
         }
         if sender.is_verified() {

@@ -51,9 +51,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// ones carry it too.
 const AGAIN_MAX: u32 = 4;
 
-/// How often a neighbour is shown our key because it has changed its token. Several in a row may be changes in earnest,
-/// or one of which it takes several attempts to learn; and some give out another token in each datagram.
-const CHANGED: Rate = Rate { burst: 2, interval: LOOK_PAUSE };
+/// How often a neighbour is written to for the sake of our key: as often as it takes if it has moved, or we have, and
+/// then eight times a minute. Some give out another token in each datagram, and some answer every other probe.
+const SHOWN: Rate = Rate { burst: 1 + AGAIN_MAX, interval: Duration::from_millis(7_500) };
 
 /// How often a token from elsewhere is compared with those of all neighbours, which takes some microseconds: a flood of
 /// wrong ones costs a thousandth of a core.
@@ -69,8 +69,8 @@ struct Shown {
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
     looked: Time,
-    /// How often it may be shown because the neighbour has changed its token.
-    changed: Limiter,
+    /// How often the neighbour was written to for this.
+    written: Limiter,
     /// When it is to be shown again, and how often it was.
     again: Option<Time>,
     repeats: u32,
@@ -119,10 +119,10 @@ impl Showings {
         }
     }
 
-    /// Whether a neighbour that has changed its token may be shown something for that reason.
-    fn may_change(&mut self, now: Time, neighbour: SocketAddr) -> bool {
+    /// Whether a neighbour may be written to in order to show it something.
+    fn may_show(&mut self, now: Time, neighbour: SocketAddr) -> bool {
         let shown = self.shown.iter_mut().find(|shown| shown.neighbour == neighbour);
-        shown.is_none_or(|shown| shown.changed.allow(now, CHANGED))
+        shown.is_none_or(|shown| shown.written.allow(now, SHOWN))
     }
 
     /// Whether a neighbour has yet to see this.
@@ -136,10 +136,10 @@ impl Showings {
         let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
         // Who never answers shall not be shown more for changing what it wants to see.
         let before = before.map(|place| self.shown.swap_remove(place));
-        let changed = before.map_or_else(Limiter::default, |shown| shown.changed);
+        let written = before.map_or_else(Limiter::default, |shown| shown.written);
         let repeats = before.filter(|shown| shown.probe.is_some()).map_or(0, |shown| shown.repeats + 1);
         let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * if repeats < 2 { 1 } else { 2 });
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, changed, again, repeats });
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, written, again, repeats });
     }
 }
 
@@ -153,15 +153,22 @@ impl<S: Store> Node<S> {
             return;
         }
         let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
-        if owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed))) {
+        let is_due = owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed)));
+        if is_due && self.showings.may_show(now, neighbour) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
         }
+    }
+
+    /// Whether somebody has become a neighbour and was shown nothing yet. The next probe may be half a minute away, and
+    /// one of the two may have moved since they last met.
+    pub(super) fn is_new_neighbour(&self, address: SocketAddr) -> bool {
+        self.links.holds(address) && !self.showings.shown.iter().any(|shown| shown.neighbour == address)
     }
 
     /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
     /// often, because some give out another one in each datagram.
     pub(super) fn show_key_again(&mut self, now: Time, neighbour: SocketAddr) {
-        if self.links.holds(neighbour) && self.showings.may_change(now, neighbour) {
+        if self.links.holds(neighbour) && self.showings.may_show(now, neighbour) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
         }
     }
@@ -179,6 +186,9 @@ impl<S: Store> Node<S> {
         while let Some(shown) = self.showings.shown.iter_mut().find(|shown| shown.again.is_some_and(|due| due <= now)) {
             shown.again = None;
             let neighbour = shown.neighbour;
+            if !self.showings.may_show(now, neighbour) {
+                continue;
+            }
             // With the token that it may have changed to, as it was before.
             match self.peers.get(neighbour).filter(|_| self.links.holds(neighbour)) {
                 Some(peer) if peer.candidate.is_some() => self.follow_up(now, neighbour),

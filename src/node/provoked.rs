@@ -79,8 +79,10 @@ const DOUBT_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };
 /// silent for [`crate::peers::SILENT_AFTER`]; now it is forgotten, or has been heard and is left alone as long again.
 const DOUBT_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
 
-/// As many as claims can be open (see [`crate::identity::claims::CLAIMS_MAX`]), and then as many as first contacts.
-const CLAIM_ALL: Rate = Rate { burst: CLAIMS_MAX as u32, interval: Duration::from_millis(100) };
+/// As many as claims can be open (see [`crate::identity::claims::CLAIMS_MAX`]), and then as many as decide about twelve
+/// claims a second: 20 KB/s, and a sixth of a hundredth of a core for our signatures. Who has a few hosts and many keys
+/// can make so many for fun, and whoever moves in earnest is to be asked after all the same.
+const CLAIM_ALL: Rate = Rate { burst: CLAIMS_MAX as u32, interval: Duration::from_millis(20) };
 
 /// The questions about one claim, and then one a second, whoever makes claims.
 const CLAIM_ONE: Rate = Rate { burst: ASKED_MAX as u32, interval: Duration::from_secs(1) };
@@ -224,7 +226,7 @@ mod tests {
             (Kind::Token, 120, 2_416),
             (Kind::Question, 128, 608),
             (Kind::Doubt, 120, 608),
-            (Kind::Claim, 604, 6_064),
+            (Kind::Claim, 604, 30_064),
         ] {
             let alone = in_ten_minutes(kind, 1)[0];
             assert!((one - 2..=one).contains(&alone), "{kind:?}: {alone} to one recipient");
