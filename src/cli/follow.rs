@@ -8,7 +8,7 @@ use super::options::Arguments;
 use super::{Failure, tell};
 use base64_simd::STANDARD;
 use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
-use cjp2p_node::stream::StreamId;
+use cjp2p_node::terminal::printable;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -27,29 +27,37 @@ struct Printed {
 
 /// Prints a stream until it ends.
 pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
-    let id = StreamId::from_user(text)
-        .ok_or_else(|| Failure::Mistake("a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned()))?;
-    let live = Live::begin(arguments)?;
-    let printed = print(&live, &id);
-    if !live.helper.is_own() && printed.is_err() {
-        // Others may follow it too; then they begin again where they are.
-        let _ = live.helper.order(&StreamRequest::Unfollow(id.to_string()).command());
+    if text.split_once('/').is_none_or(|(whose, name)| whose.is_empty() || name.is_empty()) {
+        return Err(Failure::Mistake(format!(
+            "'{}' is no stream, which is called by KEY/NAME",
+            printable(text, usize::MAX)
+        )));
     }
+    let live = Live::begin(arguments)?;
+    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
+    // The node knows whom the user calls by which name, and says which stream that is.
+    let began = live.ask(&StreamRequest::Follow(text.to_owned(), arguments.is_from_end, patience));
+    let printed = began.and_then(|reply| {
+        let printed = print(&live, reply.text(), patience);
+        if !live.helper.is_own() && printed.is_err() {
+            // Others may follow it too; then they begin again where they are.
+            let _ = live.helper.order(&StreamRequest::Unfollow(reply.text().to_owned()).command());
+        }
+        printed
+    });
     live.helper.dismiss();
     printed
 }
 
-fn print(live: &Live<'_>, id: &StreamId) -> Result<(), Failure> {
+fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
     let arguments = live.arguments;
-    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
-    live.ask(&StreamRequest::Follow(id.to_string(), arguments.is_from_end, patience))?;
     let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
     let mut stdout = io::stdout().lock();
     loop {
         if live.is_interrupted() {
             return Err(Failure::Impossible(format!("interrupted after {} bytes", printed.bytes)));
         }
-        let reply = match live.ask(&StreamRequest::Read(id.to_string(), printed.place)) {
+        let reply = match live.ask(&StreamRequest::Read(id.to_owned(), printed.place)) {
             // A signal may have stopped the node too.
             Err(_) if live.is_interrupted() => continue,
             reply => reply?,
@@ -92,12 +100,12 @@ impl Printed {
 }
 
 /// How it ended, if it did.
-fn ended(state: StreamState, printed: &Printed, id: &StreamId, patience: u64) -> Option<Result<(), Failure>> {
+fn ended(state: StreamState, printed: &Printed, id: &str, patience: u64) -> Option<Result<(), Failure>> {
     let why = match state {
         StreamState::Seeking | StreamState::Following => return None,
         StreamState::Ended if printed.has_gaps => "the stream has ended, and some of it is missing".to_owned(),
         StreamState::Ended => return Some(Ok(())),
-        StreamState::NotFound => format!("nobody in reach has {id}"),
+        StreamState::NotFound => format!("nobody in reach has {}", printable(id, usize::MAX)),
         StreamState::Stalled => {
             format!(
                 "nothing was heard of its owner for {patience} s; the stream has not ended, after {} bytes",

@@ -23,7 +23,8 @@ impl EventLoop {
             }
             StreamRequest::Follow(id, is_from_end, patience) => self.follow_stream(&id, is_from_end, patience),
             StreamRequest::Read(id, offset) => self.read_stream(&id, offset),
-            StreamRequest::Unfollow(id) => stream_id(&id)
+            StreamRequest::Unfollow(id) => self
+                .find_stream(&id)
                 .and_then(|id| self.command_stream(StreamCommand::Unfollow(id)))
                 .map(|()| Answer::Done("not followed any more".to_owned())),
         };
@@ -56,14 +57,14 @@ impl EventLoop {
     }
 
     fn follow_stream(&mut self, id: &str, is_from_end: bool, patience: u64) -> Result<Answer, String> {
-        let (id, patience) = (stream_id(id)?, Duration::from_secs(patience));
+        let (id, patience) = (self.find_stream(id)?, Duration::from_secs(patience));
         let from = if is_from_end { From::End } else { From::Start };
-        self.command_stream(StreamCommand::Follow { id, from, patience })?;
-        Ok(Answer::Done("following".to_owned()))
+        self.command_stream(StreamCommand::Follow { id: id.clone(), from, patience })?;
+        Ok(Answer::Done(id.to_string()))
     }
 
     fn read_stream(&mut self, id: &str, offset: u64) -> Result<Answer, String> {
-        let id = stream_id(id)?;
+        let id = self.find_stream(id)?;
         let chunk = self.node.read_stream(self.clock.now(), &id, offset, STREAM_READ_MAX_BYTES);
         self.drain();
         let chunk = chunk.ok_or("that stream is not followed")?;
@@ -77,6 +78,15 @@ impl EventLoop {
         Ok(Answer::Stream(StreamAnswer::Chunk(chunk.offset, STANDARD.encode_to_string(&chunk.bytes), state)))
     }
 
+    /// Which stream the user means.
+    fn find_stream(&self, text: &str) -> Result<StreamId, String> {
+        if let Some(id) = StreamId::from_user(text) {
+            return Ok(id);
+        }
+        let (whose, name) = text.split_once('/').ok_or("a stream is called by KEY/NAME")?;
+        StreamId::new(self.find_key(whose)?, name).map_err(|why| why.to_string())
+    }
+
     /// The node stops, and nobody can go on with its streams. If it runs for a command alone, the user has ended that,
     /// and with it the stream. One that somebody else feeds has not ended: what they have would be missing.
     pub(super) fn end_streams(&mut self) {
@@ -88,8 +98,4 @@ impl EventLoop {
             let _ = self.command_stream(StreamCommand::End(name));
         }
     }
-}
-
-fn stream_id(text: &str) -> Result<StreamId, String> {
-    StreamId::from_user(text).ok_or_else(|| "a stream is called by KEY/NAME, with a key of 64 hex digits".to_owned())
 }

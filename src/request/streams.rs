@@ -25,7 +25,8 @@ pub enum StreamRequest {
     Append(String, u64, String),
     /// It has ended.
     End(String),
-    /// Follow `KEY/NAME`, from its end if it says so, until nobody who has it was heard for so many seconds.
+    /// Follow `KEY/NAME`, from its end if it says so, until nobody who has it was heard for so many seconds. KEY may be
+    /// whatever the user calls a key; the answer says it in full.
     Follow(String, bool, u64),
     /// Bytes of `KEY/NAME` from this place on.
     Read(String, u64),

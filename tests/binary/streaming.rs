@@ -5,7 +5,7 @@
 use crate::fetching::{bytes, ended, names};
 use crate::harness::{Node, binary, eventually, finish, scratch};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -57,14 +57,20 @@ fn what_goes_into_a_stream_comes_out_where_it_is_followed_while_it_grows() {
     assert!(finish(stream).status.success());
     let followed = finish(follow);
     assert!(followed.status.success(), "{followed:?}");
-    // A latecomer, after the end; and with 0x in front.
-    let zero_x = format!("0x{id}");
-    let mut late = command("follow", &data.path().join("late"), Some(node.address), &[&zero_x, "--from", "end"]);
-    // What it prints is no text.
-    late.stdout(Stdio::null());
-    let late = ended(late);
-    assert!(late.status.success(), "{}", late.stderr);
-    assert!(late.stderr.contains("beginning at byte 299008"), "{}", late.stderr);
+    // A latecomer, after the end: with 0x in front, by the name that it gave to the key, and by some of its digits.
+    let key = id.split('/').next().unwrap();
+    let reader = data.path().join("late");
+    fs::create_dir(&reader).unwrap();
+    fs::write(reader.join("people.json"), format!(r#"{{"people":[{{"name":"Alice","key":"{key}"}}]}}"#)).unwrap();
+    for whose in [&format!("0x{key}"), "alice", &key[..8]] {
+        let id = format!("{whose}/some/thing");
+        let mut late = command("follow", &reader, Some(node.address), &[&id, "--from", "end"]);
+        // What it prints is no text.
+        late.stdout(Stdio::null());
+        let late = ended(late);
+        assert!(late.status.success(), "{}", late.stderr);
+        assert!(late.stderr.contains("beginning at byte 299008"), "{}", late.stderr);
+    }
     let again = ended(command("stream", &data.path().join("node"), None, &["some/thing"]));
     assert!(!again.status.success() && again.stderr.contains("choose another name, like some/thing/2"), "{again:?}");
     assert_eq!(names(&data.path().join("node/streams")).len(), 1);
@@ -101,9 +107,15 @@ fn who_follows_what_nobody_has_is_told_so_and_who_stops_reading_is_left_in_peace
     let reader = data.path().join("reader");
     let missing = ended(command("follow", &reader, Some(node.address), &[&id, "--timeout", "1"]));
     assert_eq!(missing.complaint(), format!("cjp2p-node: nobody in reach has {id}"));
-    for wrong in ["nothing", key, "0x12/x"] {
+    for (wrong, why) in [
+        ("nothing", "KEY/NAME"),
+        (key, "KEY/NAME"),
+        ("/x", "KEY/NAME"),
+        ("bob/x", "nobody is called 'bob'"),
+        ("0123456789/x", "no key that is known here begins with 0123456789"),
+    ] {
         let said = ended(command("follow", &reader, None, &[wrong]));
-        assert!(said.complaint().contains("KEY/NAME"), "{said:?}");
+        assert!(said.complaint().contains(why), "{said:?}");
     }
     let (mut stream, id) = begin(command("stream", &data.path().join("node"), None, &["y"]));
     let mut input = stream.stdin.take().unwrap();
