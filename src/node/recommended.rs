@@ -64,11 +64,11 @@ pub struct Recommendation {
     pub heard: Time,
 }
 
-/// What peers said. It is looked through from the beginning for each word: it is short, and few words come.
+/// What peers said. All of it is looked through for each word, once: it is short.
 #[derive(Debug, Default)]
 pub(super) struct Recommended {
-    /// In the order in which they said it last.
-    said: VecDeque<Recommendation>,
+    /// In the order in which they said it last, each with the network of the peer.
+    said: VecDeque<(Network, Recommendation)>,
     /// When peers were asked last what they share.
     asked: Option<Time>,
 }
@@ -79,40 +79,41 @@ impl Recommended {
         if id.is_empty() || id.len() > ID_MAX_BYTES {
             return;
         }
-        let known = self.said.iter().position(|said| said.from == from && said.id == id);
-        let before = known.or_else(|| self.to_make_room(from)).and_then(|place| self.said.remove(place));
-        let most_telling = before.filter(|_| known.is_some()).map_or(hearsay, |before| before.hearsay.max(hearsay));
-        self.said.push_back(Recommendation { id: id.to_owned(), length, hearsay: most_telling, from, heard: now });
+        let network = network(from.ip());
+        let (known, too_many) = self.look_up(network, from, id);
+        let before = known.or(too_many).and_then(|place| self.said.remove(place));
+        let before = before.filter(|_| known.is_some()).map_or(hearsay, |(_, before)| before.hearsay);
+        let hearsay = hearsay.max(before);
+        self.said.push_back((network, Recommendation { id: id.to_owned(), length, hearsay, from, heard: now }));
     }
 
-    /// What has to go if one more of this sender would be too many: its own oldest, that of its network, or else the
-    /// oldest of all.
-    fn to_make_room(&self, from: SocketAddr) -> Option<usize> {
-        let share = network(from.ip());
-        let (mut of_sender, mut of_network) = (Share::default(), Share::default());
-        for (place, said) in self.said.iter().enumerate() {
+    /// Where this sender has said something about this content, and what has to go if it has not and one more of its
+    /// words would be too many: its own oldest, that of its network, or else the oldest of all.
+    fn look_up(&self, network: Network, from: SocketAddr, id: &str) -> (Option<usize>, Option<usize>) {
+        let (mut known, mut of_sender, mut of_network) = (None, Share::default(), Share::default());
+        for (place, (_, said)) in self.said.iter().enumerate().filter(|(_, (other, _))| *other == network) {
+            of_network.add(place);
             if said.from == from {
                 of_sender.add(place);
-            }
-            if network(said.from.ip()) == share {
-                of_network.add(place);
+                known = known.or((said.id == id).then_some(place));
             }
         }
-        let share_max = if share == Network::Local { RECOMMENDED_LOCAL_MAX } else { RECOMMENDED_PER_NETWORK_MAX };
-        if of_sender.count >= RECOMMENDED_PER_SENDER_MAX {
+        let share_max = if network == Network::Local { RECOMMENDED_LOCAL_MAX } else { RECOMMENDED_PER_NETWORK_MAX };
+        let too_many = if of_sender.count >= RECOMMENDED_PER_SENDER_MAX {
             of_sender.oldest
         } else if of_network.count >= share_max {
             of_network.oldest
         } else {
             (self.said.len() >= RECOMMENDED_MAX).then_some(0)
-        }
+        };
+        (known, too_many)
     }
 
     /// How full the tables are.
     pub(super) fn sizes(&self) -> [Size; 2] {
         let Recommended { said, asked } = self;
         no_table(asked);
-        let longest = said.iter().map(|said| said.id.len()).max().unwrap_or(0);
+        let longest = said.iter().map(|(_, said)| said.id.len()).max().unwrap_or(0);
         [
             Size::new("recommendations", said.len(), RECOMMENDED_MAX),
             Size::new("bytes of a recommended id", longest, ID_MAX_BYTES),
@@ -138,7 +139,7 @@ impl Share {
 impl<S: Store> Node<S> {
     /// What peers said about contents, the latest first; at most `most`.
     pub fn recommended(&self, most: usize) -> impl Iterator<Item = &Recommendation> {
-        self.recommended.said.iter().rev().take(most)
+        self.recommended.said.iter().rev().map(|(_, said)| said).take(most)
     }
 
     /// A peer says something about a content.
@@ -204,8 +205,9 @@ mod tests {
         for size in table.sizes() {
             assert!(size.len <= size.max, "{size:?}");
         }
-        let of = |share| table.said.iter().filter(|said| network(said.from.ip()) == share).count();
-        for share in table.said.iter().map(|said| network(said.from.ip())).filter(|share| *share != Network::Local) {
+        let of = |share| table.said.iter().filter(|(_, said)| network(said.from.ip()) == share).count();
+        for share in table.said.iter().map(|(_, said)| network(said.from.ip())).filter(|share| *share != Network::Local)
+        {
             assert!(of(share) <= RECOMMENDED_PER_NETWORK_MAX);
         }
     }
@@ -219,7 +221,8 @@ mod tests {
         table.note(at(3), one, "cat", 7, Hearsay::Shares);
         table.note(at(4), one, "", 7, Hearsay::Shares);
         table.note(at(4), one, &"x".repeat(ID_MAX_BYTES + 1), 7, Hearsay::Shares);
-        let said: Vec<_> = table.said.iter().map(|said| (said.from, said.length, said.hearsay, said.heard)).collect();
+        let said: Vec<_> =
+            table.said.iter().map(|(_, said)| (said.from, said.length, said.hearsay, said.heard)).collect();
         assert_eq!(said, [(other, 6, Hearsay::Saw, at(2)), (one, 7, Hearsay::Recommends, at(3))]);
     }
 
@@ -233,11 +236,11 @@ mod tests {
                 table.note(at(1), peer(20, 1, sender), &id.to_string(), 1, Hearsay::Shares);
                 assert_sizes(&table);
             }
-            let own = table.said.iter().filter(|said| said.from == peer(20, 1, sender)).count();
+            let own = table.said.iter().filter(|(_, said)| said.from == peer(20, 1, sender)).count();
             assert_eq!(own, RECOMMENDED_PER_SENDER_MAX);
         }
         assert_eq!(table.said.len(), RECOMMENDED_PER_NETWORK_MAX + 1);
-        assert!(table.said.iter().any(|said| said.from == quiet));
+        assert!(table.said.iter().any(|(_, said)| said.from == quiet));
         // A local swarm has half of everything, and no more.
         for sender in 0..40 {
             for id in 0..RECOMMENDED_PER_SENDER_MAX {
@@ -256,7 +259,7 @@ mod tests {
             table.note(at(number as u64), from, &number.to_string(), 1, Hearsay::Shares);
         }
         assert_eq!(table.said.len(), RECOMMENDED_MAX);
-        assert_eq!(table.said[0].heard, at(2 * RECOMMENDED_MAX as u64));
+        assert_eq!(table.said[0].1.heard, at(2 * RECOMMENDED_MAX as u64));
         assert_sizes(&table);
     }
 }
