@@ -341,8 +341,11 @@ impl<S: Store> Node<S> {
             self.return_token(now, sender, is_changed, is_answered);
         } else if is_changed {
             self.show_key_again(now, sender.address);
-        } else if is_answered || self.is_new_neighbour(sender.address) {
+        } else if is_answered {
             self.show_key(now, sender.address);
+        }
+        if sender.is_verified() {
+            self.show_key_soon(now, sender.address);
         }
         if sender.is_verified() {
             self.meet_neighbour(now, sender.address);

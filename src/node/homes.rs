@@ -63,12 +63,12 @@ const STRAYS: Rate = Rate { burst: 32, interval: Duration::from_millis(10) };
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     neighbour: SocketAddr,
-    /// A mark of its token and of its key.
-    what: u64,
+    /// A mark of its token and of its key; `None` if nothing was shown yet.
+    what: Option<u64>,
     /// The probe that went with it; `None` once that was answered, so that it has arrived.
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
-    looked: Time,
+    looked: Option<Time>,
     /// How often the neighbour was written to for this.
     written: Limiter,
     /// When it is to be shown again, and how often it was.
@@ -110,9 +110,9 @@ impl Showings {
     /// Whether it is time for a look at what a neighbour was shown.
     fn looks(&mut self, now: Time, neighbour: SocketAddr) -> bool {
         match self.shown.iter_mut().find(|shown| shown.neighbour == neighbour) {
-            Some(shown) if now.since(shown.looked) < LOOK_PAUSE => false,
+            Some(shown) if shown.looked.is_some_and(|looked| now.since(looked) < LOOK_PAUSE) => false,
             Some(shown) => {
-                shown.looked = now;
+                shown.looked = Some(now);
                 true
             }
             None => true,
@@ -128,7 +128,7 @@ impl Showings {
     /// Whether a neighbour has yet to see this.
     fn is_due(&self, neighbour: SocketAddr, what: u64) -> bool {
         let shown = self.shown.iter().find(|shown| shown.neighbour == neighbour);
-        shown.is_none_or(|shown| shown.what != what || shown.probe.is_some())
+        shown.is_none_or(|shown| shown.what != Some(what) || shown.probe.is_some())
     }
 
     /// This is shown to a neighbour, with a probe.
@@ -139,7 +139,15 @@ impl Showings {
         let written = before.map_or_else(Limiter::default, |shown| shown.written);
         let repeats = before.filter(|shown| shown.probe.is_some()).map_or(0, |shown| shown.repeats + 1);
         let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * if repeats < 2 { 1 } else { 2 });
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, written, again, repeats });
+        self.shown.push(Shown {
+            neighbour,
+            what: Some(what),
+            probe: Some(probe),
+            looked: Some(now),
+            written,
+            again,
+            repeats,
+        });
     }
 }
 
@@ -159,10 +167,25 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Whether somebody has become a neighbour and was shown nothing yet. The next probe may be half a minute away, and
-    /// one of the two may have moved since they last met.
-    pub(super) fn is_new_neighbour(&self, address: SocketAddr) -> bool {
-        self.links.holds(address) && !self.showings.shown.iter().any(|shown| shown.neighbour == address)
+    /// Sees to it that somebody who has become a neighbour is shown our key soon, if nothing else does it before. The
+    /// next probe may be half a minute away, and one of the two may have moved since they last met.
+    pub(super) fn show_key_soon(&mut self, now: Time, address: SocketAddr) {
+        let Node { links, showings, .. } = self;
+        if !links.holds(address) || showings.shown.iter().any(|shown| shown.neighbour == address) {
+            return;
+        }
+        showings.shown.retain(|shown| links.holds(shown.neighbour));
+        let again = Some(now + AGAIN_AFTER);
+        let written = Limiter::default();
+        showings.shown.push(Shown {
+            neighbour: address,
+            what: None,
+            probe: None,
+            looked: None,
+            written,
+            again,
+            repeats: 0,
+        });
     }
 
     /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
