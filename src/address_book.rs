@@ -26,8 +26,8 @@ pub const SHOWN_DIGITS: usize = 16;
 /// there are two: a key that was made to begin like another can be in the way of it, but not take its place.
 pub const TYPED_DIGITS_MIN: usize = 8;
 
-/// What stands before a slash in ids and is nobody: of contents, and of streams.
-const RESERVED: [&str; 3] = ["blake3", "b3", "stream"];
+/// What stands before a slash in ids and is nobody: of contents, and of streams; and the group that is always there.
+const RESERVED: [&str; 4] = ["blake3", "b3", "stream", crate::request::MAIN_GROUP];
 
 /// The digits of a whole key.
 const KEY_DIGITS: usize = 64;
@@ -290,6 +290,7 @@ mod tests {
             "b3",
             "Blake3",
             "stream",
+            "Main",
             "DEADBEEF0",
             &whole,
             &long,

@@ -15,7 +15,7 @@ pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
 
 /// The longest answer that a client reads. The node lists at most 1,000 peers or files; a [`request::FileLine`] whose
 /// name consists of control characters has 1,700 bytes in JSON, and not half of that as text.
-pub const ANSWER_MAX_BYTES: u64 = 2 * 1024 * 1024;
+pub const ANSWER_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct RequestLine {

@@ -44,6 +44,8 @@ struct Chat<'a> {
     /// What the node has said of a line that is not complete.
     begun: Vec<u8>,
     typed: Receiver<Line>,
+    /// Whether a line was refused. At a terminal somebody has seen it.
+    has_refused: bool,
     /// Gone with the last who holds it, and what it has said unheard with it.
     _waker: Arc<Waker>,
     signals: Signals,
@@ -97,7 +99,20 @@ impl<'a> Chat<'a> {
                     Err(()) => ControlFlow::Break(()),
                 }
             })?;
-            Ok((Chat { arguments, output: output.clone(), command, node, begun, typed, _waker: waker, signals }, poll))
+            Ok((
+                Chat {
+                    arguments,
+                    output: output.clone(),
+                    command,
+                    node,
+                    begun,
+                    typed,
+                    has_refused: false,
+                    _waker: waker,
+                    signals,
+                },
+                poll,
+            ))
         };
         open().map_err(|error| Failure::Impossible(format!("the system has no room for a chat: {error}")))
     }
@@ -169,8 +184,14 @@ impl<'a> Chat<'a> {
         while let Some(line) = self.typed.try_pop() {
             match line {
                 Line::Text(text) => self.obey(text.trim())?,
-                Line::TooLong => self.output.print("that line is too long for a message".to_owned()),
+                Line::TooLong => {
+                    self.has_refused = true;
+                    self.output.print("that line is too long for a message".to_owned());
+                }
                 // What was said last may still be on its way to others: that is the node's business.
+                Line::End if self.has_refused && !io::stdin().is_terminal() => {
+                    return ControlFlow::Break(Err(Failure::Silent));
+                }
                 Line::End => return ControlFlow::Break(Ok(())),
             }
         }
@@ -193,6 +214,7 @@ impl<'a> Chat<'a> {
             // What was said comes back as a line among the others.
             Ok((reply, _)) if is_command => self.output.print(reply.text().to_owned()),
             Ok((reply, _)) if reply.is_refused() => {
+                self.has_refused = true;
                 self.output.print(format!("> {}\n{}", printable(line, LINE_MAX_BYTES), reply.text()));
             }
             Ok(_) => {}

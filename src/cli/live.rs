@@ -48,12 +48,12 @@ impl Live<'_> {
         let command = request.command();
         let reply = match converse(self.arguments, &command) {
             Ok((reply, _)) => reply,
-            Err(failure) => self.insist(&command, failure)?,
+            Err(_) => self.insist(&command)?,
         };
         if reply.is_refused() { Err(Failure::impossible(reply.text())) } else { Ok(reply) }
     }
 
-    fn insist(&self, command: &str, failure: Failure) -> Result<Reply, Failure> {
+    fn insist(&self, command: &str) -> Result<Reply, Failure> {
         let mut is_told = false;
         while !self.is_interrupted() && !is_out_of_reach(self.arguments) {
             match try_converse(self.arguments, command) {
@@ -64,7 +64,7 @@ impl Live<'_> {
             }
             pause(AGAIN_PAUSE);
         }
-        Err(failure)
+        Err(Failure::impossible("the node has stopped"))
     }
 
     /// Asks the node about a stream of ours; how long it is then.

@@ -70,7 +70,10 @@ impl Arguments {
         Arguments::read(std::env::args_os().skip(1).collect()).map_err(Failure::Mistake)
     }
 
-    fn read(typed: Vec<OsString>) -> Result<Arguments, String> {
+    fn read(mut typed: Vec<OsString>) -> Result<Arguments, String> {
+        // What comes after two dashes is no option, whatever it begins with.
+        let end = typed.iter().position(|word| word == "--").unwrap_or(typed.len());
+        let plain: Vec<OsString> = typed.split_off(end).into_iter().skip(1).collect();
         let mut rest = pico_args::Arguments::from_vec(typed.into_iter().flat_map(split).collect());
         let mut arguments = Arguments::default();
         let mut used = Vec::new();
@@ -83,11 +86,11 @@ impl Arguments {
             }
             used.extend((times > 0).then_some(spec));
         }
-        let mut command = arguments.take_words(rest.finish())?;
+        let mut command = arguments.take_words(rest.finish(), plain)?;
         if arguments.command == Command::Help && !arguments.version {
             command.check(&arguments.words)?;
             // What is left is the command that is asked about.
-            command = arguments.take_words(Vec::new())?;
+            command = arguments.take_words(Vec::new(), Vec::new())?;
             arguments.help = true;
         }
         if arguments.help || arguments.version {
@@ -100,12 +103,14 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Takes what is left when the options are gone: a command and what it is to be done with.
-    fn take_words(&mut self, rest: Vec<OsString>) -> Result<&'static CommandSpec, String> {
+    /// Takes what is left when the options are gone, and then what is `plain`: a command, and what it is to be done
+    /// with.
+    fn take_words(&mut self, rest: Vec<OsString>, plain: Vec<OsString>) -> Result<&'static CommandSpec, String> {
         self.command = Command::default();
-        for word in rest {
+        let count = rest.len();
+        for (place, word) in rest.into_iter().chain(plain).enumerate() {
             let text = word.to_str().ok_or_else(|| format!("'{}' is not valid UTF-8", shown(&word)))?;
-            if text.starts_with('-') && text.len() > 1 {
+            if place < count && text.starts_with('-') && text.len() > 1 {
                 return Err(format!("there is no option '{}' (see cjp2p-node --help)", shown(&word)));
             }
             self.words.push(text.to_owned());
@@ -176,6 +181,13 @@ mod tests {
     fn several_peers_are_taken_with_or_without_port() {
         let arguments = read("--peer 192.0.2.1 --peer=[2001:db8::1]:7000 --peer example.org").unwrap();
         assert_eq!(arguments.peers, ["192.0.2.1", "[2001:db8::1]:7000", "example.org"]);
+    }
+
+    #[test]
+    fn what_comes_after_two_dashes_is_no_option() {
+        let arguments = read("msg --wait 3 alice -- --json").unwrap();
+        assert_eq!(arguments.words, ["alice", "--json"]);
+        assert!(!arguments.json);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 use crate::identity::PublicKey;
 use crate::rate::{Limiter, Rate};
 use crate::sizes::{Size, no_table};
+use crate::sorted::in_order;
 use crate::time::Time;
 use std::time::Duration;
 
@@ -137,7 +138,9 @@ impl Authors {
             floor: author.floor,
             times: author.times.iter().map(|(time, _)| *time).collect(),
         };
-        self.authors.iter().map(memory).collect()
+        // Those heard longest ago come first, and make room first in the next run.
+        let lately = |one: &&Author, other: &&Author| one.last.cmp(&other.last);
+        in_order(self.authors.iter().collect(), lately).into_iter().map(memory).collect()
     }
 
     /// Those of an earlier run.
@@ -189,6 +192,32 @@ impl Author {
         if self.times.len() > TIMES_MAX {
             let (oldest, _) = self.times.remove(0);
             self.floor = self.floor.max(Some(oldest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn key(n: usize) -> PublicKey {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        Identity::from_seed(&seed).public()
+    }
+
+    #[test]
+    fn after_a_restart_too_the_one_heard_longest_ago_makes_room() {
+        let at = |second: u64| Time::from_micros(second * 1_000_000);
+        let mut authors = Authors::default();
+        (0..AUTHORS_MAX).for_each(|n| authors.note(at(n as u64), &key(n), 1, 1));
+        // The first one has just spoken again.
+        authors.note(at(5_000), &key(0), 2, 1);
+        let recalled = Authors::recall(at(1), authors.memory(at(5_000)));
+        for (mut authors, now) in [(authors, at(5_000)), (recalled, at(1))] {
+            authors.note(now, &key(1_000), 1, 1);
+            assert_eq!([0, 1].map(|n| authors.find(&key(n)).is_some()), [true, false]);
         }
     }
 }

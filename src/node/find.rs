@@ -1,6 +1,7 @@
 //! Finding out where the holder of a key is: asking others, and trying what they say.
 //!
-//! Somebody here wants to write to a key whose address is not known, or does not answer. So peers are asked
+//! Somebody here wants to write to a key, or to follow its stream, and its address is not known or does not answer. So
+//! peers are asked
 //! `WhereAreThey`, neighbours first, a few at once and after growing pauses. What they answer is a hint: an address
 //! that makes sense is sent one small datagram that asks for its token, under the limits of everything that others
 //! name (see [`provoked`](super::provoked)), and nothing more before it has returned ours. That somebody is there is no
@@ -13,6 +14,7 @@
 use super::Node;
 use super::dispatch::Sender;
 use super::notes::Note;
+use super::private::PATIENCE;
 use crate::content::Store;
 use crate::identity::PublicKey;
 use crate::peers::address::{host, makes_sense_to, network, plain};
@@ -25,7 +27,7 @@ use rand::rngs::StdRng;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How many keys are looked for at once: as many people as messages wait for, see
+/// How many keys are looked for at once, for streams too: as many people as messages wait for, see
 /// [`RECIPIENTS_MAX`](super::private::RECIPIENTS_MAX).
 const FINDS_MAX: usize = super::private::RECIPIENTS_MAX;
 
@@ -72,6 +74,8 @@ struct Hint {
 #[derive(Debug)]
 struct Find {
     key: PublicKey,
+    /// Who looks for longer than a message waits begins anew: what was said is old by then.
+    begun: Time,
     due: Time,
     /// When others are asked than those who have said something, and the pause after that.
     round: Time,
@@ -183,11 +187,14 @@ impl Finds {
 impl<S: Store> Node<S> {
     /// Begins to look for the holder of a key, unless that is done already.
     pub(super) fn find(&mut self, now: Time, key: PublicKey) {
+        // Whoever wants to know for longer says so again.
+        self.finds.finds.retain(|find| find.key != key || now.since(find.begun) < PATIENCE);
         if self.finds.get_mut(&key).is_some() || self.finds.finds.len() >= FINDS_MAX {
             return;
         }
         self.finds.finds.push(Find {
             key,
+            begun: now,
             due: now,
             round: now,
             pause: ROUND_MIN,
@@ -230,7 +237,7 @@ impl<S: Store> Node<S> {
         let others = others.map(|peer| peer.address).filter(|address| !links.holds(*address));
         let reachable: Vec<SocketAddr> = neighbours.chain(others).collect();
         let Find { asked, tellers, .. } = &*find;
-        let known = asked.iter().filter(|address| tellers.contains(address));
+        let known = asked.iter().filter(|address| tellers.contains(address) && reachable.contains(address));
         let new = reachable.iter().filter(|address| !asked.contains(address));
         let again = asked.iter().filter(|address| !tellers.contains(address) && reachable.contains(address));
         let to: Vec<SocketAddr> = known.chain(new).chain(again).copied().take(most).collect();

@@ -159,6 +159,16 @@ impl Follow {
         &self.log
     }
 
+    /// Where it was begun.
+    pub fn from(&self) -> From {
+        self.from
+    }
+
+    /// Somebody else follows it too, and may be more patient.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = self.patience.max(patience);
+    }
+
     /// Which stream.
     pub fn id(&self) -> &StreamId {
         self.log.id()

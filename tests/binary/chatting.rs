@@ -195,3 +195,17 @@ fn those_who_listen_leave_room_for_commands_and_make_room_when_they_go() {
     guests.pop();
     eventually("the place of who has gone", || listen().1.contains("listening").then_some(()));
 }
+
+#[test]
+fn who_says_more_in_a_pipe_than_others_hear_is_told_by_the_exit_code() {
+    let (first, second) = (scratch(), scratch());
+    let (_one, _other) = pair(first.path(), second.path());
+    for (count, is_said) in [(2, true), (20, false)] {
+        let mut talker = Talker::begin(first.path(), &["main"]);
+        (0..count).for_each(|n| talker.say(&format!("{count} {n}")));
+        talker.hears(&format!("> {count} 0"));
+        let (ended_well, said) = talker.ends();
+        assert_eq!((ended_well, said.as_str()), (is_said, ""), "{count}");
+        thread::sleep(Duration::from_secs(3));
+    }
+}

@@ -193,3 +193,33 @@ fn a_stream_is_not_called_what_no_file_could_be_called() {
     }
     assert!(names(&data.path().join("owner/streams")).is_empty());
 }
+
+#[test]
+fn who_follows_from_the_start_gets_all_though_another_follows_from_the_end_beside_the_same_node() {
+    let data = scratch();
+    let node = Node::start(&data.path().join("node"), &[]);
+    let (mut stream, id) = begin(command("stream", &data.path().join("node"), None, &["x"]));
+    let mut input = stream.stdin.take().unwrap();
+    let old = bytes(20_000);
+    input.write_all(&old).unwrap();
+    let reader = Node::start(&data.path().join("reader"), &[node.address]);
+    reader.wait_for_peer(node.address);
+    let follow =
+        |from: &str| command("follow", &data.path().join("reader"), None, &[&id, "--from", from]).spawn().unwrap();
+    let mut late = follow("end");
+    let mut printed = late.stdout.take().unwrap();
+    let mut first = [0; 1];
+    printed.read_exact(&mut first).unwrap();
+    let mut all = follow("start");
+    let mut whole = vec![0; old.len()];
+    all.stdout.as_mut().unwrap().read_exact(&mut whole).unwrap();
+    assert!(whole == old);
+    input.write_all(b"new").unwrap();
+    drop(input);
+    let (mut rest, mut end) = (Vec::new(), Vec::new());
+    printed.read_to_end(&mut rest).unwrap();
+    all.stdout.take().unwrap().read_to_end(&mut end).unwrap();
+    let late_bytes = [&first[..], &rest].concat();
+    assert!(end == b"new" && late_bytes.len() < old.len() && late_bytes.ends_with(b"new"), "{}", late_bytes.len());
+    assert!(finish(late).status.success() && finish(all).status.success() && finish(stream).status.success());
+}

@@ -76,7 +76,8 @@ fn remarks(command: Command) -> String {
     }
     if command == Command::Follow {
         text.push_str(
-            "A KEY is all the 64 digits that 'id' prints where the stream is made, which says KEY/NAME itself.\n",
+            "A KEY is a name that you gave, or digits of what 'id' prints where the stream is made, which says KEY/NAME itself.\n\
+            With --from end it begins with the block that grows: a few kilobytes of it are older.\n",
         );
     }
     if command == Command::Published {

@@ -62,10 +62,13 @@ impl<S: Store> Node<S> {
         }
         if let Some(followed) = self.streams.followed(&id)
             && !followed.follow.has_failed()
+            && (from == From::End || followed.follow.from() == From::Start)
         {
             followed.reader = Some(now);
+            followed.follow.be_patient(patience);
             return Ok(());
         }
+        // Who follows from its end goes on where it is when what lies before has come.
         self.streams.followed.retain(|followed| *followed.follow.id() != id);
         if self.streams.followed.len() >= STREAMS_MAX {
             let unread = self.streams.followed.iter().position(|followed| followed.reader.is_none());
