@@ -141,7 +141,7 @@ fn acquaintances(seed: u8) -> (Village, usize, usize) {
     let addresses: Vec<String> = (0..24).map(|n| format!("{}.9.8.7:24254", 20 + n)).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let mut village = Village::seeded(&addresses, seed);
-    village.is_discreet = false;
+    village.records = true;
     village.run(Duration::from_secs(300));
     let others: Vec<usize> = (6..24).filter(|to| !village.are_neighbours(5, *to)).collect();
     for to in &others {
