@@ -51,6 +51,10 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// ones carry it too.
 const AGAIN_MAX: u32 = 4;
 
+/// When a new neighbour is shown our key if nothing else has carried it by then. While a swarm grows many stay for a
+/// second or two; and who has moved is to be found within five.
+const NEWCOMER_AFTER: Duration = Duration::from_secs(3);
+
 /// How often a neighbour is written to for the sake of our key: as often as it takes if it has moved, or we have, and
 /// then eight times a minute. Some give out another token in each datagram, and some answer every other probe.
 const SHOWN: Rate = Rate { burst: 1 + AGAIN_MAX, interval: Duration::from_millis(7_500) };
@@ -175,7 +179,7 @@ impl<S: Store> Node<S> {
             return;
         }
         showings.shown.retain(|shown| links.holds(shown.neighbour));
-        let again = Some(now + AGAIN_AFTER);
+        let again = Some(now + NEWCOMER_AFTER);
         let written = Limiter::default();
         showings.shown.push(Shown {
             neighbour: address,
