@@ -233,6 +233,22 @@ fn neighbours_learn_where_each_other_live_and_say_little_about_it() {
 }
 
 #[test]
+fn who_is_tried_as_a_neighbour_sees_our_key_with_the_first_probe_and_is_written_to_no_more_for_its_sake() {
+    let mut play = play();
+    let token = play.token(HOME);
+    let asks = r#"{"PleaseAlwaysReturnThisMessage":{"cookie":"1"}}"#;
+    let mut sent = play.hear(HOME, &format!("[{asks},{}]", returned(&token)));
+    sent.extend(play.run(Duration::from_millis(100)));
+    let mut probes: Vec<_> = sent.iter().filter(|(_, text)| field(text, "PleaseReturnThisMessage").is_some()).collect();
+    let (_, probe) = probes.pop().expect("who knows nobody tries everybody");
+    assert!(play::shows_key(probe) && probes.is_empty(), "{sent:?}");
+    let cookie = json!({"ReturnedMessage": field(probe, "PleaseReturnThisMessage").unwrap()});
+    play.hear(HOME, &format!("[{cookie},{}]", returned(&token)));
+    let later = play.run(Duration::from_secs(20));
+    assert!(!later.iter().any(|(_, text)| field(text, "PleaseReturnThisMessage").is_some()), "{later:?}");
+}
+
+#[test]
 fn a_neighbour_that_moves_is_found_within_five_seconds_of_its_first_datagram_from_there() {
     let mut village = Village::new(&["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"]);
     village.run(Duration::from_secs(120));

@@ -1,8 +1,9 @@
 //! Who lives where: taking proofs, telling those who ask, and showing our neighbours our own.
 //!
-//! Nothing that somebody says of somebody else moves anybody here. We show our key to neighbours alone, and only as
-//! long as they have not seen it with the token that they want from us now: a new one may mean that we have moved.
-//! Whose key we do not know yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
+//! Nothing that somebody says of somebody else moves anybody here. We show our key to neighbours alone and to peers
+//! that are tried as such, and only as long as they have not seen it with the token that they want from us now: a new
+//! one may mean that we have moved. It rides on probes that are sent anyway as far as it can. Whose key we do not know
+//! yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
 
 use super::Node;
 use super::dispatch::Sender;
@@ -51,8 +52,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// ones carry it too.
 const AGAIN_MAX: u32 = 4;
 
-/// When a new neighbour is shown our key if nothing else has carried it by then. While a swarm grows many stay for a
-/// second or two; and who has moved is to be found within five.
+/// When a new neighbour is shown our key if nothing else has carried it by then, as the probe does that tries the path
+/// if we know its token. While a swarm grows many stay for a second or two; and who has moved is to be found within
+/// five.
 const NEWCOMER_AFTER: Duration = Duration::from_secs(3);
 
 /// How often a neighbour is written to for the sake of our key: as often as it takes if it has moved, or we have, and
@@ -80,7 +82,7 @@ struct Shown {
     repeats: u32,
 }
 
-/// What our neighbours were shown; of those that are none any more nothing is remembered.
+/// What our neighbours were shown, trials included; of those that are none any more nothing is remembered.
 #[derive(Debug)]
 pub(super) struct Showings {
     key: Key,
@@ -178,7 +180,7 @@ impl<S: Store> Node<S> {
         if !links.holds(address) || showings.shown.iter().any(|shown| shown.neighbour == address) {
             return;
         }
-        showings.shown.retain(|shown| links.holds(shown.neighbour));
+        showings.shown.retain(|shown| links.contains(shown.neighbour));
         let again = Some(now + NEWCOMER_AFTER);
         let written = Limiter::default();
         showings.shown.push(Shown {
@@ -240,9 +242,9 @@ impl<S: Store> Node<S> {
         writer: &mut Writer,
     ) {
         let Some(probe) = self.peers.get(neighbour).and_then(|peer| peer.probe) else { return };
-        let Some(owed) = owed.filter(|_| self.links.holds(neighbour)) else { return };
+        let Some(owed) = owed.filter(|_| self.links.contains(neighbour)) else { return };
         let links = &self.links;
-        self.showings.shown.retain(|shown| links.holds(shown.neighbour));
+        self.showings.shown.retain(|shown| links.contains(shown.neighbour));
         let what = self.showing(neighbour, owed);
         if !self.showings.is_due(neighbour, what) {
             return;

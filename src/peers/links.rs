@@ -41,12 +41,19 @@ pub const PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// The pause between probes of a link that does not answer.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// How many probes more a neighbour is sent when all are doubted, because we may have moved: it has to hear of that
-/// within five seconds. Where a tenth of all datagrams is lost, one of four attempts at a handshake of three fails.
-pub const HURRIED_MAX: u8 = 3;
+/// How many probes follow the first one quickly when all neighbours are doubted, because we may have moved: each has to
+/// hear of that within five seconds. Where a tenth of all datagrams is lost, one of four attempts at a handshake of
+/// three fails.
+const HURRIED_MAX: u8 = 3;
 
 /// The pause between those: longer than most round trips.
-pub const HURRY_PAUSE: Duration = Duration::from_millis(500);
+const HURRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause between the others then, so that there are no more of them than for any other silence, nor a shorter one.
+const HURRIED_PAUSE: Duration = Duration::from_millis(
+    (PROBES_MAX as u64 * PROBE_AGAIN_AFTER.as_millis() as u64 - HURRIED_MAX as u64 * HURRY_PAUSE.as_millis() as u64)
+        / (PROBES_MAX - HURRIED_MAX) as u64,
+);
 
 /// The pause before a probe is repeated that could not be sent: there is no way there at present. When there is one
 /// again, the system says so, and all are probed at once.
@@ -111,8 +118,8 @@ pub struct Link {
     pub doubted: Time,
     /// How many probes in a row it left unanswered.
     pub unanswered: u8,
-    /// How many of them are to follow one another quickly, and do not count against it.
-    hurried: u8,
+    /// Whether the first of them are to follow one another quickly.
+    is_hurried: bool,
     /// How much longer than [`PROBE_AFTER`] we leave it silent.
     patience: Duration,
 }
@@ -121,8 +128,9 @@ impl Link {
     /// When something has to be done about the link.
     pub fn due(&self) -> Time {
         match (self.probed, self.is_kept) {
-            (Some(probed), _) if self.unanswered <= self.hurried => probed + HURRY_PAUSE,
-            (Some(probed), _) => probed + PROBE_AGAIN_AFTER,
+            (Some(probed), _) if !self.is_hurried => probed + PROBE_AGAIN_AFTER,
+            (Some(probed), _) if self.unanswered <= HURRIED_MAX => probed + HURRY_PAUSE,
+            (Some(probed), _) => probed + HURRIED_PAUSE,
             (None, true) => self.heard.min(self.spoken) + PROBE_AFTER + self.patience,
             (None, false) => self.heard.min(self.spoken) + LET_GO_AFTER,
         }
@@ -135,7 +143,7 @@ impl Link {
 
     /// Whether it has left too many probes unanswered.
     pub fn is_dead(&self) -> bool {
-        self.unanswered >= self.hurried + if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
+        self.unanswered >= if self.is_proven { PROBES_MAX } else { TRIAL_PROBES_MAX }
     }
 
     /// Whether the other side seems to have let go of it.
@@ -233,7 +241,7 @@ impl Links {
             link.is_unsent = false;
             link.probed = None;
             link.unanswered = 0;
-            link.hurried = 0;
+            link.is_hurried = false;
         }
     }
 
@@ -273,7 +281,7 @@ impl Links {
                 probed: None,
                 doubted: now,
                 unanswered: 0,
-                hurried: 0,
+                is_hurried: false,
                 patience: Duration::from_millis(rng.random_range(0..PATIENCE_MAX.as_millis() as u64)),
             });
         }
@@ -319,13 +327,13 @@ impl Links {
         }
     }
 
-    /// Makes every link due at once, with all its probes before it and some quick ones more. Who keeps it open stays as
+    /// Makes every link due at once, with all its probes before it, the first ones quickly. Who keeps it open stays as
     /// it was.
     pub fn doubt_all(&mut self) {
         for link in &mut self.links {
             link.probed = Some(Time::default());
             link.unanswered = 0;
-            link.hurried = if link.is_proven { HURRIED_MAX } else { 0 };
+            link.is_hurried = link.is_proven;
         }
     }
 
@@ -402,5 +410,29 @@ mod tests {
         assert!(links.open(Time::default(), address(200, 1), true, &mut rng));
         assert!(!links.contains(address(100, 1)));
         assert_eq!(links.watched(), LINKS_MAX);
+    }
+
+    #[test]
+    fn a_neighbour_that_is_doubted_gets_no_more_probes_than_a_silent_one_and_no_less_time() {
+        let probes = |is_doubted: bool| {
+            let (mut links, address) = (Links::default(), SocketAddr::from(([9, 9, 9, 9], 24_254)));
+            let mut now = Time::from_micros(1_000_000_000);
+            links.open(now, address, true, &mut StdRng::from_seed([4; 32]));
+            links.heard(now, address);
+            if is_doubted {
+                links.doubt_all();
+            }
+            let mut sent = Vec::new();
+            loop {
+                now = links.due().map_or(now, |due| due.max(now));
+                if links.iter().any(Link::is_dead) {
+                    return (sent.len(), now.since(sent[0]));
+                }
+                sent.push(now);
+                links.probed(now, address);
+            }
+        };
+        assert_eq!(probes(true), probes(false));
+        assert_eq!(probes(true).0, usize::from(PROBES_MAX));
     }
 }
