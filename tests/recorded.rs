@@ -277,6 +277,12 @@ fn assert_understood(text: &str) {
             }
             "AlwaysReturned" | "ReturnedMessage" => assert_eq!(fields, ["cookie"], "as it was asked for"),
             "ChatMessage" => assert_eq!(fields, ["message"]),
+            // They send the same to a new peer, and what is inside is read as if it stood outside.
+            "SignedMessage" => {
+                assert_eq!(fields, ["ed25519", "payload_json", "signature"], "{text}");
+                assert_understood(payload["payload_json"].as_str().unwrap());
+            }
+            "MyPublicKey" => assert_eq!(fields, ["ed25519h"], "{text}"),
             other => panic!("{other} is not expected here: {text}"),
         }
     }
@@ -313,6 +319,7 @@ fn everything_we_say_has_a_form_that_the_strictest_of_them_understands() {
         "PleaseReturnThisMessage",
         "PleaseSendPeers",
         "ReturnedMessage",
+        "SignedMessage",
     ];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     said.iter().for_each(|text| assert_understood(text));
