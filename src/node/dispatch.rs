@@ -345,9 +345,6 @@ impl<S: Store> Node<S> {
             self.show_key(now, sender.address);
         }
         if sender.is_verified() {
-            self.show_key_soon(now, sender.address);
-        }
-        if sender.is_verified() {
             self.meet_neighbour(now, sender.address);
         }
         if sender.is_proven() {

@@ -52,11 +52,6 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// ones carry it too.
 const AGAIN_MAX: u32 = 4;
 
-/// When a new neighbour is shown our key if nothing else has carried it by then, as the probe does that tries the path
-/// if we know its token. While a swarm grows many stay for a second or two; and who has moved is to be found within
-/// five.
-const NEWCOMER_AFTER: Duration = Duration::from_secs(3);
-
 /// How often a neighbour is written to for the sake of our key: as often as it takes if it has moved, or we have, and
 /// then eight times a minute. Some give out another token in each datagram, and some answer every other probe.
 const SHOWN: Rate = Rate { burst: 1 + AGAIN_MAX, interval: Duration::from_millis(7_500) };
@@ -69,12 +64,12 @@ const STRAYS: Rate = Rate { burst: 32, interval: Duration::from_millis(10) };
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     neighbour: SocketAddr,
-    /// A mark of its token and of its key; `None` if nothing was shown yet.
-    what: Option<u64>,
+    /// A mark of its token and of its key.
+    what: u64,
     /// The probe that went with it; `None` once that was answered, so that it has arrived.
     probe: Option<Cookie>,
     /// When we looked last whether there is something to show.
-    looked: Option<Time>,
+    looked: Time,
     /// How often the neighbour was written to for this.
     written: Limiter,
     /// When it is to be shown again, and how often it was.
@@ -116,9 +111,9 @@ impl Showings {
     /// Whether it is time for a look at what a neighbour was shown.
     fn looks(&mut self, now: Time, neighbour: SocketAddr) -> bool {
         match self.shown.iter_mut().find(|shown| shown.neighbour == neighbour) {
-            Some(shown) if shown.looked.is_some_and(|looked| now.since(looked) < LOOK_PAUSE) => false,
+            Some(shown) if now.since(shown.looked) < LOOK_PAUSE => false,
             Some(shown) => {
-                shown.looked = Some(now);
+                shown.looked = now;
                 true
             }
             None => true,
@@ -134,7 +129,7 @@ impl Showings {
     /// Whether a neighbour has yet to see this.
     fn is_due(&self, neighbour: SocketAddr, what: u64) -> bool {
         let shown = self.shown.iter().find(|shown| shown.neighbour == neighbour);
-        shown.is_none_or(|shown| shown.what != Some(what) || shown.probe.is_some())
+        shown.is_none_or(|shown| shown.what != what || shown.probe.is_some())
     }
 
     /// This is shown to a neighbour, with a probe.
@@ -145,15 +140,7 @@ impl Showings {
         let written = before.map_or_else(Limiter::default, |shown| shown.written);
         let repeats = before.filter(|shown| shown.probe.is_some()).map_or(0, |shown| shown.repeats + 1);
         let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * if repeats < 2 { 1 } else { 2 });
-        self.shown.push(Shown {
-            neighbour,
-            what: Some(what),
-            probe: Some(probe),
-            looked: Some(now),
-            written,
-            again,
-            repeats,
-        });
+        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, written, again, repeats });
     }
 }
 
@@ -171,27 +158,6 @@ impl<S: Store> Node<S> {
         if is_due && self.showings.may_show(now, neighbour) {
             self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
         }
-    }
-
-    /// Sees to it that somebody who has become a neighbour is shown our key soon, if nothing else does it before. The
-    /// next probe may be half a minute away, and one of the two may have moved since they last met.
-    pub(super) fn show_key_soon(&mut self, now: Time, address: SocketAddr) {
-        let Node { links, showings, .. } = self;
-        if !links.holds(address) || showings.shown.iter().any(|shown| shown.neighbour == address) {
-            return;
-        }
-        showings.shown.retain(|shown| links.contains(shown.neighbour));
-        let again = Some(now + NEWCOMER_AFTER);
-        let written = Limiter::default();
-        showings.shown.push(Shown {
-            neighbour: address,
-            what: None,
-            probe: None,
-            looked: None,
-            written,
-            again,
-            repeats: 0,
-        });
     }
 
     /// Shows our key to a neighbour that has just changed its token, and so perhaps forgotten where we are; not too
