@@ -136,9 +136,8 @@ fn is_possible_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_possible_v6(ip: Ipv6Addr) -> bool {
-    // The compatible form ::a.b.c.d (RFC 4291, deprecated) would be a second name for an IPv4 address.
-    let is_v4_in_disguise = ip.segments()[..6] == [0; 6] && !ip.is_loopback();
-    !ip.is_unspecified() && !ip.is_multicast() && !is_v4_in_disguise && ip.to_ipv4_mapped().is_none()
+    // 0::/16 is reserved (RFC 4291, section 4), but for loopback: nobody's address, or a second name for an IPv4 one.
+    (ip.segments()[0] != 0 || ip.is_loopback()) && !ip.is_multicast()
 }
 
 #[cfg(test)]
@@ -195,6 +194,8 @@ mod tests {
             ("[::]:24254", false, false, false),
             ("[::ffff:8.8.8.8]:24254", false, false, false),
             ("[::8.8.8.8]:24254", false, false, false),
+            ("[::bfff:7f00:1]:24254", false, false, false),
+            ("[64:ff9b::808:808]:24254", true, true, true),
         ] {
             let verdicts = [world, site, host].map(|source| makes_sense_to(address(name), source));
             assert_eq!(verdicts, [to_world, to_site, to_host], "{name}");
