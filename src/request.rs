@@ -6,26 +6,31 @@
 //! `/unget ID PID` when it gives up, and `/drop ID PID` when it has it. So one of several never stops the others, and
 //! the last one leaves nothing behind. The commands `stream` and `follow` say what they want in JSON: see `streams`.
 
+mod address;
 mod answer;
+mod arguments;
 mod reply;
+mod specs;
 mod streams;
+mod text;
 mod titles;
 mod topic;
 
+pub use address::{host_name, peer_address};
 pub use answer::{
     Answer, FetchLine, FetchState, FileLine, KeptFile, ListedLine, Listening, MessageLine, MessageState, PeerLine,
     PersonLine, Status,
 };
 pub use reply::{NodeStatus, PeerHeard, Reply};
+pub use specs::{LISTEN, help};
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
 pub use titles::{TitleLine, TypedTitle, is_title, typed_title};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
 use crate::content::ContentId;
 use crate::terminal::printable;
-use crate::wire::PORT;
+use specs::{FOR_PROGRAMS, SPECS};
 use std::cmp::Ordering;
-use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -40,12 +45,6 @@ const ID_DIGITS: usize = 64;
 
 /// How much of a mistake is shown, in characters.
 const MISTAKE_SHOWN_CHARS: usize = 60;
-
-/// The longest part of a host's name between dots (RFC 1035, section 2.3.4).
-const LABEL_MAX_BYTES: usize = 63;
-
-/// The longest name of a host: 255 bytes in the form that travels, two of which are no text (RFC 1035, section 2.3.4).
-const NAME_MAX_BYTES: usize = 253;
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,160 +146,6 @@ pub enum Request {
     Quit,
 }
 
-/// The command by which a program hears what is said.
-pub const LISTEN: &str = "/listen";
-
-/// A command that can be typed.
-struct Spec {
-    name: &'static str,
-    arguments: &'static str,
-    help: &'static str,
-    parse: fn(&str) -> Result<Request, String>,
-}
-
-impl Spec {
-    /// What to ask the user who left out the only argument.
-    fn question(&self) -> Option<String> {
-        let (what, example) = match self.arguments {
-            "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
-            "IP/KEY" => ("which IP address or whose key", "192.0.2.1".to_owned()),
-            "KEY" => ("whose", "alice".to_owned()),
-            "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
-            "WHAT" => ("which content", "ID, or KEY/NAME, or alice/NAME".to_owned()),
-            _ => return None,
-        };
-        Some(format!("{what}, like {} {example}", self.name))
-    }
-}
-
-/// All that people type, in the order of `/help`.
-const SPECS: &[Spec] = &[
-    Spec { name: "/peers", arguments: "", help: "who is there", parse: |rest| none(rest, Request::Peers) },
-    Spec {
-        name: "/add",
-        arguments: "ADDR",
-        help: "make contact with an address",
-        parse: |rest| typed_address(rest).map(Request::Add),
-    },
-    Spec { name: "/say", arguments: "GROUP TEXT", help: "say something in a group", parse: say },
-    Spec {
-        name: "/msg",
-        arguments: "KEY TEXT",
-        help: "say something in private, or to an ADDR in the open",
-        parse: message,
-    },
-    Spec {
-        name: "/sent",
-        arguments: "",
-        help: "what was written in private, and what became of it",
-        parse: |rest| none(rest, Request::Sent),
-    },
-    Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
-    Spec {
-        name: "/unname",
-        arguments: "KEY",
-        help: "take the name of a key away",
-        parse: |rest| key(rest).map(Request::UnnamePerson),
-    },
-    Spec {
-        name: "/ping",
-        arguments: "ADDR",
-        help: "measure the round trip to a peer",
-        parse: |rest| typed_address(rest).map(Request::Ping),
-    },
-    Spec {
-        name: "/ignore",
-        arguments: "IP/KEY",
-        help: "show nothing more from an IP address (of IPv6, its /64), or of an author in groups",
-        parse: |rest| host_or_author(rest, Request::Ignore, Request::IgnoreAuthor),
-    },
-    Spec {
-        name: "/heed",
-        arguments: "IP/KEY",
-        help: "show it again",
-        parse: |rest| host_or_author(rest, Request::Heed, Request::HeedAuthor),
-    },
-    Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
-    Spec {
-        name: "/listed",
-        arguments: "",
-        help: "what others share and recommend; they are asked anew",
-        parse: |rest| none(rest, Request::Listed),
-    },
-    Spec {
-        name: "/get",
-        arguments: "WHAT",
-        help: "fetch a content by its ID, or KEY/NAME, which is kept up to date",
-        parse: get,
-    },
-    Spec {
-        name: "/unget",
-        arguments: "WHAT",
-        help: "stop fetching it, or keeping it up to date; what is there stays",
-        parse: |rest| match is_title(rest) {
-            true => typed_title(rest).map(Request::Unfollow),
-            false => id_and_waiter(rest).map(|(id, waiter)| Request::Unget { id, waiter }),
-        },
-    },
-    Spec {
-        name: "/seek",
-        arguments: "S KEY/NAME",
-        help: "the same as /get, looking for it for S seconds",
-        parse: seek,
-    },
-    Spec {
-        name: "/published",
-        arguments: "",
-        help: "which names are published and kept up to date",
-        parse: |rest| {
-            if rest.is_empty() {
-                Ok(Request::Titles(None))
-            } else {
-                typed_title(rest).map(|it| Request::Titles(Some(it)))
-            }
-        },
-    },
-    Spec {
-        name: "/drop",
-        arguments: "ID",
-        help: "throw away what is there of it, if it is not being fetched",
-        parse: |rest| id_and_waiter(rest).map(|(id, waiter)| Request::Drop { id, waiter }),
-    },
-    Spec {
-        name: "/fetching",
-        arguments: "",
-        help: "what is being fetched, and what became of it",
-        parse: |rest| none(rest, Request::Fetching),
-    },
-    Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
-    Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
-    Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
-    Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
-];
-
-/// What `chat`, `stream` and `follow` say, and nobody types.
-const FOR_PROGRAMS: &[Spec] = &[
-    Spec {
-        name: LISTEN,
-        arguments: "[WHOM]",
-        help: "what is said, lately and from now on",
-        parse: |rest| Ok(Request::Listen(rest.to_owned())),
-    },
-    Spec { name: "/stream", arguments: "JSON", help: "what is to be done about a stream", parse: streams::parse },
-];
-
-/// What `/help` says.
-pub fn help() -> String {
-    let mut text = String::new();
-    for spec in SPECS {
-        let usage = format!("{} {}", spec.name, spec.arguments);
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {usage:16}  {}", spec.help);
-    }
-    text.push_str("  anything else     is said to everybody in the group main; //x is said as /x\nTimes are in UTC.");
-    text
-}
-
 /// What a typed line asks for; nothing, if it is blank.
 ///
 /// # Errors
@@ -327,58 +172,9 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
     }
 }
 
-fn none(rest: &str, request: Request) -> Result<Request, String> {
-    if rest.is_empty() { Ok(request) } else { Err(format!("takes nothing, so what is '{}'?", mistake(rest))) }
-}
-
 /// What was typed wrong, fit to be shown.
 fn mistake(text: &str) -> String {
     printable(text, MISTAKE_SHOWN_CHARS)
-}
-
-/// An id, and perhaps after how many seconds to give up, and the process that waits.
-fn get(rest: &str) -> Result<Request, String> {
-    if is_title(rest) {
-        return typed_title(rest).map(|title| Request::Seek { title, patience: GET_PATIENCE });
-    }
-    let mut words = rest.split_whitespace();
-    let id = content_id(words.next().unwrap_or_default())?;
-    let patience = match words.next() {
-        None => GET_PATIENCE,
-        Some(seconds) => patience(seconds)?,
-    };
-    Ok(Request::Get { id, patience, waiter: waiter(words)? })
-}
-
-/// After how many seconds to give up.
-fn patience(seconds: &str) -> Result<Duration, String> {
-    let number = seconds.parse().ok().filter(|seconds| (1..=GET_PATIENCE_MAX_SECONDS).contains(seconds));
-    number.map(Duration::from_secs).ok_or_else(|| {
-        let seconds = mistake(seconds);
-        format!("'{seconds}' is no number of seconds from 1 to {GET_PATIENCE_MAX_SECONDS} after which to give up")
-    })
-}
-
-/// After how many seconds to give up, and a name, which may have spaces.
-fn seek(rest: &str) -> Result<Request, String> {
-    let (seconds, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    Ok(Request::Seek { patience: patience(seconds)?, title: typed_title(name.trim_start())? })
-}
-
-/// An id, and perhaps the process that waits.
-fn id_and_waiter(rest: &str) -> Result<(ContentId, Option<u32>), String> {
-    let mut words = rest.split_whitespace();
-    let id = content_id(words.next().unwrap_or_default())?;
-    Ok((id, waiter(words)?))
-}
-
-/// The number of a process, and nothing behind it.
-fn waiter<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Option<u32>, String> {
-    let waiter = words.next().map(|word| word.parse().map_err(|_| word)).transpose();
-    match (waiter, words.next()) {
-        (Ok(waiter), None) => Ok(waiter),
-        (Err(word), _) | (Ok(_), Some(word)) => Err(format!("what is '{}'?", mistake(word))),
-    }
 }
 
 /// The id of a content, as a person may write it.
@@ -398,106 +194,6 @@ pub fn content_id(text: &str) -> Result<ContentId, String> {
             _ => format!("'{}' is not an id: 64 hex digits (SHA-256), or blake3/ and 64 hex digits", mistake(text)),
         }
     })
-}
-
-fn message(rest: &str) -> Result<Request, String> {
-    let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(format!("say what to whom, like /msg alice hello, or /msg 192.0.2.1:{PORT} hello"));
-    }
-    let text = text.to_owned();
-    match peer_address(to) {
-        Ok(address) => Ok(Request::Message(address, text)),
-        // Neither a key nor a name has a colon in it, nor only digits and dots, unless it is a key.
-        Err(why) if to.contains([':', '[']) || to.contains('.') && to.bytes().all(is_of_ip) => Err(why),
-        Err(_) => Ok(Request::Write { to: to.to_owned(), text }),
-    }
-}
-
-/// Whether an IPv4 address may have this.
-fn is_of_ip(byte: u8) -> bool {
-    byte.is_ascii_digit() || byte == b'.'
-}
-
-/// A key and what to call it; neither to see all names.
-fn name(rest: &str) -> Result<Request, String> {
-    let mut words = rest.split_whitespace();
-    match (words.next(), words.next(), words.next()) {
-        (None, ..) => Ok(Request::People),
-        (Some(key), Some(name), None) => Ok(Request::NamePerson { key: key.to_owned(), name: name.to_owned() }),
-        (Some(_), None, _) => Err("call whom what, like /name KEY alice".to_owned()),
-        (Some(_), Some(_), Some(word)) => Err(format!("a name is one word, so what is '{}'?", mistake(word))),
-    }
-}
-
-/// One word that stands for a key; whose it is, the address book knows.
-fn key(rest: &str) -> Result<String, String> {
-    match rest.split_once(char::is_whitespace) {
-        None => Ok(rest.to_owned()),
-        Some((_, more)) => Err(format!("takes one key, so what is '{}'?", mistake(more))),
-    }
-}
-
-fn say(rest: &str) -> Result<Request, String> {
-    let (group, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(format!("say what in which group, like /say {MAIN_GROUP} hello"));
-    }
-    Ok(Request::Say { group: group_name(group)?, text: text.to_owned() })
-}
-
-/// An address that was typed into the running node, which looks up no names: it would have to wait for them.
-fn typed_address(text: &str) -> Result<SocketAddr, String> {
-    peer_address(text).map_err(|why| match host_name(text) {
-        Some(_) => format!("{why}; names of hosts are understood by 'cjp2p-node add', and not here"),
-        None => why,
-    })
-}
-
-/// The address of a peer: `ip:port`, `[ipv6]:port`, or an IP address alone, with the conventional port.
-///
-/// # Errors
-/// One sentence for the user.
-pub fn peer_address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let ip = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    ip.parse()
-        .map(|ip: IpAddr| SocketAddr::new(ip, PORT))
-        .map_err(|_| format!("'{}' is not an address like 192.0.2.1:{PORT} or [2001:db8::1]:{PORT}", mistake(text)))
-}
-
-/// The name of a host and its port, in `name` or `name:port`; nothing, if it is no name (RFC 1123, section 2.1): labels
-/// of letters, digits and hyphens, of which the last is no number.
-pub fn host_name(text: &str) -> Option<(&str, u16)> {
-    let (name, port) = match text.split_once(':') {
-        Some((name, port)) => (name, port.parse().ok()?),
-        None => (text, PORT),
-    };
-    let is_label = |label: &str| {
-        (1..=LABEL_MAX_BYTES).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    let is_name = name.len() <= NAME_MAX_BYTES
-        && name.split('.').all(is_label)
-        && name.rsplit('.').next().is_some_and(|last| !is_number(last));
-    is_name.then_some((name, port))
-}
-
-/// An IP address, or one word that stands for a key.
-fn host_or_author(rest: &str, host: fn(IpAddr) -> Request, author: fn(String) -> Request) -> Result<Request, String> {
-    // Names have no dots and no colons, and keys neither.
-    if rest.contains(['.', ':']) { ip_address(rest).map(host) } else { key(rest).map(author) }
-}
-
-fn ip_address(text: &str) -> Result<IpAddr, String> {
-    let alone = || text.parse().ok();
-    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
-    alone().or_else(with_port).ok_or_else(|| format!("'{}' is not an IP address like 192.0.2.1", mistake(text)))
 }
 
 #[cfg(test)]
@@ -602,42 +298,5 @@ mod tests {
         let key = "ab".repeat(32);
         assert_eq!(parse(&format!("/ignore {key}")), Ok(Some(Request::IgnoreAuthor(key))));
         assert_eq!(parse("/heed alice"), Ok(Some(Request::HeedAuthor("alice".to_owned()))));
-    }
-
-    #[test]
-    fn the_port_of_an_address_may_be_left_out() {
-        assert_eq!(peer_address("192.0.2.1"), Ok(address("192.0.2.1:24254")));
-        assert_eq!(peer_address("2001:db8::1"), Ok(address("[2001:db8::1]:24254")));
-        assert_eq!(peer_address("[2001:db8::1]"), Ok(address("[2001:db8::1]:24254")));
-        assert_eq!(peer_address("[2001:db8::1]:5"), Ok(address("[2001:db8::1]:5")));
-        for wrong in ["", "1.2.3.4:", "1.2.3.4:65536", "1.2.3", "[::1", ":1"] {
-            assert!(peer_address(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn names_of_hosts_are_told_from_addresses_and_from_nonsense() {
-        for (text, found) in [
-            ("localhost", Some(("localhost", PORT))),
-            ("node-1.example.org:7000", Some(("node-1.example.org", 7_000))),
-            ("3com.example", Some(("3com.example", PORT))),
-        ] {
-            assert_eq!(host_name(text), found, "{text}");
-        }
-        let (label, name) = ("x".repeat(64), "x.".repeat(126) + "xx");
-        for wrong in
-            ["", ".", "a..b", "1.2.3", "1.2.3.4:5", "7", "a b", "a:b", "a:", "a:65536", "::1", "ü", &label, &name]
-        {
-            assert_eq!(host_name(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn help_names_every_command_for_people_and_none_for_programs() {
-        assert!(SPECS.iter().all(|spec| help().contains(spec.name)));
-        for spec in FOR_PROGRAMS {
-            assert!(!help().contains(spec.name));
-            assert!(!parse(spec.name).is_err_and(|why| why.contains("there is no command")), "{}", spec.help);
-        }
     }
 }

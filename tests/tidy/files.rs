@@ -20,9 +20,9 @@ impl File {
         (1..).zip(self.text.lines())
     }
 
-    /// The program without comments and without its unit tests, which come last.
+    /// The program without comments and without its unit tests, which come last, or make up a whole file.
     pub fn code(&self) -> String {
-        let program = self.text.lines().take_while(|line| *line != "#[cfg(test)]");
+        let program = self.text.lines().take_while(|line| !["#[cfg(test)]", "#![cfg(test)]"].contains(line));
         program.filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
     }
 
