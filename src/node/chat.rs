@@ -155,7 +155,8 @@ impl<S: Store> Node<S> {
             self.take_private(now, sender, text);
             return;
         }
-        if !self.listens_to(now, sender) || !self.has_room_for_line(now) {
+        let is_ignored = sender.key.is_some_and(|key| self.groups.is_ignored(&key));
+        if is_ignored || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
             return;
         }
         if let Some(answer) = self.answer_to(text) {

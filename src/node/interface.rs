@@ -110,7 +110,7 @@ pub enum Command {
     Ignore(IpAddr),
     /// Show chat from there again.
     Heed(IpAddr),
-    /// Show and pass on no more lines of group chat by this author.
+    /// Show no more lines that are proven to be by this author, and pass on none of group chat.
     IgnoreAuthor(PublicKey),
     /// Do so again.
     HeedAuthor(PublicKey),

@@ -68,6 +68,28 @@ fn a_line_that_is_not_shown_is_not_confirmed_and_shown_when_there_is_room() {
 }
 
 #[test]
+fn whose_key_is_ignored_is_not_shown_in_private_nor_in_the_open_and_not_confirmed_until_he_is_heeded() {
+    let mut bench = Bench::new();
+    [WILD, THIRD].iter().for_each(|at| bench.verify(at));
+    assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("before", "0.5"))), ["0.5"]);
+    assert_eq!(chats(&mut bench).len(), 1);
+    bench.play.node.handle_command(bench.play.now, Command::IgnoreAuthor(bob().public())).unwrap();
+    for (at, cookie) in [(WILD, "1.5"), (THIRD, "2.5")] {
+        assert!(confirmed(&bench.hear_sealed(at, &bob(), &line("hello", cookie))).is_empty());
+    }
+    let open = format!(r#"[{},{{"ChatMessage":{{"message":"hello"}}}}]"#, returned(bench.token(THIRD)));
+    bench.hear(THIRD, &serde_json::to_string(&Message::SignedMessage(bob().sign(&open).unwrap())).unwrap());
+    assert_eq!(chats(&mut bench), []);
+    // What was shown before is confirmed when it is sent again, and others are heard.
+    assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("before", "0.5"))), ["0.5"]);
+    bench.hear_sealed(WILD, &Identity::from_seed(&[3; 32]), &line("me too", "3.5"));
+    assert_eq!(chats(&mut bench).len(), 1);
+    bench.play.node.handle_command(bench.play.now, Command::HeedAuthor(bob().public())).unwrap();
+    assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("hello", "1.5"))), ["1.5"]);
+    assert_eq!(private_lines(&mut bench), ["hello"]);
+}
+
+#[test]
 fn a_question_in_an_envelope_is_answered_in_one() {
     let mut bench = Bench::new();
     bench.verify(WILD);

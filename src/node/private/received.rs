@@ -120,7 +120,7 @@ impl<S: Store> Node<S> {
             return;
         }
         let is_old = sender.echo == Echo::Wrong;
-        if is_old || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
+        if is_old || self.groups.is_ignored(&key) || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
             self.counters.messages_unverified += u64::from(is_old);
             // Should it be sent again, there may be room for it.
             sender.private.iter_mut().for_each(|envelope| envelope.is_withheld = true);
