@@ -140,6 +140,7 @@ impl EventLoop {
                 Ok(()) => self.save_followed(),
                 Err(error) => log::warn!("cannot keep {} up to date: {error}", shown(&title)),
             }
+            self.unconfirmed(&title).into_iter().for_each(|why| self.output.print(why));
             self.fetch_version(&title);
         }
     }
@@ -212,6 +213,13 @@ impl EventLoop {
         format!("nobody in reach knows {title}; whoever published it has to be there, or somebody who fetched it")
     }
 
+    /// What to say of a version of somebody else's that was known before, if nobody answered when it was looked for.
+    fn unconfirmed(&self, title: &Title) -> Option<String> {
+        let is_unconfirmed = title.key != self.node.public_key() && self.node.is_unanswered(title);
+        is_unconfirmed
+            .then(|| "nobody in reach has confirmed that; it is the newest version that is known here".to_owned())
+    }
+
     /// What is known of the names that the user has to do with.
     pub(super) fn title_lines(&self) -> Vec<TitleLine> {
         let own = self.node.own_versions().map(|(version, _)| &version.title);
@@ -230,8 +238,13 @@ impl EventLoop {
             None if is_followed => "followed",
             None => "sought",
         };
-        let outdone = self.node.outdone().any(|version| version.title == *title);
-        let outdone = outdone.then(|| "this version was published elsewhere, with the key of this node".to_owned());
+        let trouble = if version.is_none() {
+            Some(self.nobody_knows(title))
+        } else if self.node.outdone().any(|version| version.title == *title) {
+            Some("this version was published elsewhere, with the key of this node".to_owned())
+        } else {
+            self.unconfirmed(title)
+        };
         TitleLine {
             key: title.key.to_string(),
             name: title.name.clone(),
@@ -239,7 +252,7 @@ impl EventLoop {
             is_sought: self.node.seeks(title),
             seq: version.map(|version| version.seq),
             sha256: version.map(|version| ContentId::Sha256(version.sha256).to_string()),
-            trouble: if version.is_none() { Some(self.nobody_knows(title)) } else { outdone },
+            trouble,
         }
     }
 }

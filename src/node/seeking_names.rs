@@ -145,9 +145,18 @@ impl Searches {
         self.searches.iter().any(|search| !search.is_over && search.title == *title)
     }
 
+    /// Whether a title was sought and nobody has said anything about it.
+    fn is_unanswered(&self, title: &Title) -> bool {
+        self.searches.iter().any(|search| search.is_over && search.answered.is_none() && search.title == *title)
+    }
+
     /// Somebody brings a version. Says whether it is sought.
     pub(super) fn take(&mut self, now: Time, version: &Version) -> bool {
-        let Some(search) = self.active().find(|search| search.title == version.title) else { return false };
+        let Some(search) = self.searches.iter_mut().find(|search| search.title == version.title) else { return false };
+        if search.is_over {
+            search.answered.get_or_insert(now);
+            return false;
+        }
         if search.answered.replace(search.answered.unwrap_or(now)).is_none() {
             search.asked.clear();
             search.round = now + ASK_AGAIN;
@@ -192,6 +201,11 @@ impl<S: Store> Node<S> {
     /// Whether a title is being looked for.
     pub fn seeks(&self, title: &Title) -> bool {
         self.named.searches.seeks(title)
+    }
+
+    /// Whether a search for a title is over and nobody has answered, so that its version is only what was known before.
+    pub fn is_unanswered(&self, title: &Title) -> bool {
+        self.named.searches.is_unanswered(title)
     }
 
     /// Does what is due about names.

@@ -47,7 +47,11 @@ fn a_search_ends_with_nothing_if_nobody_knows_and_at_once_with_what_is_known() {
     say(&mut play, OTHER, &envelope(&version(&alice(), "page", 5)));
     command(&mut play, Command::Seek { title: page.clone(), patience: PATIENCE }).unwrap();
     play.run(Duration::from_secs(4));
-    assert_eq!(sought(&mut play), [(page, true)]);
+    assert_eq!(sought(&mut play), [(page.clone(), true)]);
+    // It is what was known before, until somebody says so, or says it is newer.
+    assert!(play.node.is_unanswered(&page) && !play.node.is_unanswered(&title(&alice(), "other")));
+    say(&mut play, OTHER, &envelope(&version(&alice(), "page", 5)));
+    assert!(!play.node.is_unanswered(&page) && !play.node.seeks(&page));
 }
 
 #[test]
