@@ -119,7 +119,9 @@ impl AddressBook {
         let digits = digits.strip_suffix('…').unwrap_or(digits).to_ascii_lowercase();
         let count = digits.len();
         if !is_hex(&digits) {
-            return Err(format!("nobody is called '{shown}'; /name lists the names, and 64 hex digits are a key"));
+            return Err(format!(
+                "nobody is called '{shown}'; 64 hex digits are a key, and /name, typed into the node or its chat, lists the names"
+            ));
         }
         match count {
             KEY_DIGITS => PublicKey::parse(&digits).map_err(|_| format!("'{shown}' cannot be anybody's key")),
@@ -343,6 +345,7 @@ mod tests {
             (&text[..8], "no key that is known here begins with"),
             (&format!("{text}a"), "65 hex digits are too many"),
             ("bob", "nobody is called 'bob'"),
+            ("bob", "/name, typed into the node or its chat, lists the names"),
             ("", "too short"),
             (&"0".repeat(64), "cannot be anybody's key"),
         ] {

@@ -131,6 +131,13 @@ fn tell(sentence: &str) {
     let _ = writeln!(io::stderr(), "cjp2p-node: {sentence}");
 }
 
+/// Says what may interest, unless the user has asked for silence.
+fn hint(arguments: &Arguments, sentence: &str) {
+    if arguments.verbosity >= 0 {
+        tell(sentence);
+    }
+}
+
 /// Prints a line. That nobody reads it any more ends the command without a word, as in any pipe.
 fn say(line: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout();

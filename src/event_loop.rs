@@ -34,7 +34,7 @@ pub use lookup::{HostName, look_up};
 pub use signals::catch as catch_signals;
 pub use socket::{BindError, COUNTERS, Family, bind, native};
 pub use start::Settings;
-pub use stop::{Remembered, count_of_peers};
+pub use stop::Remembered;
 
 use crate::address_book::AddressBook;
 use crate::console::Output;

@@ -24,9 +24,11 @@ pub use answer::{
 pub use reply::{NodeStatus, PeerHeard, Reply};
 pub use specs::{LISTEN, help};
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
+pub use text::counted;
 pub use titles::{TitleLine, TypedTitle, is_title, typed_title};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 
+use crate::address_book::NAME_MAX_CHARS;
 use crate::content::ContentId;
 use crate::terminal::printable;
 use specs::{FOR_PROGRAMS, SPECS};
@@ -138,7 +140,7 @@ pub enum Request {
     Listen(String),
     /// Something about signed streams.
     Stream(StreamRequest),
-    /// Show no more lines to groups of an author: as in `Name`, whose key it is.
+    /// Show no more lines of an author, to groups or in private: as in `Name`, whose key it is.
     IgnoreAuthor(String),
     /// Show them again.
     HeedAuthor(String),
@@ -170,6 +172,17 @@ pub fn parse(line: &str) -> Result<Option<Request>, String> {
         }
         None => Err(format!("there is no command {}; /help lists them", mistake(name))),
     }
+}
+
+/// The same where `KEY/NAME` would do as well.
+///
+/// # Errors
+/// One sentence for the user.
+pub fn wanted_id(text: &str) -> Result<ContentId, String> {
+    content_id(text).map_err(|why| match text.len() {
+        1..=NAME_MAX_CHARS => format!("{why}; if that is somebody, say which file: {}/NAME", mistake(text)),
+        _ => why,
+    })
 }
 
 /// What was typed wrong, fit to be shown.
@@ -273,6 +286,7 @@ mod tests {
             ("/unname alice bob", "'bob'"),
             ("/sent now", "'now'"),
             ("/get notes.txt", "'notes.txt'"),
+            ("/get alice", "if that is somebody, say which file: alice/NAME"),
             (&format!("/get {}c", "ab".repeat(32)), "65 hex digits are too many, 64 make an id"),
             (&format!("/get {}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),
             (&format!("/get blake3/{}", "ab".repeat(31)), "62 hex digits are too few, 64 make an id"),

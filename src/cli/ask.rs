@@ -8,6 +8,7 @@ use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
 use cjp2p_node::data_dir::{control_socket, said_pid};
 use cjp2p_node::request::{PeerHeard, Reply};
+use serde_json::value::RawValue;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -52,7 +53,13 @@ pub(super) fn list_peers(arguments: &Arguments) -> Result<(), Failure> {
     converse(arguments, "/listed")?;
     #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
     std::thread::sleep(arguments.wait.unwrap_or(LIST_WAIT));
-    ask(arguments, "/listed")
+    let reply = order(arguments, "/listed")?;
+    if !arguments.json {
+        return say(reply.text());
+    }
+    // A line for each, like what is shared here.
+    let lines: Vec<&RawValue> = serde_json::from_str(reply.json()).unwrap_or_default();
+    lines.iter().try_for_each(|line| say(line.get()))
 }
 
 /// Lets the running node make contact with the node at `address`, and waits for the outcome. Of a name with several

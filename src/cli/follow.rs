@@ -5,9 +5,9 @@
 
 use super::live::{Live, pause, unexpected};
 use super::options::Arguments;
-use super::{Failure, tell};
+use super::{Failure, hint, tell};
 use base64_simd::STANDARD;
-use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState};
+use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState, counted};
 use cjp2p_node::terminal::printable;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     loop {
         if live.is_interrupted() {
-            return Err(Failure::Impossible(format!("interrupted after {} bytes", printed.bytes)));
+            return Err(Failure::Impossible(format!("interrupted after {}", counted(printed.bytes, "byte"))));
         }
         let reply = match live.ask(&StreamRequest::Read(id.to_owned(), printed.place)) {
             // A signal may have stopped the node too.
@@ -92,8 +92,8 @@ impl Printed {
         if self.bytes > 0 {
             tell(&format!("bytes {} to {offset} could not be had from anybody and are missing", self.place));
             self.has_gaps = true;
-        } else if arguments.verbosity >= 0 {
-            tell(&format!("beginning at byte {offset}"));
+        } else {
+            hint(arguments, &format!("beginning at byte {offset}"));
         }
         self.place = offset;
     }
@@ -108,8 +108,8 @@ fn ended(state: StreamState, printed: &Printed, id: &str, patience: u64) -> Opti
         StreamState::NotFound => format!("nobody in reach has {}", printable(id, usize::MAX)),
         StreamState::Stalled => {
             format!(
-                "nothing was heard of its owner for {patience} s; the stream has not ended, after {} bytes",
-                printed.place
+                "nothing was heard of its owner for {patience} s; the stream has not ended, after {}",
+                counted(printed.place, "byte")
             )
         }
     };

@@ -12,10 +12,10 @@ use super::options::Arguments;
 use super::probe::now;
 use super::run::{data_path, start_alone};
 use super::target::is_unchanged;
-use super::{Failure, KEPT, say, tell};
+use super::{Failure, KEPT, hint, say, tell};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{DataDir, DataDirError};
-use cjp2p_node::request::{FetchLine, FetchState, GET_PATIENCE, KeptFile, NodeStatus};
+use cjp2p_node::request::{FetchLine, FetchState, GET_PATIENCE, KeptFile, NodeStatus, counted};
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::worker::discard;
 use serde::Serialize;
@@ -143,7 +143,7 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         Wanted::Content(_) => String::new(),
     };
     let path = printable(&path.to_string_lossy(), usize::MAX);
-    say(&format!("{path} ({} bytes in {seconds:.1} s{version})", kept.size))
+    say(&format!("{path} ({} in {seconds:.1} s{version})", counted(kept.size, "byte")))
 }
 
 impl Helper<'_> {
@@ -230,9 +230,10 @@ impl Helper<'_> {
         if let [others @ .., last] = &ignored[..] {
             let names = if others.is_empty() { "" } else { &format!("{} and ", others.join(", ")) };
             let are = if others.is_empty() { "is" } else { "are" };
-            tell(&format!(
+            let options = format!(
                 "a node runs on this data directory and does it with its own options; {names}{last} {are} ignored"
-            ));
+            );
+            hint(self.arguments, &options);
         }
     }
 
@@ -372,9 +373,8 @@ fn describe(line: &FetchLine) -> Vec<String> {
         FetchState::Checking => vec!["100%".to_owned(), "checking all of it".to_owned()],
         _ if line.size.is_none() => vec!["looking for somebody who has it".to_owned()],
         _ => {
-            let sources = if line.sources == 1 { "1 source".to_owned() } else { format!("{} sources", line.sources) };
             let mut parts = bar::parts(line.held, line.size, line.rate);
-            parts.push(sources);
+            parts.push(counted(line.sources as u64, "source"));
             parts
         }
     }

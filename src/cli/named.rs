@@ -1,10 +1,10 @@
 //! What is fetched by `get`: a content, or the newest version of a file with a name; and where that goes by itself.
 
-use super::Failure;
 use super::ask::order;
 use super::options::Arguments;
+use super::{Failure, hint};
 use cjp2p_node::content::ContentId;
-use cjp2p_node::request::{GET_PATIENCE, TitleLine, TypedTitle, content_id, is_title, typed_title};
+use cjp2p_node::request::{GET_PATIENCE, TitleLine, TypedTitle, content_id, is_title, typed_title, wanted_id};
 use cjp2p_node::terminal::printable;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ impl Wanted {
     pub(super) fn parse(text: &str) -> Result<Wanted, Failure> {
         match is_title(text) {
             true => typed_title(text).map(Wanted::Title),
-            false => content_id(text).map(Wanted::Content),
+            false => wanted_id(text).map(Wanted::Content),
         }
         .map_err(Failure::Mistake)
     }
@@ -76,7 +76,8 @@ pub(super) fn seek(arguments: &Arguments, title: &TypedTitle, is_interrupted: &A
         let lines: Vec<TitleLine> = order(arguments, &format!("/published {title}"))?.read().unwrap_or_default();
         match lines.into_iter().next() {
             Some(TitleLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
-            Some(TitleLine { key, seq: Some(seq), sha256: Some(sha256), .. }) => {
+            Some(TitleLine { key, seq: Some(seq), sha256: Some(sha256), trouble, .. }) => {
+                trouble.into_iter().for_each(|why| hint(arguments, &format!("{}: {why}", shown(title))));
                 let id = content_id(&sha256).map_err(Failure::Impossible)?;
                 return Ok(Found { key: Some(key), seq, id });
             }

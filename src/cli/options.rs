@@ -12,6 +12,7 @@ pub(crate) use help::help;
 pub(crate) use table::Command;
 
 use super::Failure;
+use help::NAMED_MAX;
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -97,7 +98,11 @@ impl Arguments {
             return Ok(arguments);
         }
         if let Some(spec) = used.iter().find(|spec| !spec.commands.contains(&arguments.command)) {
-            return Err(format!("{} does not go with {}, but with {}", spec.long, command.title(), spec.commands()));
+            let others = match spec.commands.len() {
+                0..=NAMED_MAX => format!(", but with {}", spec.commands()),
+                _ => format!("; see cjp2p-node help {}", command.name),
+            };
+            return Err(format!("{} does not go with {}{}", spec.long, command.title(), others.trim_end()));
         }
         command.check(&arguments.words)?;
         Ok(arguments)
@@ -142,6 +147,7 @@ fn split(word: OsString) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use super::help::with_commands;
     use super::table::Command::{Get, Ping, Run};
     use super::table::OptionSpec;
     use super::*;
@@ -214,6 +220,8 @@ mod tests {
             ("status --wait 1", "but with ls, send, add and msg"),
             ("ping", "ADDR"),
             ("ping a b", "'b'"),
+            ("ping a --data-dir b", "--data-dir does not go with the command ping; see cjp2p-node help ping"),
+            ("--json", "--json does not go with running a node; see cjp2p-node help"),
             ("ping a --count 0", "--count"),
             ("--store-limit 5X", "'5X'"),
             ("--upload-limit 0", "'0'"),
@@ -250,7 +258,10 @@ mod tests {
         // The path of the data directory is as long as it is.
         assert!(text.lines().all(|line| line.len() <= 100 || line.contains("--data-dir the data is in")), "{text}");
         let starts = |spec: &OptionSpec| {
-            help(Get).lines().find(|line| line.contains(&spec.usage())).and_then(|line| line.find(spec.help))
+            help(Get)
+                .lines()
+                .find(|line| line.contains(&spec.usage()))
+                .and_then(|line| line.find(&with_commands(spec, Get)))
         };
         let of_get = OPTIONS.iter().filter(|spec| spec.commands.contains(&Get));
         let columns: std::collections::BTreeSet<_> = of_get.map(starts).collect();

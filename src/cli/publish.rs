@@ -16,8 +16,9 @@ use cjp2p_node::data_dir::{
     read_published, read_titles, render_titles, write_atomically,
 };
 use cjp2p_node::event_loop::{entropy, unix_seconds};
-use cjp2p_node::identity::Identity;
+use cjp2p_node::identity::{Identity, PublicKey};
 use cjp2p_node::request::{Answer, TitleLine};
+use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::titles::table::PUBLISHED_MAX;
 use cjp2p_node::titles::{NAME_MAX_BYTES, Title, Version, is_tidy_name, next_seq};
@@ -106,7 +107,9 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     }
     let key = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
     let mut published = Published::open(path)?;
-    let title = Title { key, name: name.to_owned() };
+    // What begins with our own key is the KEY/NAME that is printed everywhere.
+    let own = name.split_once('/').filter(|(whose, _)| PublicKey::parse(whose) == Ok(key));
+    let title = Title { key, name: own.map_or(name, |(_, name)| name).to_owned() };
     let is_published = |record: &&TitleRecord| record.title == title && record.standing == Standing::Published;
     let version = published.records.iter().find(is_published).and_then(|record| record.version.clone());
     let version = version.ok_or_else(nothing)?;
@@ -144,8 +147,11 @@ fn written_down(path: &Path) -> Result<Vec<TitleLine>, Failure> {
     let outdone: Vec<&TitleRecord> = others.iter().filter(|record| record.standing == Standing::Outdone).collect();
     let published = published.iter().filter(|record| record.title.key == own && record.version.is_some());
     let followed = others.iter().filter(|record| record.standing == Standing::Followed && record.title.key != own);
+    // In the order in which a node has them.
+    let by_title = |one: &&TitleRecord, other: &&TitleRecord| one.title.cmp(&other.title);
+    let [published, followed] = [published.collect(), followed.collect()].map(|records| in_order(records, by_title));
     let newer = |record: &TitleRecord| outdone.iter().find(|newer| newer.title == record.title).copied();
-    Ok(published.chain(followed).map(|record| line(record, newer(record))).collect())
+    Ok(published.into_iter().chain(followed).map(|record| line(record, newer(record))).collect())
 }
 
 /// What is written down of a title, and what others know that is newer.

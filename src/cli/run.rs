@@ -5,10 +5,10 @@ use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, load_or_make_key};
-use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, count_of_peers, entropy, reachable};
+use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, entropy, reachable};
 use cjp2p_node::node::{Config, GroupMemory};
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
-use cjp2p_node::request::{host_name, peer_address};
+use cjp2p_node::request::{counted, host_name, peer_address};
 use cjp2p_node::wire::PORT;
 use log::LevelFilter;
 use std::io::{self, IsTerminal};
@@ -175,7 +175,7 @@ fn welcome(address: SocketAddr, path: &str, remembered: usize, stop: &str) -> St
     let near = reachable(address);
     // Some shells take square brackets for a pattern.
     let near = if near.is_ipv6() { format!("'{near}'") } else { near.to_string() };
-    let peers = count_of_peers(remembered);
+    let peers = counted(remembered as u64, "peer");
     [
         format!("cjp2p-node {} listens on UDP {address}", env!("CARGO_PKG_VERSION")),
         format!("data  {path} ({peers} remembered; files in public/ are shared)"),

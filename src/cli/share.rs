@@ -8,7 +8,7 @@ use super::bar::{self, Bar};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
-use super::{Failure, say, tell};
+use super::{Failure, hint, say, tell};
 use cjp2p_node::content::tree::TREE_BLOCK_BYTES;
 use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
@@ -17,7 +17,7 @@ use cjp2p_node::content::{
 use cjp2p_node::data_dir::{
     DataDirError, Standing, TitleRecord, create_folder, load_hashes, published_file, read_titles,
 };
-use cjp2p_node::request::content_id;
+use cjp2p_node::request::{content_id, counted};
 use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::printable;
 use rustix::fs::{OFlags, ioctl_ficlone};
@@ -52,7 +52,7 @@ struct Line {
 pub(super) fn share(arguments: &Arguments) -> Result<(), Failure> {
     let place = Place::open(arguments)?;
     let done = match (&arguments.remove, arguments.list, arguments.words.is_empty()) {
-        (None, true, true) => place.list(arguments.json),
+        (None, true, true) => place.list(arguments),
         (Some(id), false, true) => place.remove(id),
         (None, false, false) => place.add(arguments),
         (None, false, true) => {
@@ -69,7 +69,7 @@ pub(super) fn share(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Lists what is shared.
 pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
-    Place::open(arguments)?.list(arguments.json)
+    Place::open(arguments)?.list(arguments)
 }
 
 /// The folders of a data directory that matter here.
@@ -99,7 +99,7 @@ impl Place {
 
     /// Shares all files that were named. One that cannot be read does not keep the others from being shared.
     fn add(&self, arguments: &Arguments) -> Result<(), Failure> {
-        let mut files = Files::default();
+        let mut files = Files { arguments, found: Vec::new(), has_failed: false };
         arguments.words.iter().for_each(|word| files.take(Path::new(word)));
         if files.found.is_empty() && !files.has_failed {
             return Err(Failure::Impossible("there is nothing to share in what was named".to_owned()));
@@ -194,7 +194,7 @@ impl Place {
     }
 
     /// Prints what is shared.
-    fn list(&self, is_json: bool) -> Result<(), Failure> {
+    fn list(&self, arguments: &Arguments) -> Result<(), Failure> {
         let stored = self.stored()?;
         let mut lines: Vec<Line> = stored
             .into_iter()
@@ -212,7 +212,10 @@ impl Place {
         }));
         self.name(&mut lines);
         let lines = in_order(lines, |one, other| (&one.name, &one.sha256).cmp(&(&other.name, &other.sha256)));
-        lines.iter().try_for_each(|line| say(&if is_json { line.to_json() } else { line.to_row() }))
+        if lines.is_empty() && !arguments.json {
+            hint(arguments, "nothing is shared");
+        }
+        lines.iter().try_for_each(|line| say(&if arguments.json { line.to_json() } else { line.to_row() }))
     }
 
     /// Adds under which names these contents are published.
@@ -279,13 +282,13 @@ fn copy(
 }
 
 /// The files that are to be shared.
-#[derive(Default)]
-struct Files {
+struct Files<'a> {
+    arguments: &'a Arguments,
     found: Vec<PathBuf>,
     has_failed: bool,
 }
 
-impl Files {
+impl Files<'_> {
     /// Takes what the user named: a file, a link to one, or a folder.
     fn take(&mut self, path: &Path) {
         match fs::metadata(path) {
@@ -333,7 +336,7 @@ impl Files {
     }
 
     fn leave_out(&self, path: &Path, why: &str) {
-        tell(&format!("left out {}: {why}", shown(path)));
+        hint(self.arguments, &format!("left out {}: {why}", shown(path)));
     }
 
     fn complain(&mut self, path: &Path, why: &str) {
@@ -357,7 +360,8 @@ impl Line {
 
     fn to_text(&self) -> String {
         let Line { size, sha256, blake3, command, .. } = self;
-        format!("{} ({size} bytes)\n  {sha256}\n  {blake3}\n  {}", self.title(), printable(command, usize::MAX))
+        let size = counted(*size, "byte");
+        format!("{} ({size})\n  {sha256}\n  {blake3}\n  {}", self.title(), printable(command, usize::MAX))
     }
 
     fn to_row(&self) -> String {

@@ -8,10 +8,10 @@ use super::live::{Live, pause};
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
-use super::{Failure, tell};
+use super::{Failure, hint};
 use cjp2p_node::data_dir::use_name;
 use cjp2p_node::identity::PublicKey;
-use cjp2p_node::request::{NodeStatus, STREAM_BYTES_MAX, StreamAnswer, StreamRequest};
+use cjp2p_node::request::{NodeStatus, STREAM_BYTES_MAX, StreamAnswer, StreamRequest, counted};
 use cjp2p_node::stream::StreamId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -41,26 +41,20 @@ pub(super) fn stream(arguments: &Arguments, name: &str) -> Result<(), Failure> {
     let live = Live::begin(arguments)?;
     let ended = publish(&live, name);
     if let Ok(length) = ended {
+        let length = counted(length, "byte");
         if !live.helper.is_own() {
-            note(arguments, &format!("the stream has ended after {length} bytes; the node goes on passing it on"));
+            hint(arguments, &format!("the stream has ended after {length}; the node goes on passing it on"));
         } else if !live.is_interrupted() {
             let seconds = LINGER.as_secs();
-            note(
+            hint(
                 arguments,
-                &format!("the stream has ended after {length} bytes; passing it on until nobody asks for {seconds} s"),
+                &format!("the stream has ended after {length}; passing it on until nobody asks for {seconds} s"),
             );
             linger(&live, name);
         }
     }
     live.helper.dismiss();
     ended.map(drop)
-}
-
-/// Says something to whom it may interest.
-fn note(arguments: &Arguments, sentence: &str) {
-    if arguments.verbosity >= 0 {
-        tell(sentence);
-    }
 }
 
 /// Begins a stream, fills it, and ends it. Returns how long it is.

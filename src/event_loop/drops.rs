@@ -4,6 +4,7 @@
 //! each counts is told in [`counters`](crate::counters).
 
 use crate::counters::Counters;
+use crate::request::counted;
 use crate::wire::{Refused, decode};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -29,7 +30,7 @@ pub(super) fn are_logged() -> bool {
 /// Says what was dropped of a datagram.
 pub(super) fn log(from: SocketAddr, datagram: &[u8], before: &Counters, after: &Counters) {
     if let Some(what) = describe(datagram, before, after) {
-        log::trace!("{} bytes from {from}: {what}", datagram.len());
+        log::trace!("{} from {from}: {what}", counted(datagram.len() as u64, "byte"));
     }
 }
 

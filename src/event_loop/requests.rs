@@ -29,10 +29,9 @@ impl EventLoop {
         match request {
             Request::Help => Answer::Done(request::help()),
             Request::Peers => Answer::Peers(self.peer_lines()),
-            Request::Files => Answer::Files {
-                folder: self.data_dir.public().to_string_lossy().into_owned(),
-                files: self.file_lines(),
-            },
+            Request::Files => {
+                Answer::Files { folder: self.data_dir.path().to_string_lossy().into_owned(), files: self.file_lines() }
+            }
             Request::Listed => {
                 // The answers come while the user reads what is known already.
                 let _ = self.node.handle_command(self.clock.now(), Command::AskForLists);

@@ -10,7 +10,7 @@ use crate::address_book::TYPED_DIGITS_MIN;
 use crate::console::{describe, own_line};
 use crate::node::Event;
 use crate::peers::address::plain;
-use crate::request::{Answer, Listening, Topic, group_name, peer_address};
+use crate::request::{Answer, Listening, MAIN_GROUP, Topic, group_name, peer_address};
 use std::collections::VecDeque;
 
 /// Lines that are remembered: what a person reads again to know what it was about. At most 3 MB, if all of them are as
@@ -112,10 +112,12 @@ impl EventLoop {
         match self.find_topic(text) {
             Ok(topic) => {
                 let about = match &topic {
-                    Topic::Everything => "everything".to_owned(),
-                    Topic::Person(key) => self.show_key(key),
-                    Topic::Group(group) => format!("the group {group}, which everybody can read"),
-                    Topic::Address(address) => address.to_string(),
+                    Topic::Everything => format!("everything; what you say goes to {}", group_about(MAIN_GROUP)),
+                    Topic::Person(key) => {
+                        format!("{}, in private: nobody on the way can read it", self.show_key(key))
+                    }
+                    Topic::Group(group) => group_about(group),
+                    Topic::Address(address) => format!("{address}, in the open: whoever is on the way can read it"),
                 };
                 (Answer::Listening(Listening { about, command: topic.command() }), Some((topic, self.spoken.oldest())))
             }
@@ -129,6 +131,10 @@ impl EventLoop {
             control.pass_on(&self.spoken);
         }
     }
+}
+
+fn group_about(group: &str) -> String {
+    format!("the group {group}, which everybody can read")
 }
 
 #[cfg(test)]

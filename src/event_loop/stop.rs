@@ -2,7 +2,7 @@
 
 use super::EventLoop;
 use crate::node::Command;
-use crate::request::Answer;
+use crate::request::{Answer, counted};
 use crate::worker::Ended;
 use std::fmt;
 
@@ -21,19 +21,14 @@ pub enum Remembered {
 impl fmt::Display for Remembered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Remembered::Saved(count) => write!(f, "stopped; {} remembered", count_of_peers(*count)),
+            Remembered::Saved(count) => write!(f, "stopped; {} remembered", counted(*count as u64, "peer")),
             Remembered::Earlier(count) => {
-                let peers = count_of_peers(*count);
+                let peers = counted(*count as u64, "peer");
                 write!(f, "stopped; the peers could not be saved, {peers} from an earlier time remembered")
             }
             Remembered::Unknown => f.write_str("stopped; the disk is too slow to say whether the peers are saved"),
         }
     }
-}
-
-/// So many peers, in words.
-pub fn count_of_peers(count: usize) -> String {
-    if count == 1 { "1 peer".to_owned() } else { format!("{count} peers") }
 }
 
 impl EventLoop {

@@ -23,7 +23,7 @@ pub enum Answer {
     Fetching(Vec<FetchLine>),
     /// The shared files.
     Files {
-        /// The folder they are in.
+        /// The data directory.
         folder: String,
         /// The files.
         files: Vec<FileLine>,
@@ -219,7 +219,7 @@ pub struct KeptFile {
 /// A shared file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileLine {
-    /// Its name in the public folder.
+    /// Its name in the public folder; of one of the store, the folder `store` and its name there.
     pub name: String,
     /// Its size in bytes.
     pub size: u64,

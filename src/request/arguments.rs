@@ -4,7 +4,8 @@
 
 use super::address::{ip_address, peer_address};
 use super::{
-    GET_PATIENCE, GET_PATIENCE_MAX_SECONDS, MAIN_GROUP, Request, content_id, group_name, is_title, mistake, typed_title,
+    GET_PATIENCE, GET_PATIENCE_MAX_SECONDS, MAIN_GROUP, Request, content_id, group_name, is_title, mistake,
+    typed_title, wanted_id,
 };
 use crate::content::ContentId;
 use crate::wire::PORT;
@@ -21,7 +22,7 @@ pub(super) fn get(rest: &str) -> Result<Request, String> {
         return typed_title(rest).map(|title| Request::Seek { title, patience: GET_PATIENCE });
     }
     let mut words = rest.split_whitespace();
-    let id = content_id(words.next().unwrap_or_default())?;
+    let id = wanted_id(words.next().unwrap_or_default())?;
     let patience = match words.next() {
         None => GET_PATIENCE,
         Some(seconds) => patience(seconds)?,

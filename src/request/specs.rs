@@ -53,7 +53,7 @@ pub(super) const SPECS: &[Spec] = &[
     Spec {
         name: "/sent",
         arguments: "",
-        help: "what was written in private, and what became of it",
+        help: "private messages since the node started, and what became of them",
         parse: |rest| none(rest, Request::Sent),
     },
     Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
@@ -72,7 +72,7 @@ pub(super) const SPECS: &[Spec] = &[
     Spec {
         name: "/ignore",
         arguments: "IP/KEY",
-        help: "show nothing more from an IP address (of IPv6, its /64), or of an author in groups",
+        help: "show nothing more from an IP address (of IPv6, its /64), or by whoever has a key",
         parse: |rest| host_or_author(rest, Request::Ignore, Request::IgnoreAuthor),
     },
     Spec {
@@ -81,7 +81,12 @@ pub(super) const SPECS: &[Spec] = &[
         help: "show it again",
         parse: |rest| host_or_author(rest, Request::Heed, Request::HeedAuthor),
     },
-    Spec { name: "/files", arguments: "", help: "what is shared", parse: |rest| none(rest, Request::Files) },
+    Spec {
+        name: "/files",
+        arguments: "",
+        help: "what is shared, and in which files",
+        parse: |rest| none(rest, Request::Files),
+    },
     Spec {
         name: "/listed",
         arguments: "",
@@ -136,7 +141,12 @@ pub(super) const SPECS: &[Spec] = &[
     Spec { name: "/look", arguments: "", help: "look for new files at once", parse: |rest| none(rest, Request::Look) },
     Spec { name: "/status", arguments: "", help: "how the node is doing", parse: |rest| none(rest, Request::Status) },
     Spec { name: "/help", arguments: "", help: "this list", parse: |rest| none(rest, Request::Help) },
-    Spec { name: "/quit", arguments: "", help: "save and stop", parse: |rest| none(rest, Request::Quit) },
+    Spec {
+        name: "/quit",
+        arguments: "",
+        help: "save and stop; in 'cjp2p-node chat', leave it, and the node goes on",
+        parse: |rest| none(rest, Request::Quit),
+    },
 ];
 
 /// What `chat`, `stream` and `follow` say, and nobody types.
@@ -158,7 +168,10 @@ pub fn help() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {usage:16}  {}", spec.help);
     }
-    text.push_str("  anything else     is said to everybody in the group main; //x is said as /x\nTimes are in UTC.");
+    text.push_str(
+        "  anything else     is said in the group main, or to whom a chat is with; //x is said as /x\n\
+        Times are in UTC.",
+    );
     text
 }
 

@@ -12,6 +12,11 @@ use std::fmt;
 /// How much of a file's name is shown, in characters.
 const NAME_SHOWN_CHARS: usize = 100;
 
+/// So many things of a kind: `1 byte`, `2 bytes`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -22,10 +27,14 @@ impl fmt::Display for Answer {
             Self::Peers(peers) => write_lines(f, peers),
             Self::Fetching(fetches) if fetches.is_empty() => f.write_str("nothing is being fetched"),
             Self::Fetching(fetches) => write_lines(f, fetches),
-            Self::Files { folder, files } if files.is_empty() => {
-                write!(f, "nothing is shared; put files into {}", printable(folder, usize::MAX))
+            Self::Files { folder, files } => {
+                let folder = printable(folder, usize::MAX);
+                if files.is_empty() {
+                    return write!(f, "nothing is shared; put files into {folder}/public");
+                }
+                writeln!(f, "in {folder}:")?;
+                write_lines(f, files)
             }
-            Self::Files { files, .. } => write_lines(f, files),
             Self::Listed(lines) if lines.is_empty() => f.write_str("nobody has said what there is yet"),
             Self::Listed(lines) => write_lines(f, lines),
             Self::People(lines) if lines.is_empty() => f.write_str("nobody has a name yet; /name KEY alice gives one"),
@@ -35,7 +44,7 @@ impl fmt::Display for Answer {
             Self::Message(line) => line.fmt(f),
             Self::Messages(lines) if lines.is_empty() => f.write_str("nothing has been written in private"),
             Self::Messages(lines) => write_lines(f, &lines.iter().map(MessageRow).collect::<Vec<_>>()),
-            Self::Stream(StreamAnswer::Own(length, _)) => write!(f, "{length} bytes"),
+            Self::Stream(StreamAnswer::Own(length, _)) => f.write_str(&counted(*length, "byte")),
             Self::Stream(StreamAnswer::Chunk(offset, ..)) => write!(f, "bytes from {offset} on"),
         }
     }
@@ -67,8 +76,8 @@ impl fmt::Display for FetchLine {
         match &self.state {
             FetchState::Preparing => f.write_str("looking at what is there"),
             FetchState::Fetching => {
-                let size = self.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
-                write!(f, "{} of {size} bytes, {} bytes/s from {}", self.held, self.rate, self.sources)
+                let size = self.size.map_or_else(|| "? bytes".to_owned(), |size| counted(size, "byte"));
+                write!(f, "{} of {size}, {}/s from {}", self.held, counted(self.rate, "byte"), self.sources)
             }
             FetchState::Checking => f.write_str("checking all of it"),
             FetchState::Done(file) => write!(f, "is in {}", printable(&file.path.to_string_lossy(), usize::MAX)),
@@ -122,7 +131,9 @@ impl fmt::Display for ListedLine {
 
 impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {:>12}  {}", self.sha256, self.size, printable(&self.name, NAME_SHOWN_CHARS))
+        // Of a file of the store the name says where it is; no other has a slash in it.
+        let folder = if self.name.contains('/') { "" } else { "public/" };
+        write!(f, "{}  {:>12}  {folder}{}", self.sha256, self.size, printable(&self.name, NAME_SHOWN_CHARS))
     }
 }
 
@@ -165,11 +176,26 @@ mod tests {
         let nasty = "\u{1b}[2J\nx".to_owned();
         let file = FileLine { name: nasty.clone(), size: 7, sha256: "00".to_owned() };
         for files in [vec![file], Vec::new()] {
-            assert!(!Answer::Files { folder: nasty.clone(), files }.to_string().contains(['\u{1b}', '\n']));
+            let lines = files.len() + 1;
+            let text = Answer::Files { folder: nasty.clone(), files }.to_string();
+            assert!(!text.contains('\u{1b}') && text.lines().count() == lines, "{text:?}");
         }
         let from = "203.0.113.5:24254".parse().unwrap();
         let listed = ListedLine { id: nasty.clone(), size: 7, says: nasty, from, heard_ago_s: 0.0 };
         assert!(!Answer::Listed(vec![listed]).to_string().contains(['\u{1b}', '\n']));
+    }
+
+    #[test]
+    fn of_a_shared_file_it_is_said_where_it_is() {
+        let [public, stored] =
+            ["a.txt", "store/00"].map(|name| FileLine { name: name.to_owned(), size: 7, sha256: "00".to_owned() });
+        let text = Answer::Files { folder: "/data".to_owned(), files: vec![public, stored] }.to_string();
+        assert_eq!(text, "in /data:\n00             7  public/a.txt\n00             7  store/00");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "byte")), ["0 bytes", "1 byte", "2 bytes"]);
     }
 
     #[test]

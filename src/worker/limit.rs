@@ -5,6 +5,7 @@
 
 use crate::content::StoreFolder;
 use crate::content::tree::Hash;
+use crate::request::counted;
 use crate::sorted::in_order;
 use std::time::SystemTime;
 
@@ -32,7 +33,11 @@ pub(super) fn evict(store: &StoreFolder, contents: impl Iterator<Item = (Hash, u
         match store.remove(&sha256) {
             Ok(_) => {
                 let path = store.path_of(&sha256);
-                log::info!("removed {} ({size} bytes) to stay within the limit of the store", path.display());
+                log::info!(
+                    "removed {} ({}) to stay within the limit of the store",
+                    path.display(),
+                    counted(size, "byte")
+                );
                 total -= size;
                 has_evicted = true;
             }

@@ -16,6 +16,7 @@ use crate::content::tree::Hash;
 use crate::content::{ContentId, Ids, Note, SharedFile, Stamp, stored_hash};
 use crate::data_dir::{render_group, render_peers};
 use crate::node::{Command, GroupMemory};
+use crate::request::counted;
 use crate::terminal::printable;
 use log::Level;
 use std::io;
@@ -201,7 +202,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             return ControlFlow::Continue(self.tasks.has_work(&held_up));
         };
         if let Some(file) = done.shared {
-            log::info!("fetched {} ({} bytes)", file.id(), file.stamp.size);
+            log::info!("fetched {} ({})", file.id(), counted(file.stamp.size, "byte"));
             self.folder.set_shared(&file.name, file.stamp);
             self.evict();
             self.trees.need(&file.name, file.stamp, file.blake3);
@@ -258,7 +259,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
                 Err(error) => self.conclude(job, since_ns, Err(error)),
             };
         }
-        log::debug!("hashing {} ({} bytes)", printable(&job.name, NAME_SHOWN_CHARS), job.stamp.size);
+        log::debug!("hashing {} ({})", printable(&job.name, NAME_SHOWN_CHARS), counted(job.stamp.size, "byte"));
         match Hashing::begin(self.folder.path(), &job.name, job.stamp, self.trees.folder()) {
             Ok(Some(hashing)) => self.queue.begin(Begun { job, since_ns, hashing }),
             Ok(None) => self.conclude(job, since_ns, Ok(Progress::Changed))?,
@@ -309,7 +310,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
 
     fn share(&mut self, job: Job, ids: Ids) -> ControlFlow<()> {
         let Job { name, stamp, level, .. } = job;
-        log::log!(level, "sharing {} ({} bytes)", printable(&name, NAME_SHOWN_CHARS), stamp.size);
+        log::log!(level, "sharing {} ({})", printable(&name, NAME_SHOWN_CHARS), counted(stamp.size, "byte"));
         self.folder.set_shared(&name, stamp);
         self.trees.need(&name, stamp, ids.blake3);
         let Ids { sha256, blake3 } = ids;

@@ -81,6 +81,8 @@ fn two_talk_beside_their_nodes_and_see_what_both_have_said() {
     alice.hears(&format!("[main] {}> /hello", shown(&other)));
     alice.say("/nonsense");
     alice.hears("there is no command /nonsense; /help lists them");
+    alice.say("/help");
+    alice.hears("in 'cjp2p-node chat', leave it, and the node goes on");
     // A command goes to the node, its answer to whoever has typed it.
     bob.say("/status");
     bob.hears(&format!("UDP {}", other.address));

@@ -16,12 +16,13 @@ fn help_and_version_are_printed_and_succeed() {
     // What means something else with another command is told as what it means with this one.
     for (command, help) in [
         ("share", "--remove WHAT  share the content with this ID no longer"),
-        ("publish", "--remove WHAT  publish this NAME no longer"),
+        ("publish", "--remove WHAT  publish this NAME of yours, or KEY/NAME, no longer"),
         ("published", "--remove WHAT  keep this KEY/NAME up to date no longer"),
+        ("get", "-q, --quiet show no progress and no hints, but every error"),
         ("send", "--wait SECONDS   how long to wait for answers (default: 2)"),
         ("add", "--wait SECONDS   how long to wait for an answer (default: 5)"),
         ("msg", "--wait SECONDS   how long to wait until it was seen (default: 120)"),
-        ("ls", "--wait SECONDS   with --peers: how long to wait for answers (default: 1)"),
+        ("ls", "--wait SECONDS   with --peers: for how long answers are gathered (default: 1)"),
     ] {
         let said = run(&["help", command]);
         let said = said.success().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -65,6 +66,7 @@ fn a_mistake_gets_one_line_that_names_it() {
         (&["add", "127.0.0.1:9999", "--data-dir", "DIR"], "no node is running"),
         (&["add", "no..body", "--data-dir", "DIR"], "cjp2p-node: 'no..body' is not an address"),
         (&["ping", "-v", "127.0.0.1:9"], "--verbose does not go with the command ping"),
+        (&["ping", "127.0.0.1:9", "--data-dir", "DIR"], "does not go with the command ping; see cjp2p-node help ping"),
         (&["stop", "--data-dir", "DIR"], "no node is running"),
     ] {
         let directory = scratch();

@@ -31,6 +31,7 @@ fn commands_typed_into_a_pipe_are_carried_out() {
         "/ignore IP",
         "no verified peers yet",
         "listens on",
+        "nothing is shared; put files into /",
         "/public",
         "6000 bytes are the limit",
         "no command /nonsense",

@@ -135,7 +135,9 @@ fn what_is_published_without_a_node_is_told_by_the_next_and_the_same_content_is_
     let said = node.ask(["publish", "--remove", "it's.txt"]);
     assert!(said.success().contains("no longer published"), "{said:?}");
     eventually("silence about it", || (!tells()).then_some(()));
-    assert!(node.ask(["publish", "--remove", "it's.txt"]).complaint().contains("is not published"));
+    for again in ["it's.txt", &title, &title.replace(key, "bob")] {
+        assert!(node.ask(["publish", "--remove", again]).complaint().contains("is not published"), "{again}");
+    }
     let said = get_alone(&folder.join("late"), &title, &folder.join("late.txt"), node.address);
     assert!(said.complaint().contains("nobody in reach knows"), "{said:?}");
     let withdrawn = node.ask(["published", "--json"]).json().remove(0);
@@ -146,6 +148,50 @@ fn what_is_published_without_a_node_is_told_by_the_next_and_the_same_content_is_
         run(&["published", "--json", "--data-dir", text(&folder.join("late"))]).json(),
         [Value::Array(Vec::new())]
     );
+}
+
+#[test]
+fn what_is_published_is_ended_by_what_was_printed_and_listed_in_the_same_order_with_and_without_a_node() {
+    let scratch = scratch();
+    let (folder, data) = (scratch.path(), scratch.path().join("data"));
+    let path = file(folder, "page", b"x");
+    let titles = ["c", "a/b", "b"].map(|name| {
+        let said = run(&["publish", text(&path), "--as", name, "--data-dir", text(&data)]);
+        said.success().lines().next().unwrap().to_owned()
+    });
+    let list = || run(&["published", "--data-dir", text(&data)]).success().to_owned();
+    let alone = list();
+    let listed: Vec<_> = alone.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(listed, [&titles[1], &titles[2], &titles[0]]);
+    let node = Node::start(&data, &[]);
+    assert_eq!(list(), alone);
+    drop(node);
+    for (n, title) in titles.iter().enumerate() {
+        let title = if n == 0 { format!("0x{}", title.to_uppercase().replace("/C", "/c")) } else { title.clone() };
+        let said = run(&["publish", "--remove", &title, "--data-dir", text(&data)]);
+        assert!(said.success().contains("no longer published"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_version_that_nobody_confirms_is_said_to_be_the_newest_that_is_known_here() {
+    let scratch = scratch();
+    let (folder, out) = (scratch.path(), scratch.path().join("out"));
+    let publisher = Node::start(&folder.join("a"), &[]);
+    let (title, _) = publish(&publisher, &file(folder, "page", b"hello"), "page");
+    let reader = Node::start(&folder.join("b"), &[publisher.address]);
+    reader.wait_for_peer(publisher.address);
+    let get = |more: &[&str]| {
+        let said = reader.ask([&["get", &title, "-f", "-o", text(&out)], more].concat());
+        assert!(said.success().contains("out (5 bytes in "), "{said:?}");
+        said.stderr
+    };
+    assert_eq!(get(&[]), "", "whoever publishes it confirms it");
+    publisher.kill();
+    let why = "nobody in reach has confirmed that; it is the newest version that is known here";
+    assert_eq!(get(&[]), format!("cjp2p-node: {title}: {why}\n"));
+    assert!(reader.ask(["published"]).success().ends_with(why));
+    assert_eq!(get(&["-q"]), "");
 }
 
 #[test]
@@ -297,7 +343,11 @@ fn nothing_is_fetched_and_the_reason_is_said() {
     let output = folder.join("out");
     let said = get(&[&title, "-o", text(&output), "--timeout", "1"]);
     assert!(said.complaint().contains("nobody answers, so nobody could be asked for"), "{said:?}");
-    for (wrong, part) in [(format!("{key}/.profile"), "name one with -o"), (format!("{key}/.."), "name one with -o")] {
+    for (wrong, part) in [
+        (format!("{key}/.profile"), "name one with -o"),
+        (format!("{key}/.."), "name one with -o"),
+        ("alice".to_owned(), "if that is somebody, say which file: alice/NAME"),
+    ] {
         let said = get(&[&wrong]);
         assert!(said.complaint().contains(part) && said.status.code() == Some(2), "{said:?}");
     }

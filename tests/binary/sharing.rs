@@ -24,6 +24,8 @@ fn folders_are_shared_whole_but_for_what_is_hidden_or_a_link() {
     assert_eq!(lines[2]["command"], format!("cjp2p-node get {} -o 'it'\\''s'", ids(b"four")[1]));
     assert_eq!(said.stderr.lines().count(), 2, "{said:?}");
     assert!(said.stderr.contains(".hidden: it is hidden") && said.stderr.contains("link: it is a link"));
+    let quiet = run(&["share", folder, "--json", "-q", "--data-dir", data]);
+    assert_eq!((quiet.success(), quiet.stderr.as_str()), (said.stdout.trim_end(), ""));
     let listed = run(&["share", "--list", "--json", "--data-dir", data]).json();
     let list: Vec<_> = listed.iter().map(|line| line["name"].as_str().unwrap()).collect();
     assert_eq!(list, names);
@@ -62,8 +64,11 @@ fn what_cannot_be_shared_is_named_and_the_rest_is_shared() {
     let said = finish(command.arg("--data-dir").arg(scratch.path().join("data")).spawn().unwrap());
     assert_eq!(said.status.code(), Some(1));
     assert!(said.stdout.contains(&ids(b"x")[0]) && said.stderr.contains("missing: No such file"), "{said:?}");
+    assert!(said.stdout.starts_with("file (1 byte)\n"), "{said:?}");
     assert!(said.stderr.contains("/dev/null: it is neither a file nor a folder"));
     assert!(said.stderr.contains("cannot share '': the name is empty"), "{said:?}");
+    let quiet = run(&["share", "/dev/null", "-qqq", "--data-dir", scratch.path().join("data").to_str().unwrap()]);
+    assert!(quiet.complaint().contains("/dev/null: it is neither"), "an error is said however quiet it is: {quiet:?}");
     let empty = scratch.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let said = run(&["share", empty.to_str().unwrap(), "--data-dir", scratch.path().join("data").to_str().unwrap()]);
@@ -98,8 +103,13 @@ fn listing_and_removing_make_no_data_directory() {
     let (scratch, id) = (scratch(), "1".repeat(64));
     let data = scratch.path().join("data");
     let name = data.to_str().unwrap();
-    assert_eq!(run(&["ls", "--data-dir", name]).success(), "");
-    assert_eq!(run(&["share", "--list", "--data-dir", name]).success(), "");
+    for list in [&["ls"][..], &["share", "--list"]] {
+        // Who reads the output reads nothing; a person is told why.
+        for (options, hint) in [(&[][..], "cjp2p-node: nothing is shared\n"), (&["-q"], ""), (&["--json"], "")] {
+            let said = run(&[list, options, &["--data-dir", name]].concat());
+            assert_eq!((said.success(), said.stderr.as_str()), ("", hint), "{list:?} {options:?}");
+        }
+    }
     run(&["share", "--remove", &id, "--data-dir", name]).complaint();
     run(&["share", "--data-dir", name]).complaint();
     assert!(!data.exists());

@@ -311,12 +311,23 @@ fn in_a_chat_what_comes_lands_above_what_is_typed_and_what_is_said_is_seen_once(
 }
 
 #[test]
-fn a_chat_with_nobody_known_says_that_it_is_a_group_and_open() {
-    let (data, chats) = (scratch(), scratch());
-    let _node = Typist::sit_down(data.path(), &[], &[]);
-    let data = data.path().join("data");
-    let chat = Typist::start(chats.path(), &data, &["chat".to_owned(), "bbo".to_owned()]);
-    chat.sees("the group bbo, which everybody can read; type and press Enter");
+fn the_first_line_of_a_chat_says_whether_it_is_private_open_or_a_group() {
+    let data = scratch();
+    let node = crate::harness::Node::start(data.path(), &[]);
+    let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    let named = format!("{{\"command\":\"/name {key} bob\"}}\n");
+    assert!(crate::control::converse(data.path(), named.as_bytes()).contains("is called bob now"));
+    for (whom, about) in [
+        (Some("bob"), "bob, in private: nobody on the way can read it; type"),
+        (Some("bbo"), "the group bbo, which everybody can read; type and press Enter"),
+        (Some("192.0.2.7"), "192.0.2.7:24254, in the open: whoever is on the way can read it; type"),
+        (None, "everything; what you say goes to the group main, which everybody can read; type"),
+    ] {
+        let chats = scratch();
+        let words: Vec<String> = ["chat"].into_iter().chain(whom).map(str::to_owned).collect();
+        Typist::start(chats.path(), data.path(), &words).sees(about);
+    }
+    assert!(node.ask(["status"]).status.success());
 }
 
 #[test]

@@ -196,4 +196,6 @@ fn what_a_running_node_does_not_do_for_a_get_is_said_and_whom_it_names_is_asked(
     assert!(fs::read(scratch.path().join("out")).unwrap() == content);
     assert_eq!(said.stderr.lines().count(), 1, "{said:?}");
     assert!(said.stderr.contains("--bind, --no-bootstrap and --no-lan are ignored"), "{said:?}");
+    let quiet = finish(alone(&data, None, &[&ids(&content)[1], "-o", "out", "-f", "-q"]).spawn().unwrap());
+    assert!(!quiet.success().is_empty() && quiet.stderr.is_empty(), "{quiet:?}");
 }

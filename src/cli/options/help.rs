@@ -11,17 +11,26 @@ use std::fmt::Write;
 const MEANING_COLUMNS: usize = 72;
 
 /// Options that go with more commands than this do not name them in the general help, where each has one line.
-const NAMED_MAX: usize = 8;
+pub(super) const NAMED_MAX: usize = 8;
+
+/// What silence is where no log is kept.
+const QUIET: &str = "show no progress and no hints, but every error";
 
 /// What an option does with one command, where it does something else with another.
 const PARTICULAR: &[(&str, Command, &str)] = &[
     ("--remove", Command::Share, "share the content with this ID no longer"),
-    ("--remove", Command::Publish, "publish this NAME no longer"),
+    ("--remove", Command::Publish, "publish this NAME of yours, or KEY/NAME, no longer"),
     ("--remove", Command::Published, "keep this KEY/NAME up to date no longer"),
+    ("--quiet", Command::Get, QUIET),
+    ("--quiet", Command::Stream, QUIET),
+    ("--quiet", Command::Follow, QUIET),
+    ("--quiet", Command::Share, QUIET),
+    ("--quiet", Command::Publish, QUIET),
+    ("--quiet", Command::Ls, QUIET),
     ("--wait", Command::Send, "how long to wait for answers (default: 2)"),
     ("--wait", Command::Add, "how long to wait for an answer (default: 5)"),
     ("--wait", Command::Msg, "how long to wait until it was seen (default: 120)"),
-    ("--wait", Command::Ls, "with --peers: how long to wait for answers (default: 1)"),
+    ("--wait", Command::Ls, "with --peers: for how long answers are gathered (default: 1)"),
 ];
 
 /// What `--help` says, in general or about one command.
@@ -131,7 +140,7 @@ fn meanings() -> String {
 }
 
 /// The help for an option; in the general list, with the commands that it goes with.
-fn with_commands(spec: &OptionSpec, command: Command) -> String {
+pub(super) fn with_commands(spec: &OptionSpec, command: Command) -> String {
     let is_meant = |(long, with, _): &&(&str, Command, &str)| *long == spec.long && *with == command;
     if let Some((.., help)) = PARTICULAR.iter().find(is_meant) {
         return (*help).to_owned();

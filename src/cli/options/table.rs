@@ -109,7 +109,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         command: Sent,
         name: "sent",
         arguments: &[],
-        help: "list what was written in private, and what became of it",
+        help: "list private messages since the node started; what became of them",
     },
     CommandSpec { command: Stop, name: "stop", arguments: &[], help: "let the running node save and stop" },
     CommandSpec {
@@ -272,7 +272,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("WHAT", |to, text| text_of(text).map(|what| to.remove = Some(what))),
         is_repeatable: false,
         commands: &[Share, Publish, Published],
-        help: "this ID, NAME, or KEY/NAME no longer",
+        help: "unshare ID, unpublish NAME, or unfollow KEY/NAME",
     },
     OptionSpec {
         long: "--as",
@@ -288,7 +288,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         set: Set::Value("SECONDS", |to, text| wait(text).map(|wait| to.wait = Some(wait))),
         is_repeatable: false,
         commands: &[Send, Add, Msg, Ls],
-        help: "wait so long at most (default: 2, add 5, msg 120, ls 1)",
+        help: "how long to wait (default: 2, add 5, msg 120, ls 1)",
     },
     OptionSpec {
         long: "--count",
@@ -327,8 +327,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         short: Some("-q"),
         set: Set::Flag(|to| to.verbosity -= 1),
         is_repeatable: true,
-        commands: &[Run, Get, Stream, Follow, Share, Publish],
-        help: "show no progress, say and log less; -qq only errors, -qqq no log",
+        commands: &[Run, Get, Stream, Follow, Share, Publish, Ls],
+        help: "show no progress and no hints, log less; -qq only errors, -qqq no log",
     },
     OptionSpec {
         long: "--help",
