@@ -250,7 +250,11 @@ fn a_get_whose_data_directory_is_taken_away_ends() {
     let data = scratch.path().join("data");
     let get = alone(&data, None, &[&"ab".repeat(32), "--timeout", "600"]).spawn().unwrap();
     eventually("a node", || data.join("node.json").exists().then_some(()));
-    fs::remove_dir_all(&data).unwrap();
+    // It may be writing there just now.
+    eventually("the end of the directory", || {
+        let _ = fs::remove_dir_all(&data);
+        (!data.exists()).then_some(())
+    });
     assert!(finish(get).complaint().contains("no node is running on"));
 }
 
