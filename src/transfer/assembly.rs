@@ -2,7 +2,7 @@
 //! one source is it clear who is to blame.
 
 use crate::content::Part;
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ struct Assembly {
 
 /// The blocks under assembly of one download.
 #[derive(Debug, Default)]
-pub(super) struct Assemblies(BTreeMap<(Part, u64, SocketAddr), Assembly>);
+pub(super) struct Assemblies(SortedMap<(Part, u64, SocketAddr), Assembly>);
 
 impl Assemblies {
     /// How many blocks are under assembly.
@@ -50,7 +50,7 @@ impl Assemblies {
         if !self.0.contains_key(&key) && !self.has_room() {
             return None;
         }
-        let assembly = self.0.entry(key).or_insert_with(|| Assembly { bytes: vec![0; length], filled: 0 });
+        let assembly = self.0.get_or_insert_with(key, || Assembly { bytes: vec![0; length], filled: 0 });
         assembly.bytes.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
         assembly.filled += bytes.len();
         if assembly.filled < length {
@@ -61,11 +61,7 @@ impl Assemblies {
 
     /// Drops blocks that are there now.
     pub(super) fn drop_blocks(&mut self, part: Part, range: Range<u64>) {
-        let first = SocketAddr::from(([0, 0, 0, 0], 0));
-        while let Some((key, _)) = self.0.range((part, range.start, first)..(part, range.end, first)).next() {
-            let key = *key;
-            self.0.remove(&key);
-        }
+        self.0.retain(|(other, block, _), _| *other != part || !range.contains(block));
     }
 
     /// Drops everything of a source.
