@@ -316,11 +316,12 @@ impl Follow {
             return kept;
         }
         (self.heard, self.is_placed, self.stuck_since) = (Some(now), true, None);
+        let is_pushed = !self.asked.contains_key(&at);
         if self.log.is_complete(at) || self.asked.get(&at) == Some(&address) {
             self.asked.remove(&at);
         }
         if self.log.end() > before {
-            self.tail.advanced(now);
+            self.tail.advanced(now, is_pushed);
             if at > self.overtaken && at > self.front {
                 self.note_gap(now, at);
             }

@@ -80,9 +80,10 @@ fn followers_are_within_a_second_whichever_datagrams_are_lost() {
 #[test]
 fn who_joins_in_the_moment_in_which_the_bytes_begin_is_within_a_second_too() {
     let mut worst = Duration::ZERO;
-    // More seeds take minutes; `STREAM_SEEDS=20` runs them.
-    let seeds = std::env::var("STREAM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4);
-    for (seed, joined_ms) in (1..=seeds).flat_map(|seed| [0, 100, 500].map(|joined_ms| (seed, joined_ms))) {
+    // More seeds take minutes; `STREAM_SEEDS=20` runs them. The last ones of the others have failed once.
+    let seeds = std::env::var("STREAM_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let seeds: Vec<u64> = seeds.map_or(vec![1, 2, 3, 6, 16], |seeds| (1..=seeds).collect());
+    for (seed, joined_ms) in seeds.iter().flat_map(|seed| [0, 100, 500].map(|joined_ms| (*seed, joined_ms))) {
         let mut village = Village::new(11, |node| if node == 0 { vec![] } else { vec![0] });
         (village.loss_percent, village.chance) = (5, seed);
         village.begin(0);
@@ -105,7 +106,29 @@ fn who_joins_in_the_moment_in_which_the_bytes_begin_is_within_a_second_too() {
             worst = worst.max(reader.worst);
         }
     }
-    println!("{seeds} seeds, who joins when the bytes begin: at most {worst:?} behind");
+    println!("{} seeds, who joins when the bytes begin: at most {worst:?} behind", seeds.len());
+}
+
+#[test]
+fn what_comes_next_is_asked_for_again_though_single_blocks_come() {
+    let owner = address(0);
+    let mut now = Time::from_micros(1_000_000);
+    let mut follow = Follow::new(now, id_of(0), From::Start, seconds(60));
+    let mut asked = Vec::new();
+    assert!(follow.knock(now, owner));
+    now = now + Duration::from_millis(60);
+    // It has 40 blocks, of which one comes each 60 ms. The question for what comes after them is lost.
+    follow.take_holdings(now, owner, (0, 40 * 4_096), Duration::ZERO);
+    let mut tails = Vec::new();
+    for at in 0..10 {
+        follow.ask(now, &mut asked);
+        tails.extend(asked.drain(..).filter(|question| question.length > 4_096).map(|_| now));
+        now = now + Duration::from_millis(60);
+        let block = Block::sign(&identity(0), &id_of(0), at, &[7; 4_096], false).unwrap();
+        follow.take_block(now, owner, at, block);
+    }
+    let [first, second, ..] = tails[..] else { panic!("{tails:?}") };
+    assert!(second.since(first) <= Duration::from_millis(310), "{:?}", second.since(first));
 }
 
 #[test]

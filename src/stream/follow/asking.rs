@@ -56,6 +56,8 @@ pub(super) struct Tail {
     pause: Duration,
     /// When the end moved last.
     advanced: Time,
+    /// When something new came last that was not asked for by itself, which shows that the question has arrived.
+    pushed: Time,
     /// Since when this source is asked.
     since: Time,
     /// Questions in a row that were not answered.
@@ -72,6 +74,7 @@ impl Tail {
             until: 0,
             pause: TAIL_PAUSE_MIN,
             advanced: now,
+            pushed: now,
             since: now,
             silent: 0,
             looked: (now, 0),
@@ -90,10 +93,13 @@ impl Tail {
         self.source = None;
     }
 
-    /// Something new has come.
-    pub(super) fn advanced(&mut self, now: Time) {
+    /// Something new has come, either by itself or because it was asked for as a single block.
+    pub(super) fn advanced(&mut self, now: Time, is_pushed: bool) {
         self.advanced = now;
         self.pause = TAIL_PAUSE_MIN;
+        if is_pushed {
+            self.pushed = now;
+        }
     }
 
     /// When the question is to be asked (again), while what is there ends at `end`.
@@ -106,7 +112,7 @@ impl Tail {
         if is_used_up && is_new {
             return self.asked + TAIL_STEP;
         }
-        (self.asked.max(self.advanced) + self.pause).min(self.asked + TAIL_PAUSE_MAX)
+        (self.asked.max(self.pushed) + self.pause).min(self.asked + TAIL_PAUSE_MAX)
     }
 }
 
@@ -330,8 +336,9 @@ impl Follow {
         }
         self.tail.silent += 1;
         self.tail.asked = now;
-        let to = source.address;
-        if source.is_ours {
+        let (to, is_ours) = (source.address, source.is_ours);
+        self.sources[place].note_question(now);
+        if is_ours {
             let until = (end + waiting::AHEAD_MAX_BYTES).min(self.read + AHEAD_MAX_BYTES);
             self.tail.until = until;
             into.push(Question { to, offset: end, length: until - end });

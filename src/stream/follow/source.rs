@@ -82,8 +82,10 @@ pub(super) struct Source {
     pub(super) has_sent: bool,
     /// When it is asked again what it has, as long as it has not said so; and the pause after that.
     again: (Time, Duration),
-    /// When it was asked last what it has, until it says so.
+    /// When it was asked last what it has, until it says so, if its answer can be told from others.
     asked_what: Option<Time>,
+    /// When it was asked anything last: it may answer that with what it has.
+    questioned: Time,
     /// Which blocks were asked of it and when, in that order.
     asked: VecDeque<(u64, Time)>,
     /// When that was asked which was answered last, and how long it took.
@@ -118,6 +120,7 @@ impl Source {
             has_sent: false,
             again: (now + AGAIN_AFTER, AGAIN_AFTER * 2),
             asked_what: None,
+            questioned: now,
             asked: VecDeque::new(),
             answered: None,
             silent_since: now,
@@ -147,7 +150,11 @@ impl Source {
     pub(super) fn ask_what(&mut self, now: Time) -> Question {
         let pause = self.again.1;
         self.again = (now + pause, (pause * 2).min(AGAIN_MAX));
-        self.asked_what = Some(now);
+        // What it says to an earlier question may be on its way. Taken for the answer to this one, it would make the
+        // way seem shorter than it is, and for ten seconds every block late.
+        let is_clear = now.since(self.questioned) >= self.round_trip.timeout();
+        self.asked_what = is_clear.then_some(now);
+        self.questioned = now;
         Question { to: self.address, offset: 0, length: 0 }
     }
 
@@ -159,6 +166,11 @@ impl Source {
         if let Some(elapsed) = elapsed.filter(|elapsed| *elapsed < self.round_trip.timeout()) {
             self.sample(now, elapsed);
         }
+    }
+
+    /// Notes that it is asked for something that it may answer with what it has.
+    pub(super) fn note_question(&mut self, now: Time) {
+        self.questioned = now;
     }
 
     fn sample(&mut self, now: Time, elapsed: Duration) {
@@ -174,6 +186,7 @@ impl Source {
                 self.silent_since = now;
             }
             self.asked.push_back((at, now));
+            self.note_question(now);
         }
         may
     }
@@ -274,5 +287,33 @@ impl Source {
     /// Whether others should be asked instead.
     pub(super) fn is_silent(&self) -> bool {
         self.timeouts >= TIMEOUTS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::from_micros(ms * 1_000)
+    }
+
+    #[test]
+    fn what_may_answer_an_earlier_question_does_not_tell_how_long_the_way_is() {
+        let (address, trip) = (SocketAddr::from(([198, 51, 100, 1], 5_000)), Duration::from_millis(60));
+        let mut source = Source::new(at(0), address, trip);
+        source.has_said(at(0));
+        source.note_question(at(1_000));
+        source.ask_what(at(1_057));
+        source.has_said(at(1_060));
+        assert_eq!((source.shortest.get(), source.round_trip.smoothed()), (Some(trip), Some(trip)));
+        assert!(source.ask(at(2_000), 7));
+        source.ask_what(at(2_059));
+        source.has_said(at(2_060));
+        assert_eq!(source.shortest.get(), Some(trip));
+        // With nothing else on its way it does.
+        source.ask_what(at(3_000));
+        source.has_said(at(3_040));
+        assert_eq!(source.shortest.get(), Some(Duration::from_millis(40)));
     }
 }
