@@ -51,8 +51,10 @@ const ROUND_MAX: Duration = Duration::from_secs(30);
 /// has moved, and whoever waits is to be found within five seconds of that.
 const TELLERS_PAUSE: Duration = Duration::from_secs(3);
 
-/// How many of those there are, one of each host: as many as are asked at first. In two minutes they get 320 questions.
-const TELLERS_MAX: usize = ASKED_AT_FIRST;
+/// How many of them are asked in any round, by turns and one of each host: as many as are asked at first, so that those
+/// who lie take turns from those who know, and no more. In two minutes there are 40 such rounds at most and the eight others:
+/// 384 questions at most, and 343 if all of them answer at once.
+const TELLERS_AT_ONCE: usize = ASKED_AT_FIRST;
 
 /// How many addresses are tried for one key: those of four hosts that may say two each.
 const HINTS_MAX: usize = 8;
@@ -70,6 +72,14 @@ struct Hint {
     is_there: bool,
 }
 
+/// Somebody who was asked.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    address: SocketAddr,
+    /// Whether it has said something, true or not, and nobody else of its host has.
+    has_told: bool,
+}
+
 /// A key that is looked for.
 #[derive(Debug)]
 struct Find {
@@ -83,9 +93,7 @@ struct Find {
     /// How many are asked in the next round.
     asks: usize,
     /// Who was asked; those who were asked longest ago first.
-    asked: Vec<SocketAddr>,
-    /// Who has said something, true or not.
-    tellers: Vec<SocketAddr>,
+    asked: Vec<Asked>,
     hints: Vec<Hint>,
 }
 
@@ -107,10 +115,24 @@ impl Find {
     /// Takes note of who has said something, and asks again soon.
     fn heed(&mut self, now: Time, teller: SocketAddr) {
         self.due = self.due.min(now + TELLERS_PAUSE);
-        let is_known = self.tellers.iter().any(|other| host(other.ip()) == host(teller.ip()));
-        if !is_known && self.tellers.len() < TELLERS_MAX {
-            self.tellers.push(teller);
+        let is_known = self.tellers().any(|other| host(other.ip()) == host(teller.ip()));
+        let asked = self.asked.iter_mut().filter(|asked| asked.address == teller && !is_known);
+        asked.for_each(|asked| asked.has_told = true);
+    }
+
+    /// Who has said something, one of each host; those who were asked longest ago first.
+    fn tellers(&self) -> impl Iterator<Item = SocketAddr> {
+        self.asked.iter().filter(|asked| asked.has_told).map(|asked| asked.address)
+    }
+
+    /// Somebody is being asked, perhaps again.
+    fn note_asked(&mut self, address: SocketAddr) {
+        let before = self.asked.iter().position(|asked| asked.address == address);
+        let before = before.map(|place| self.asked.remove(place));
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.remove(0);
         }
+        self.asked.push(before.unwrap_or(Asked { address, has_told: false }));
     }
 }
 
@@ -132,14 +154,13 @@ impl Finds {
         self.finds.iter().map(|find| find.due).min()
     }
 
-    pub(super) fn sizes(&self) -> [Size; 4] {
+    pub(super) fn sizes(&self) -> [Size; 3] {
         // A generator does not grow.
         let Finds { finds, rng: _ } = self;
         let most = |count: fn(&Find) -> usize| finds.iter().map(count).max().unwrap_or(0);
         [
             Size::new("keys that are looked for", finds.len(), FINDS_MAX),
             Size::new("peers asked for one key", most(|find| find.asked.len()), ASKED_MAX),
-            Size::new("peers that have named one for a key", most(|find| find.tellers.len()), TELLERS_MAX),
             Size::new("addresses named for one key", most(|find| find.hints.len()), HINTS_MAX),
         ]
     }
@@ -200,7 +221,6 @@ impl<S: Store> Node<S> {
             pause: ROUND_MIN,
             asks: ASKED_AT_FIRST,
             asked: Vec::new(),
-            tellers: Vec::new(),
             hints: Vec::new(),
         });
         self.tend_finds(now);
@@ -211,7 +231,7 @@ impl<S: Store> Node<S> {
         let Some(place) = self.finds.finds.iter().position(|find| find.due <= now) else { return };
         // The one that has just been tended waits behind the others.
         let mut find = self.finds.finds.remove(place);
-        let tellers = find.tellers.len();
+        let tellers = find.tellers().count().min(TELLERS_AT_ONCE);
         if find.round > now {
             self.ask_where(now, &mut find, tellers);
         } else {
@@ -236,17 +256,13 @@ impl<S: Store> Node<S> {
         let others = self.peers.sample(ASKED_MAX, &mut self.finds.rng).filter(|peer| peer.is_fresh(now));
         let others = others.map(|peer| peer.address).filter(|address| !links.holds(*address));
         let reachable: Vec<SocketAddr> = neighbours.chain(others).collect();
-        let Find { asked, tellers, .. } = &*find;
-        let known = asked.iter().filter(|address| tellers.contains(address) && reachable.contains(address));
-        let new = reachable.iter().filter(|address| !asked.contains(address));
-        let again = asked.iter().filter(|address| !tellers.contains(address) && reachable.contains(address));
-        let to: Vec<SocketAddr> = known.chain(new).chain(again).copied().take(most).collect();
+        let asked = |has_told| find.asked.iter().filter(move |asked| asked.has_told == has_told);
+        let known = asked(true).map(|asked| asked.address).filter(|address| reachable.contains(address));
+        let new = reachable.iter().filter(|address| find.asked.iter().all(|asked| asked.address != **address)).copied();
+        let again = asked(false).map(|asked| asked.address).filter(|address| reachable.contains(address));
+        let to: Vec<SocketAddr> = known.take(TELLERS_AT_ONCE).chain(new).chain(again).take(most).collect();
         for address in &to {
-            find.asked.retain(|other| other != address);
-            if find.asked.len() >= ASKED_MAX {
-                find.asked.remove(0);
-            }
-            find.asked.push(*address);
+            find.note_asked(*address);
             let mut writer = self.begin_note(now, *address, Note::default());
             let question = Message::WhereAreThey(WhereAreThey { ed25519h: find.key.hex() });
             writer.push(&question, DATAGRAM_SEND_MAX_BYTES);
@@ -269,7 +285,9 @@ impl<S: Store> Node<S> {
         let address = answer.src.parse().ok().map(plain);
         // Whose key it is, is compared as it came: finding out whether others are keys at all would cost more.
         let finds = self.finds.finds.iter_mut();
-        let mut asked = finds.filter(|find| Some(find.key.hex()) == claim && find.asked.contains(&sender.address));
+        let mut asked = finds.filter(|find| {
+            Some(find.key.hex()) == claim && find.asked.iter().any(|asked| asked.address == sender.address)
+        });
         let Some(find) = asked.next() else { return };
         let Some(address) = address.filter(|address| makes_sense_to(*address, sender.address)) else {
             self.counters.addresses_ignored += 1;

@@ -122,6 +122,52 @@ fn liars_who_answer_where_they_say_keep_the_message_from_nobody() {
 }
 
 #[test]
+fn many_liars_share_the_turns_of_those_who_say_something_and_do_not_take_them_all() {
+    for liars in [8, 16] {
+        let mut bench = Bench::new();
+        bench.verify(THIRD);
+        let liars: Vec<String> = (1..=liars).map(|n| format!("{}.0.{n}.1:24254", 60 + n)).collect();
+        liars.iter().for_each(|liar| bench.verify(liar));
+        bench.write(bob().public(), "hello", 1).unwrap();
+        bench.play.run(Duration::from_secs(10));
+        let bob = my_key(&bob());
+        liars.iter().for_each(|liar| _ = bench.tell(liar, &bob, "8.8.1.1:24254"));
+        bench.tell(THIRD, &bob, "9.9.1.1:24254");
+        let (mut asked, mut last, mut longest) = (0, bench.play.now, Duration::ZERO);
+        for _ in 0..60 {
+            let sent = bench.play.run(Duration::from_secs(1));
+            asked += sent.iter().filter(|(_, text)| text.contains("WhereAreThey")).count();
+            if sent.iter().any(|(to, text)| *to == address(THIRD) && text.contains("WhereAreThey")) {
+                longest = longest.max(bench.play.now.since(last));
+                last = bench.play.now;
+            }
+        }
+        longest = longest.max(bench.play.now.since(last));
+        // Eight of them are asked every three seconds.
+        let turn = (liars.len() as u64 + 1).div_ceil(8) * 3 + 1;
+        assert!(longest <= Duration::from_secs(turn), "{longest:?} with {} liars", liars.len());
+        assert!(asked <= 20 * 8 + 2 * 32, "{asked}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_more_often_than_is_stated() {
+    let mut bench = Bench::new();
+    let tellers: Vec<String> = (1..=9).map(|n| format!("{}.0.{n}.1:24254", 60 + n)).collect();
+    tellers.iter().for_each(|teller| bench.verify(teller));
+    bench.write(bob().public(), "hello", 1).unwrap();
+    let mut sent = bench.play.sent();
+    for second in 0..119 {
+        let bob = my_key(&bob());
+        tellers[..8].iter().for_each(|teller| sent.extend(bench.tell(teller, &bob, &format!("8.8.1.{second}:24254"))));
+        sent.extend(bench.play.run(Duration::from_secs(1)));
+    }
+    let asked = sent.iter().filter(|(_, text)| text.contains("WhereAreThey"));
+    let told = asked.filter(|(to, _)| *to != address(&tellers[8])).count();
+    assert!((300..=384).contains(&told), "{told} questions to eight who always say something");
+}
+
+#[test]
 fn who_has_news_all_the_time_is_not_written_to_all_the_time() {
     let mut bench = Bench::new();
     bench.verify(WILD);
