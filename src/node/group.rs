@@ -161,6 +161,11 @@ impl Groups {
         self.stamp
     }
 
+    /// Whether one more of our lines may wait for the disk.
+    pub(super) fn check_room(&self) -> Result<(), CommandError> {
+        if self.unsaid.len() >= UNSAID_MAX { Err(CommandError::TooFast) } else { Ok(()) }
+    }
+
     /// Takes out the first of our lines that waits no longer.
     pub(super) fn take_unsaid(&mut self, now: Time) -> Option<Line> {
         let (line, due) = self.unsaid.front()?;
@@ -343,5 +348,26 @@ impl<S: Store> Node<S> {
     pub(super) fn save_group(&mut self, now: Time) {
         self.groups.save_due = None;
         self.report(Event::SaveGroup(Box::new(self.group_memory(now))));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    #[test]
+    fn no_more_lines_wait_for_the_disk_than_is_stated() {
+        let now = Time::from_micros(1);
+        let mut groups = Groups::new([1; 32], now, true, GroupMemory::default());
+        let line = Line::sign(&Identity::from_seed(&[1; 32]), "room", "hello", 1).unwrap();
+        let mut taken = 0;
+        while taken < 100 && groups.check_room().is_ok() {
+            groups.unsaid.push_back((line.clone(), now));
+            taken += 1;
+        }
+        assert_eq!((taken, groups.check_room()), (UNSAID_MAX, Err(CommandError::TooFast)));
+        assert!(groups.sizes().all(|size| size.len <= size.max));
     }
 }

@@ -57,6 +57,7 @@ impl<S: Store> Node<S> {
         if self.group_reach() == 0 && !self.peers.iter().any(|peer| peer.is_fresh(now)) {
             return Err(CommandError::NobodyInReach);
         }
+        self.groups.check_room()?;
         self.chat.may_say(now)?;
         let before = self.groups.stamp;
         let stamp = self.groups.next_stamp(unix_ms);
