@@ -2,7 +2,8 @@
 //!
 //! The rule stands here once, for both. A hint counts only if it is about something that the user wants here, and comes
 //! from where we have asked for just that. Each names a few others at most. An address has to make sense to whoever
-//! names it; a verified peer is asked, and anybody else is tried first, within all limits on what others make us send.
+//! names it; a verified peer is asked, and anybody else is tried first, within all limits on what others make us send
+//! (see [`provoked`](super::provoked)). For a content each source is asked six times at most, whoever names it.
 //! Anybody can write in the name of somebody we asked, so what comes without proof shares one small room with all other
 //! hearsay and takes nothing from what peers may name; and only with our token is a hint the word of its sender, that
 //! it has nothing itself.
@@ -52,7 +53,7 @@ impl<S: Store> Node<S> {
             if self.peers.get(address).is_some() {
                 match &wanted {
                     Wanted::Content(id) => _ = self.offer_source(now, *id, address),
-                    Wanted::Stream(id) => self.knock_for_stream(now, id, address),
+                    Wanted::Stream(id) => self.follow_hint(now, id, address),
                 }
                 continue;
             }

@@ -166,10 +166,12 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A message to this key waits no longer: the next has its turn, or else it need not be looked for any more.
+    /// A message to this key waits no longer: the next has its turn, or else it need not be looked for any more, unless
+    /// a stream of it is.
     fn go_on(&mut self, now: Time, key: &PublicKey) {
         match self.private.waiting.iter_mut().find(|message| message.to == *key) {
             Some(next) => next.due = now,
+            None if self.streams.seeks(key) => {}
             None => self.finds.end(key),
         }
     }

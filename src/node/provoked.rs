@@ -15,6 +15,7 @@
 //! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s | 16, then 4 in 1 s |
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
 //! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
+//! | [`Kind::Hint`] | who was asked for a stream named a peer that may have it | a question for the stream | 4, then 1 in 5 s | 16, then 4 in 1 s |
 //! | [`Kind::Claim`] | somebody proved elsewhere the key that lives there, or proved it worse than is known | a `WhereAreThey` with tokens | 4, then 1 in 1 s | 64, then 10 in 1 s |
 //!
 //! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
@@ -87,6 +88,13 @@ const CLAIM_ALL: Rate = Rate { burst: CLAIMS_MAX as u32, interval: Duration::fro
 /// The questions about one claim, and then one a second, whoever makes claims.
 const CLAIM_ONE: Rate = Rate { burst: ASKED_MAX as u32, interval: Duration::from_secs(1) };
 
+/// What those are asked for a stream who were said to have it: a round of our own to eight peers, twice, and then about
+/// as many as strangers who knock.
+const HINT_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) };
+
+/// A question or its answer may be lost; three tries more are enough to find that somebody does not answer.
+const HINT_ONE: Rate = Rate { burst: 4, interval: Duration::from_secs(5) };
+
 /// Why somebody is written to who did not ask; the table above says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -99,6 +107,7 @@ pub(super) enum Kind {
     Token,
     Question,
     Doubt,
+    Hint,
     Claim,
 }
 
@@ -117,6 +126,7 @@ impl Kind {
             Kind::Token => TOKEN_ALL,
             Kind::Question => QUESTION_ALL,
             Kind::Doubt => DOUBT_ALL,
+            Kind::Hint => HINT_ALL,
             Kind::Claim => CLAIM_ALL,
         }
     }
@@ -130,6 +140,7 @@ impl Kind {
             Kind::Knock | Kind::Token => Some(TOKEN_ONE),
             Kind::Question => Some(QUESTION_ONE),
             Kind::Doubt => Some(DOUBT_ONE),
+            Kind::Hint => Some(HINT_ONE),
             Kind::Claim => Some(CLAIM_ONE),
         }
     }
@@ -226,6 +237,7 @@ mod tests {
             (Kind::Token, 120, 2_416),
             (Kind::Question, 128, 608),
             (Kind::Doubt, 120, 608),
+            (Kind::Hint, 124, 2_416),
             (Kind::Claim, 604, 30_064),
         ] {
             let alone = in_ten_minutes(kind, 1)[0];

@@ -14,6 +14,7 @@ pub use own::{APPEND_MAX_BYTES, FED_PATIENCE, StreamInfo};
 
 use super::{CommandError, Node, StreamCommand};
 use crate::content::Store;
+use crate::identity::PublicKey;
 use crate::sizes::Size;
 use crate::stream::StreamId;
 use crate::stream::follow::{Chunk, Question};
@@ -70,6 +71,11 @@ impl Streams {
     /// Somebody says for itself that others have a stream. Who has sent something of it may say so too.
     pub(super) fn disown(&mut self, id: &StreamId, address: SocketAddr) {
         self.followed(id).into_iter().for_each(|followed| followed.follow.disown(address));
+    }
+
+    /// Whether the owner of a stream is looked for that has this key.
+    pub(super) fn seeks(&self, key: &PublicKey) -> bool {
+        self.followed.iter().any(|followed| followed.seeks_owner && followed.follow.id().key() == *key)
     }
 
     /// Whether nothing is due soon.

@@ -194,22 +194,25 @@ impl Follow {
         self.sources.len()
     }
 
+    /// Whether somebody may be asked now whether they have it.
+    pub fn may_knock(&self, now: Time, address: SocketAddr) -> bool {
+        let waiting = || self.knocked.iter().filter(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
+        let before = waiting().find(|(knocked, ..)| *knocked == address);
+        let has_room = before.map_or_else(|| waiting().count() < KNOCKED_MAX, |it| now.since(it.2) >= KNOCK_PAUSE);
+        has_room && !self.is_over() && !self.is_source(address) && self.sources.len() < SOURCES_MAX
+    }
+
     /// Whether somebody is to be asked whether they have it; notes that they are.
     pub fn knock(&mut self, now: Time, address: SocketAddr) -> bool {
-        self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
-        if self.is_over() || self.is_source(address) || self.sources.len() >= SOURCES_MAX {
+        if !self.may_knock(now, address) {
             return false;
         }
-        if let Some((_, _, last)) = self.knocked.iter_mut().find(|(knocked, ..)| *knocked == address) {
-            let may = now.since(*last) >= KNOCK_PAUSE;
-            *last = if may { now } else { *last };
-            return may;
+        self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
+        match self.knocked.iter_mut().find(|(knocked, ..)| *knocked == address) {
+            Some((_, _, last)) => *last = now,
+            None => self.knocked.push((address, now, now)),
         }
-        let may = self.knocked.len() < KNOCKED_MAX;
-        if may {
-            self.knocked.push((address, now, now));
-        }
-        may
+        true
     }
 
     /// What to ask somebody who may have it: for the block that is needed next, unless it is not known which.

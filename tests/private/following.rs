@@ -5,7 +5,7 @@ use crate::play::address;
 use crate::play::keys::{alice as bob, my_key};
 use cjp2p_node::node::{Command, StreamCommand};
 use cjp2p_node::stream::StreamId;
-use cjp2p_node::stream::follow::From;
+use cjp2p_node::stream::follow::{From, State};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -95,4 +95,47 @@ fn an_owner_that_comes_back_to_the_same_address_is_tried_again() {
         })
         .collect();
     assert!(hours.iter().all(|count| *count > 0), "{hours:?}");
+}
+
+#[test]
+fn the_end_of_a_message_does_not_begin_the_search_anew_that_a_follower_shares() {
+    let mut follower = Follower::new();
+    let mut asked = Vec::new();
+    for step in 0..36 {
+        if step == 10 {
+            follower.bench.write(bob().public(), "hello", 1).unwrap();
+        }
+        let mut sent = follower.bench.hear(THIRD, r#"{"Peers":{"peers":[]}}"#);
+        sent.extend(follower.wait());
+        asked.push(sent.iter().filter(|(_, text)| text.contains("WhereAreThey")).count());
+    }
+    // The search began anew after two minutes, and its rounds are rare by the time at which the message is given up,
+    // after 170 s.
+    assert!(asked[24..26].iter().sum::<usize>() >= 3, "{asked:?}");
+    assert_eq!(asked[32..36], [0; 4], "{asked:?}");
+}
+
+#[test]
+fn hints_make_a_node_ask_one_peer_for_a_stream_no_more_often_than_is_stated() {
+    let mut follower = Follower::new();
+    let sources: Vec<String> = (1..=3).map(|n| format!("{}.0.{n}.1:24254", 60 + n)).collect();
+    sources.iter().for_each(|source| follower.bench.verify(source));
+    follower.bench.verify(WILD);
+    follower.wait();
+    let id = follower.id.as_str().to_owned();
+    let holds = format!(r#"{{"StreamHoldings":{{"id":"{id}","from":0,"to":0,"age":0}}}}"#);
+    let maybe = format!(r#"{{"MaybeTheyHaveSome":{{"id":"{id}","peers":["{WILD}"]}}}}"#);
+    sources.iter().for_each(|source| drop(follower.bench.hear(source, &holds)));
+    let mut sent = Vec::new();
+    for step in 0..600 {
+        // Without our token, as anybody can write it in the name of a source.
+        sent.extend(follower.bench.play.hear(&sources[step % 3], &format!("[{maybe}]")));
+        sources.iter().for_each(|source| sent.extend(follower.bench.hear(source, &holds)));
+        follower.bench.play.node.read_stream(follower.bench.play.now, &follower.id, 0, 10);
+        sent.extend(follower.bench.play.run(Duration::from_millis(100)));
+    }
+    let chunk = follower.bench.play.node.read_stream(follower.bench.play.now, &follower.id, 0, 10).unwrap();
+    assert_eq!(chunk.state, State::Following, "there are enough sources, so nobody is asked but for the hints");
+    let asked = sent.iter().filter(|(to, text)| *to == address(WILD) && text.contains("PleaseSendHoldings")).count();
+    assert!((10..=4 + 12).contains(&asked), "{asked} times in a minute");
 }

@@ -3,6 +3,7 @@
 use super::STREAMS_MAX;
 use crate::content::Store;
 use crate::node::dispatch::Sender;
+use crate::node::provoked::Kind;
 use crate::node::{CommandError, Node};
 use crate::stream::follow::{Follow, From, Question};
 use crate::stream::{BLOCK_BYTES, StreamId};
@@ -109,6 +110,15 @@ impl<S: Store> Node<S> {
             for address in owner.into_iter().chain(others) {
                 self.knock_for_stream(now, &id, address);
             }
+        }
+    }
+
+    /// Asks a verified peer that somebody named whether it has a stream that is followed.
+    pub(in crate::node) fn follow_hint(&mut self, now: Time, id: &StreamId, address: SocketAddr) {
+        let followed = self.streams.followed(id);
+        let may_knock = followed.is_some_and(|it| it.reader.is_some() && it.follow.may_knock(now, address));
+        if may_knock && self.provoked.may_provoke(now, Kind::Hint, address) {
+            self.knock_for_stream(now, id, address);
         }
     }
 
