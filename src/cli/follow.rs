@@ -10,7 +10,7 @@ use base64_simd::STANDARD;
 use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState, counted};
 use cjp2p_node::terminal::printable;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The pause between two looks at what has come; hardly anybody hears the difference.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -52,6 +52,7 @@ pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
 fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
     let arguments = live.arguments;
     let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
+    let (begun, own) = (Instant::now(), Duration::from_secs(patience));
     let mut stdout = io::stdout().lock();
     loop {
         if live.is_interrupted() {
@@ -62,10 +63,19 @@ fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
             Err(_) if live.is_interrupted() => continue,
             reply => reply?,
         };
-        let Some(StreamAnswer::Chunk(offset, bytes, state)) = reply.read() else { return Err(unexpected()) };
+        let Some(StreamAnswer::Chunk(offset, bytes, state, silent)) = reply.read() else {
+            return Err(unexpected());
+        };
         let bytes = STANDARD.decode_to_vec(bytes).map_err(Failure::impossible)?;
         printed.skip_to(offset, arguments);
         if bytes.is_empty() {
+            // Others may follow it beside the same node, and be more patient.
+            let is_silent = begun.elapsed() >= own && Duration::from_millis(silent) >= own;
+            let state = match state {
+                StreamState::Seeking if is_silent => StreamState::NotFound,
+                StreamState::Following if is_silent => StreamState::Stalled,
+                state => state,
+            };
             match ended(state, &printed, id, patience) {
                 Some(ended) => return ended,
                 None => pause(PAUSE),

@@ -75,7 +75,9 @@ impl EventLoop {
             State::NotFound => StreamState::NotFound,
             State::Stalled => StreamState::Stalled,
         };
-        Ok(Answer::Stream(StreamAnswer::Chunk(chunk.offset, STANDARD.encode_to_string(&chunk.bytes), state)))
+        let silent = u64::try_from(chunk.silent.as_millis()).unwrap_or(u64::MAX);
+        let bytes = STANDARD.encode_to_string(&chunk.bytes);
+        Ok(Answer::Stream(StreamAnswer::Chunk(chunk.offset, bytes, state, silent)))
     }
 
     /// Which stream the user means.

@@ -140,7 +140,7 @@ impl<S: Store> Node<S> {
         }
         let followed = self.streams.followed(id)?;
         followed.reader = Some(now);
-        Some(followed.follow.read(offset, most))
+        Some(followed.follow.read(now, offset, most))
     }
 
     /// Does what is due.

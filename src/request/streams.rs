@@ -52,8 +52,8 @@ impl StreamRequest {
 pub enum StreamAnswer {
     /// How a stream of our own is doing: its length, and milliseconds since somebody asked for it, if anybody did.
     Own(u64, Option<u64>),
-    /// Bytes that begin here, in base64, and how it is going.
-    Chunk(u64, String, StreamState),
+    /// Bytes that begin here, in base64, how it is going, and for how many milliseconds nothing was heard of the owner.
+    Chunk(u64, String, StreamState, u64),
 }
 
 /// How it is going with a stream that is followed.

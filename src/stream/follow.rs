@@ -88,6 +88,9 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// How it is going; it has not ended while there are bytes to read.
     pub state: State,
+    /// For how long nothing was heard of the owner, or since somebody here began to follow, if nothing ever was. Several
+    /// may read with a patience of their own.
+    pub silent: Duration,
 }
 
 /// One stream that is followed.
@@ -357,7 +360,7 @@ impl Follow {
     }
 
     /// Bytes for a reader who has all before `offset`.
-    pub fn read(&mut self, offset: u64, most: usize) -> Chunk {
+    pub fn read(&mut self, now: Time, offset: u64, most: usize) -> Chunk {
         // Nobody can have read what has not come. There may be several readers; the first one is waited for by nobody.
         self.read = self.read.max(offset.min(self.log.end()));
         let offset = offset.max(self.log.first() * BLOCK_BYTES);
@@ -369,7 +372,7 @@ impl Follow {
             _ if self.heard.is_none() => State::Seeking,
             _ => State::Following,
         };
-        Chunk { offset, bytes, state }
+        Chunk { offset, bytes, state, silent: now.since(self.heard.unwrap_or(self.since)) }
     }
 
     /// How full the tables are.

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// `stream` or `follow`, alone or beside a node.
 fn command(what: &str, data: &Path, peer: Option<SocketAddr>, arguments: &[&str]) -> Command {
@@ -222,4 +223,24 @@ fn who_follows_from_the_start_gets_all_though_another_follows_from_the_end_besid
     let late_bytes = [&first[..], &rest].concat();
     assert!(end == b"new" && late_bytes.len() < old.len() && late_bytes.ends_with(b"new"), "{}", late_bytes.len());
     assert!(finish(late).status.success() && finish(all).status.success() && finish(stream).status.success());
+}
+
+#[test]
+fn each_of_two_who_follow_beside_one_node_is_as_patient_as_it_was_told_to_be() {
+    let data = scratch();
+    let _node = Node::start(&data.path().join("node"), &[]);
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let follow = |seconds: &str| {
+        command("follow", &data.path().join("node"), None, &[&format!("{key}/x"), "--timeout", seconds])
+            .spawn()
+            .unwrap()
+    };
+    let (begun, mut patient) = (Instant::now(), follow("60"));
+    let missing = finish(follow("2"));
+    assert_eq!(missing.complaint(), format!("cjp2p-node: nobody in reach has {key}/x"));
+    assert!((2..20).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(patient.try_wait().unwrap().is_none(), "it goes on");
+    patient.kill().unwrap();
+    patient.wait().unwrap();
 }

@@ -298,6 +298,23 @@ fn an_owner_that_is_fed_no_longer_is_given_up_and_has_not_ended() {
 }
 
 #[test]
+fn an_owner_whose_node_is_gone_is_given_up_after_the_patience_and_hardly_later_whoever_still_has_the_stream() {
+    let mut village = Village::new(6, |node| if node == 0 { vec![] } else { vec![0] });
+    village.begin(0);
+    village.append(0, 5_000);
+    (1..6).for_each(|node| village.follow(node, id_of(0), From::Start));
+    village.stream(0, 0, seconds(20));
+    village.nodes[0] = None;
+    // Each followed for 20 s without a word.
+    village.stream(0, 0, seconds(17));
+    assert!(village.readers.iter().all(|reader| reader.state == State::Following));
+    village.stream(0, 0, seconds(4));
+    for reader in &village.readers {
+        assert_eq!((reader.bytes, reader.state), (5_000, State::Stalled), "{}", reader.node);
+    }
+}
+
+#[test]
 fn forged_and_conflicting_blocks_change_nothing_and_are_counted() {
     let mut village = Village::new(2, |node| if node == 0 { vec![] } else { vec![0] });
     village.begin(0);
@@ -369,6 +386,6 @@ fn who_says_that_a_stream_ends_where_it_does_not_keeps_nobody_from_following_it_
         assert!(asked.iter().any(|it| it.to == honest && it.offset == 4 * 4_096 && it.length > 0), "{lie}: {asked:?}");
         let block = Block::sign(&identity(0), &id_of(0), 4, &[7; 4_096], false).unwrap();
         follow.take_block(now, honest, 4, block);
-        assert_eq!(follow.read(0, 10).bytes, [7; 10]);
+        assert_eq!(follow.read(now, 0, 10).bytes, [7; 10]);
     }
 }

@@ -58,7 +58,7 @@ impl<S: Store> Node<S> {
     ) -> Result<(), CommandError> {
         if let Some(own) = self.streams.own(id.name()).filter(|own| *own.log.log().id() == id) {
             // What we make ourselves we need not follow to read.
-            own.patience = patience;
+            own.patience = own.patience.max(patience);
             return Ok(());
         }
         if let Some(followed) = self.streams.followed(&id)

@@ -72,7 +72,7 @@ impl Own {
             None if self.is_done(now) && now.since(self.fed) >= self.patience => State::Stalled,
             None => State::Following,
         };
-        Chunk { offset, bytes, state }
+        Chunk { offset, bytes, state, silent: now.since(self.heard(now)) }
     }
 }
 
