@@ -5,12 +5,13 @@
 
 use super::live::{Live, pause, unexpected};
 use super::options::Arguments;
+use super::probe::now;
 use super::{Failure, hint, tell};
 use base64_simd::STANDARD;
 use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState, counted};
 use cjp2p_node::terminal::printable;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The pause between two looks at what has come; hardly anybody hears the difference.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -52,7 +53,7 @@ pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
 fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
     let arguments = live.arguments;
     let mut printed = Printed { place: 0, bytes: 0, has_gaps: false };
-    let (begun, own) = (Instant::now(), Duration::from_secs(patience));
+    let (begun, own) = (now(), Duration::from_secs(patience));
     let mut stdout = io::stdout().lock();
     loop {
         if live.is_interrupted() {
@@ -70,7 +71,7 @@ fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
         printed.skip_to(offset, arguments);
         if bytes.is_empty() {
             // Others may follow it beside the same node, and be more patient.
-            let is_silent = begun.elapsed() >= own && Duration::from_millis(silent) >= own;
+            let is_silent = now().saturating_duration_since(begun) >= own && Duration::from_millis(silent) >= own;
             let state = match state {
                 StreamState::Seeking if is_silent => StreamState::NotFound,
                 StreamState::Following if is_silent => StreamState::Stalled,

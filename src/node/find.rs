@@ -52,8 +52,8 @@ const ROUND_MAX: Duration = Duration::from_secs(30);
 const TELLERS_PAUSE: Duration = Duration::from_secs(3);
 
 /// How many of them are asked in any round, by turns and one of each host: as many as are asked at first, so that those
-/// who lie take turns from those who know, and no more. In two minutes there are 40 such rounds at most and the eight others:
-/// 384 questions at most, and 343 if all of them answer at once.
+/// who lie take turns from those who know, and no more. In two minutes there are 40 such rounds at most and the eight
+/// others: 384 questions at most, and 343 if all of them answer at once.
 const TELLERS_AT_ONCE: usize = ASKED_AT_FIRST;
 
 /// How many addresses are tried for one key: those of four hosts that may say two each.

@@ -88,8 +88,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// How it is going; it has not ended while there are bytes to read.
     pub state: State,
-    /// For how long nothing was heard of the owner, or since somebody here began to follow, if nothing ever was. Several
-    /// may read with a patience of their own.
+    /// For how long nothing was heard of the owner, or since somebody here began to follow, if nothing ever was.
+    /// Several may read with a patience of their own.
     pub silent: Duration,
 }
 
