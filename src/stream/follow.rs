@@ -207,10 +207,10 @@ impl Follow {
 
     /// Whether somebody is to be asked whether they have it; notes that they are.
     pub fn knock(&mut self, now: Time, address: SocketAddr) -> bool {
+        self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
         if !self.may_knock(now, address) {
             return false;
         }
-        self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
         match self.knocked.iter_mut().find(|(knocked, ..)| *knocked == address) {
             Some((_, _, last)) => *last = now,
             None => self.knocked.push((address, now, now)),

@@ -119,18 +119,22 @@ fn the_end_of_a_message_does_not_begin_the_search_anew_that_a_follower_shares() 
 fn hints_make_a_node_ask_one_peer_for_a_stream_no_more_often_than_is_stated() {
     let (mut follower, victim) = (Follower::new(), "70.0.1.1:24254");
     let sources: Vec<String> = (1..=3).map(|n| format!("{}.0.{n}.1:24254", 60 + n)).collect();
-    sources.iter().for_each(|source| follower.bench.verify(source));
     follower.bench.verify(victim);
-    follower.wait();
     let id = follower.id.as_str().to_owned();
     let holds = format!(r#"{{"StreamHoldings":{{"id":"{id}","from":0,"to":0,"age":0}}}}"#);
     let maybe = format!(r#"{{"MaybeTheyHaveSome":{{"id":"{id}","peers":["{victim}"]}}}}"#);
-    sources.iter().for_each(|source| drop(follower.bench.hear(source, &holds)));
+    for source in &sources {
+        // It is asked as soon as it is known.
+        follower.bench.verify(source);
+        follower.bench.hear(source, &holds);
+    }
     let mut sent = Vec::new();
     for step in 0..600 {
         // Without our token, as anybody can write it in the name of a source.
         sent.extend(follower.bench.play.hear(&sources[step % 3], &format!("[{maybe}]")));
         sources.iter().for_each(|source| sent.extend(follower.bench.hear(source, &holds)));
+        // It is there, and has nothing to say about streams.
+        sent.extend(follower.bench.hear(victim, r#"{"Peers":{"peers":[]}}"#));
         follower.bench.play.node.read_stream(follower.bench.play.now, &follower.id, 0, 10);
         sent.extend(follower.bench.play.run(Duration::from_millis(100)));
     }
