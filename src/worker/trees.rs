@@ -93,7 +93,7 @@ mod tests {
     fn files_that_are_gone_are_released_in_one_go_however_many_they_are() {
         let scratch = tempfile::tempdir().unwrap();
         let mut trees = Trees::new(TreeFolder::new(scratch.path().join("trees")));
-        let stamp = Stamp { size: 1, modified_ns: 0, changed_ns: 0 };
+        let stamp = Stamp { size: 1, modified_ns: 0, changed_ns: 0, inode: 0 };
         (0..100_000).for_each(|n| trees.need(&format!("{n:06}"), stamp, [1; 32]));
         let begun = Instant::now();
         trees.keep(|name, _| name == "099999");
