@@ -67,15 +67,19 @@ fn too_many(decoded: &Decoded<'_>, inner: &[(&Layer, Decoded<'_>)]) -> usize {
     (decoded.messages.len() + inside).saturating_sub(MESSAGES_MAX)
 }
 
-/// The messages in the order in which they are handled, each with which of `inner` it is in, if any. Names are taken
-/// last, when all that may prove the sender has been seen.
+/// The messages in the order in which they are handled, each with which of `inner` it is in, if any. A line in an
+/// envelope comes before the cookie that is returned only if it is shown; names are taken last, when all that may prove
+/// the sender has been seen.
 fn in_turn<'a>(
     decoded: &'a Decoded<'a>,
     inner: &'a [(&Layer, Decoded<'a>)],
 ) -> impl Iterator<Item = (Option<usize>, &'a Message<'a>)> {
     let outer = decoded.messages.iter().map(|message| (None, message));
     let inside = |(place, (_, decoded)): (usize, &'a (&Layer, Decoded<'a>))| {
-        decoded.messages.iter().map(move |message| (Some(place), message))
+        let is_line = |message: &&Message<'_>| matches!(message, Message::ChatMessage(_));
+        let lines = decoded.messages.iter().filter(is_line);
+        let others = decoded.messages.iter().filter(move |message| !is_line(message));
+        lines.chain(others).map(move |message| (Some(place), message))
     };
     let all = outer.chain(inner.iter().enumerate().flat_map(inside)).take(MESSAGES_MAX);
     let is_names = |(_, message): &(_, &Message<'_>)| matches!(message, Message::Peers(_));

@@ -83,3 +83,8 @@ pub fn inside<'a>(elements: &'a [Value], name: &str) -> Option<&'a Value> {
 pub fn line(text: &str, cookie: &str) -> String {
     format!(r#"{{"ChatMessage":{{"message":"{text}"}}}},{{"PleaseReturnThisMessage":{{"cookie":"{cookie}"}}}}"#)
 }
+
+/// The same in the order in which nodes of the wild write it.
+pub fn line_of_the_wild(text: &str, cookie: &str) -> String {
+    format!(r#"{{"PleaseReturnThisMessage":{{"cookie":"{cookie}"}}}},{{"ChatMessage":{{"message":"{text}"}}}}"#)
+}

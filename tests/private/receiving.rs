@@ -1,6 +1,6 @@
 //! What a node shows of what others write in private, what it confirms, and whose it takes a line to be.
 
-use crate::bench::{Bench, THIRD, WILD, inside, line, opened};
+use crate::bench::{Bench, THIRD, WILD, inside, line, line_of_the_wild, opened};
 use crate::play::address;
 use crate::play::keys::{alice as bob, my_key, node as alice, returned};
 use cjp2p_node::identity::{Identity, PublicKey};
@@ -44,6 +44,10 @@ fn a_line_that_is_sent_again_is_shown_once_and_confirmed_each_time() {
 
 #[test]
 fn a_line_that_is_not_shown_is_not_confirmed_and_shown_when_there_is_room() {
+    [line as fn(&str, &str) -> String, line_of_the_wild].into_iter().for_each(what_is_not_shown_is_not_confirmed);
+}
+
+fn what_is_not_shown_is_not_confirmed(line: fn(&str, &str) -> String) {
     let mut bench = Bench::new();
     bench.verify(WILD);
     let mut unheard = Vec::new();
@@ -75,7 +79,9 @@ fn whose_key_is_ignored_is_not_shown_in_private_nor_in_the_open_and_not_confirme
     assert_eq!(chats(&mut bench).len(), 1);
     bench.play.node.handle_command(bench.play.now, Command::IgnoreAuthor(bob().public())).unwrap();
     for (at, cookie) in [(WILD, "1.5"), (THIRD, "2.5")] {
-        assert!(confirmed(&bench.hear_sealed(at, &bob(), &line("hello", cookie))).is_empty());
+        for line in [line as fn(&str, &str) -> String, line_of_the_wild] {
+            assert!(confirmed(&bench.hear_sealed(at, &bob(), &line("hello", cookie))).is_empty());
+        }
     }
     let open = format!(r#"[{},{{"ChatMessage":{{"message":"hello"}}}}]"#, returned(bench.token(THIRD)));
     bench.hear(THIRD, &serde_json::to_string(&Message::SignedMessage(bob().sign(&open).unwrap())).unwrap());
