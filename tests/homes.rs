@@ -249,6 +249,21 @@ fn who_is_tried_as_a_neighbour_sees_our_key_with_the_first_probe_and_is_written_
 }
 
 #[test]
+fn who_proves_the_path_after_our_first_probe_was_lost_sees_our_key_within_half_a_second() {
+    let asks = r#"{"PleaseAlwaysReturnThisMessage":{"cookie":"1"}}"#;
+    let probe = r#"{"PleaseReturnThisMessage":{"cookie":"77"}}"#;
+    for gap in [300, 700, 1_500] {
+        let mut play = play();
+        let token = play.token(HOME);
+        play.hear(HOME, &format!("[{asks},{}]", returned(&token)));
+        play.run(Duration::from_millis(gap));
+        let mut sent = play.hear(HOME, &format!("[{probe},{}]", returned(&token)));
+        sent.extend(play.run(Duration::from_millis(510)));
+        assert!(sent.iter().any(|(_, text)| play::shows_key(text)), "{gap}: {sent:?}");
+    }
+}
+
+#[test]
 fn a_neighbour_that_moves_is_found_within_five_seconds_of_its_first_datagram_from_there() {
     let mut village = Village::new(&["203.0.113.1:24254", "203.0.114.2:24254", "198.51.100.3:24254"]);
     village.run(Duration::from_secs(120));

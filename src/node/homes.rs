@@ -179,13 +179,14 @@ impl<S: Store> Node<S> {
     /// Shows again what has not arrived, as far as we know.
     pub(super) fn tend_showings(&mut self, now: Time) {
         while let Some(shown) = self.showings.shown.iter_mut().find(|shown| shown.again.is_some_and(|due| due <= now)) {
-            shown.again = None;
             let neighbour = shown.neighbour;
-            if !self.showings.may_show(now, neighbour) {
+            // A trial has tries of its own; if the other side proves the path between two of them, this is next.
+            shown.again = Some(now + AGAIN_AFTER).filter(|_| self.links.is_on_trial(neighbour));
+            if !self.links.holds(neighbour) || !self.showings.may_show(now, neighbour) {
                 continue;
             }
             // With the token that it may have changed to, as it was before.
-            match self.peers.get(neighbour).filter(|_| self.links.holds(neighbour)) {
+            match self.peers.get(neighbour) {
                 Some(peer) if peer.candidate.is_some() => self.follow_up(now, neighbour),
                 Some(_) => self.write_to(now, neighbour, Note { probes: true, ..Note::default() }),
                 None => {}

@@ -227,6 +227,11 @@ impl Links {
         self.links.iter().any(|link| link.address == address)
     }
 
+    /// Whether the path to the peer at `address` is still on trial.
+    pub fn is_on_trial(&self, address: SocketAddr) -> bool {
+        self.links.iter().any(|link| link.address == address && !link.is_proven)
+    }
+
     /// Whether the peer at `address` is a neighbour, not merely on trial.
     pub fn holds(&self, address: SocketAddr) -> bool {
         self.links.iter().any(|link| link.address == address && link.is_proven)
@@ -314,6 +319,7 @@ impl Links {
         self.links.retain(|link| link.is_proven || link.address != address);
         let Some(link) = self.get_mut(address) else { return false };
         link.unanswered = link.unanswered.saturating_sub(1);
+        link.is_hurried = false;
         link.probed = Some(now + UNSENT_PAUSE.saturating_sub(PROBE_AGAIN_AFTER));
         !std::mem::replace(&mut link.is_unsent, true)
     }
@@ -434,5 +440,17 @@ mod tests {
         };
         assert_eq!(probes(true), probes(false));
         assert_eq!(probes(true).0, usize::from(PROBES_MAX));
+    }
+
+    #[test]
+    fn a_doubted_neighbour_to_whom_there_is_no_way_is_left_alone_for_as_long_as_any_other() {
+        let (mut links, address) = (Links::default(), SocketAddr::from(([9, 9, 9, 9], 24_254)));
+        let now = Time::from_micros(1_000_000_000);
+        links.open(now, address, true, &mut StdRng::from_seed([4; 32]));
+        links.heard(now, address);
+        links.doubt_all();
+        links.probed(now, address);
+        assert!(links.unsent(now, address));
+        assert_eq!(links.due(), Some(now + UNSENT_PAUSE));
     }
 }

@@ -2,24 +2,29 @@
 //! one source is it clear who is to blame.
 
 use crate::content::Part;
-use crate::sorted::SortedMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 
 /// Blocks under assembly, at most: 8 MiB, which is 80 MB a second over a path of 100 ms.
 pub(super) const ASSEMBLIES_MAX: usize = 2_048;
 
+/// Which block, and from whom.
+type Key = (Part, u64, SocketAddr);
+
 /// A block under assembly.
 #[derive(Debug)]
 struct Assembly {
+    key: Key,
     bytes: Vec<u8>,
     /// How many bytes are there. Each part is expected once and so counted once.
     filled: usize,
 }
 
-/// The blocks under assembly of one download.
+/// The blocks under assembly of one download, in the order of their keys. Blocks are asked for and come in about that
+/// order, so most are added at the end and taken out at the front, which moves next to nothing.
 #[derive(Debug, Default)]
-pub(super) struct Assemblies(SortedMap<(Part, u64, SocketAddr), Assembly>);
+pub(super) struct Assemblies(VecDeque<Assembly>);
 
 impl Assemblies {
     /// How many blocks are under assembly.
@@ -32,9 +37,14 @@ impl Assemblies {
         self.0.len() < ASSEMBLIES_MAX
     }
 
+    /// Where a block is, or would be.
+    fn place(&self, key: &Key) -> Result<usize, usize> {
+        self.0.binary_search_by(|assembly| assembly.key.cmp(key))
+    }
+
     /// Whether a block from this source is under assembly.
     pub(super) fn holds(&self, part: Part, block: u64, from: SocketAddr) -> bool {
-        self.0.contains_key(&(part, block, from))
+        self.place(&(part, block, from)).is_ok()
     }
 
     /// Adds a part that begins `at` bytes into the block at `block`, which is `length` long. The whole block, once it
@@ -47,26 +57,33 @@ impl Assemblies {
         bytes: &[u8],
     ) -> Option<Vec<u8>> {
         let key = (part, block, from);
-        if !self.0.contains_key(&key) && !self.has_room() {
-            return None;
-        }
-        let assembly = self.0.get_or_insert_with(key, || Assembly { bytes: vec![0; length], filled: 0 });
+        let place = match self.place(&key) {
+            Ok(place) => place,
+            Err(_) if !self.has_room() => return None,
+            Err(place) => {
+                self.0.insert(place, Assembly { key, bytes: vec![0; length], filled: 0 });
+                place
+            }
+        };
+        let assembly = self.0.get_mut(place)?;
         assembly.bytes.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
         assembly.filled += bytes.len();
         if assembly.filled < length {
             return None;
         }
-        self.0.remove(&key).map(|assembly| assembly.bytes)
+        self.0.remove(place).map(|assembly| assembly.bytes)
     }
 
     /// Drops blocks that are there now.
     pub(super) fn drop_blocks(&mut self, part: Part, range: Range<u64>) {
-        self.0.retain(|(other, block, _), _| *other != part || !range.contains(block));
+        let [first, end] = [range.start, range.end]
+            .map(|block| self.0.partition_point(|assembly| (assembly.key.0, assembly.key.1) < (part, block)));
+        self.0.drain(first..end.max(first));
     }
 
     /// Drops everything of a source.
     pub(super) fn forget(&mut self, from: SocketAddr) {
-        self.0.retain(|(_, _, source), _| *source != from);
+        self.0.retain(|assembly| assembly.key.2 != from);
     }
 }
 
