@@ -141,5 +141,13 @@ fn hint(arguments: &Arguments, sentence: &str) {
 /// Prints a line. That nobody reads it any more ends the command without a word, as in any pipe.
 fn say(line: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|_| Failure::Silent)
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(unwritten)
+}
+
+/// Why nothing more is printed: whoever has read enough has gone, and anything else is told.
+fn unwritten(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Silent,
+        _ => Failure::Impossible(format!("cannot write to the standard output: {error}")),
+    }
 }

@@ -4,9 +4,9 @@
 //! Both meet at the terminal by way of the console, so that neither ever lands inside the other. The chat keeps nothing
 //! and knows no network; when it ends, the node goes on.
 
-use super::Failure;
 use super::ask::{Reader, converse};
 use super::options::Arguments;
+use super::{Failure, hint};
 use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
 use cjp2p_node::event_loop::catch_signals;
@@ -63,7 +63,10 @@ pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
     let too_old = || Failure::impossible("the running node is older than this program; start it anew");
     let Listening { about, command } = reply.read().ok_or_else(too_old)?;
     let output = Output::start(false).map_err(Failure::impossible)?;
-    if io::stdin().is_terminal() && arguments.verbosity >= 0 {
+    if !io::stdin().is_terminal() {
+        // Whoever mistook a name shall see that everybody can read it, and what is printed stays what is said.
+        hint(arguments, &about);
+    } else if arguments.verbosity >= 0 {
         output.print(format!("{about}; type and press Enter. /help lists what else can be typed, Ctrl-D leaves"));
     }
     let ended = Chat::start(arguments, output.clone(), command, reader).and_then(|(chat, poll)| chat.run(poll));
@@ -212,7 +215,10 @@ impl<'a> Chat<'a> {
         let request = if is_command { line.to_owned() } else { format!("{}{said}", self.command) };
         match converse(self.arguments, &request) {
             // What was said comes back as a line among the others.
-            Ok((reply, _)) if is_command => self.output.print(reply.text().to_owned()),
+            Ok((reply, _)) if is_command => {
+                self.has_refused |= reply.is_refused();
+                self.output.print(reply.text().to_owned());
+            }
             Ok((reply, _)) if reply.is_refused() => {
                 self.has_refused = true;
                 self.output.print(format!("> {}\n{}", printable(line, LINE_MAX_BYTES), reply.text()));

@@ -6,7 +6,7 @@
 use super::live::{Live, pause, unexpected};
 use super::options::Arguments;
 use super::probe::now;
-use super::{Failure, hint, tell};
+use super::{Failure, hint, tell, unwritten};
 use base64_simd::STANDARD;
 use cjp2p_node::request::{GET_PATIENCE, StreamAnswer, StreamRequest, StreamState, counted};
 use cjp2p_node::terminal::printable;
@@ -85,12 +85,7 @@ fn print(live: &Live<'_>, id: &str, patience: u64) -> Result<(), Failure> {
         }
         printed.place += bytes.len() as u64;
         printed.bytes += bytes.len() as u64;
-        match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
-            // Whoever has read enough of it has gone.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Failure::Silent),
-            Err(error) => return Err(Failure::Impossible(format!("cannot write to the standard output: {error}"))),
-            Ok(()) => {}
-        }
+        stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(unwritten)?;
     }
 }
 

@@ -55,7 +55,8 @@ impl EventLoop {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Add(address) => self.add(plain(address)),
             Request::Message(to, text) => {
-                let answer = self.command(Command::Chat { to, text: text.clone() }, format!("sent to {to}"));
+                let answer =
+                    self.command(Command::Chat { to, text: text.clone() }, format!("sent in the open to {to}"));
                 self.note_said(&answer, Topic::Address(plain(to)), &text);
                 answer
             }

@@ -1,6 +1,6 @@
 //! What can be typed, and what comes of typing something else.
 
-use crate::harness::{Node, run, scratch};
+use crate::harness::{Node, binary, run, scratch};
 use std::net::UdpSocket;
 
 #[test]
@@ -99,4 +99,22 @@ fn a_data_directory_in_use_is_named() {
     let said = run(&["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1", "--data-dir", place]);
     assert!(said.complaint().contains("already used by another running node"), "{said:?}");
     assert!(said.complaint().contains(place), "{said:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_said() {
+    let folder = scratch();
+    for arguments in [&["help"][..], &["id"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = binary();
+        command.args(arguments).arg("--data-dir").arg(folder.path());
+        let output = command.stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(
+            said.ends_with("cannot write to the standard output: No space left on device (os error 28)\n"),
+            "{said}"
+        );
+    }
 }
