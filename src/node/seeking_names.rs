@@ -4,6 +4,7 @@
 //! Only verified peers are asked, neighbours first. The first answer need not be the newest, so a search waits a moment
 //! for others. It ends with the newest that was seen; that nothing newer exists, nobody can say.
 
+use super::dispatch::Sender;
 use super::{CommandError, Event, Node};
 use crate::content::Store;
 use crate::sizes::{Size, no_table};
@@ -74,7 +75,7 @@ struct Search {
     /// When further peers are asked.
     round: Time,
     repeat: Duration,
-    /// When the first answer came.
+    /// When a version was first confirmed, see [`Node::confirms`].
     answered: Option<Time>,
     /// The newest so far.
     found: Option<Version>,
@@ -145,21 +146,21 @@ impl Searches {
         self.searches.iter().any(|search| !search.is_over && search.title == *title)
     }
 
-    /// Whether a title was sought and nobody has said anything about it.
+    /// Whether a title was sought and nobody has confirmed its version.
     fn is_unanswered(&self, title: &Title) -> bool {
         self.searches.iter().any(|search| search.is_over && search.answered.is_none() && search.title == *title)
     }
 
-    /// Somebody brings a version. Says whether it is sought.
-    pub(super) fn take(&mut self, now: Time, version: &Version) -> bool {
+    /// Somebody brings a version, and perhaps confirms it. Says whether it is sought.
+    pub(super) fn take(&mut self, now: Time, version: &Version, is_confirmed: bool) -> bool {
         let Some(search) = self.searches.iter_mut().find(|search| search.title == version.title) else { return false };
-        if search.is_over {
-            search.answered.get_or_insert(now);
-            return false;
-        }
-        if search.answered.replace(search.answered.unwrap_or(now)).is_none() {
+        if is_confirmed && search.answered.is_none() {
+            search.answered = Some(now);
             search.asked.clear();
             search.round = now + ASK_AGAIN;
+        }
+        if search.is_over {
+            return false;
         }
         if search.found.as_ref().is_none_or(|found| version.is_newer_than(found)) {
             search.found = Some(version.clone());
@@ -203,9 +204,15 @@ impl<S: Store> Node<S> {
         self.named.searches.seeks(title)
     }
 
-    /// Whether a search for a title is over and nobody has answered, so that its version is only what was known before.
+    /// Whether a search for a title is over and nobody has confirmed its version, then or since.
     pub fn is_unanswered(&self, title: &Title) -> bool {
         self.named.searches.is_unanswered(title)
+    }
+
+    /// Whether somebody who is where it says it is brings a version at least as new as what is known. Anybody can send
+    /// again what was signed once, which says nothing about what is the newest now.
+    pub(super) fn confirms(&self, sender: &Sender, version: &Version) -> bool {
+        sender.is_verified() && self.version(&version.title).is_none_or(|known| !known.is_newer_than(version))
     }
 
     /// Does what is due about names.

@@ -1,7 +1,7 @@
 //! Searching for the newest version of a name, and keeping one up to date.
 
 use super::{ASKER, OTHER, PATIENCE, PEER, alice, command, envelope, follow, news, play, say, sought, title, version};
-use crate::play::address;
+use crate::play::{Play, address};
 use cjp2p_node::node::{Command, CommandError, SEARCHES_MAX};
 use cjp2p_node::titles::Title;
 use cjp2p_node::titles::table::FOLLOWED_MAX;
@@ -52,6 +52,33 @@ fn a_search_ends_with_nothing_if_nobody_knows_and_at_once_with_what_is_known() {
     assert!(play.node.is_unanswered(&page) && !play.node.is_unanswered(&title(&alice(), "other")));
     say(&mut play, OTHER, &envelope(&version(&alice(), "page", 5)));
     assert!(!play.node.is_unanswered(&page) && !play.node.seeks(&page));
+}
+
+#[test]
+fn who_is_not_proven_or_brings_an_older_version_confirms_nothing_during_a_search_or_after_it() {
+    let mut play = play();
+    let page = title(&alice(), "page");
+    let [older, known, newer] = [3, 5, 7].map(|seq| envelope(&version(&alice(), "page", seq)));
+    play.verify(PEER);
+    say(&mut play, OTHER, &known);
+    let confirm_nothing = |play: &mut Play, known: &str| {
+        play.hear(ASKER, &format!("[{known}]"));
+        say(play, PEER, &older);
+    };
+    command(&mut play, Command::Seek { title: page.clone(), patience: PATIENCE }).unwrap();
+    confirm_nothing(&mut play, &known);
+    play.run(Duration::from_secs(4));
+    assert_eq!(sought(&mut play), [(page.clone(), true)]);
+    assert!(play.node.is_unanswered(&page));
+    confirm_nothing(&mut play, &known);
+    assert!(play.node.is_unanswered(&page));
+    // What somebody unproven brings is taken, since it is signed; then only who knows as much confirms it.
+    confirm_nothing(&mut play, &newer);
+    assert_eq!(play.node.version(&page).unwrap().seq, 7);
+    say(&mut play, PEER, &known);
+    assert!(play.node.is_unanswered(&page));
+    say(&mut play, PEER, &newer);
+    assert!(!play.node.is_unanswered(&page));
 }
 
 #[test]
