@@ -140,8 +140,8 @@ impl EventLoop {
                 Ok(()) => self.save_followed(),
                 Err(error) => log::warn!("cannot keep {} up to date: {error}", shown(&title)),
             }
-            self.unconfirmed(&title).into_iter().for_each(|why| self.output.print(why));
             self.fetch_version(&title);
+            self.unconfirmed(&title).into_iter().for_each(|why| self.output.print(why));
         }
     }
 
@@ -213,7 +213,7 @@ impl EventLoop {
         format!("nobody in reach knows {title}; whoever published it has to be there, or somebody who fetched it")
     }
 
-    /// What to say of a version of somebody else's that was known before, if nobody answered when it was looked for.
+    /// What to say behind a version of somebody else's, if nobody has confirmed it since it was looked for.
     fn unconfirmed(&self, title: &Title) -> Option<String> {
         let is_unconfirmed = title.key != self.node.public_key() && self.node.is_unanswered(title);
         is_unconfirmed

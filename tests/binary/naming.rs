@@ -192,6 +192,11 @@ fn a_version_that_nobody_confirms_is_said_to_be_the_newest_that_is_known_here() 
     assert_eq!(get(&[]), format!("cjp2p-node: {title}: {why}\n"));
     assert!(reader.ask(["published"]).success().ends_with(why));
     assert_eq!(get(&["-q"]), "");
+    // The node says it too, behind what it is about.
+    let said = reader.terminate();
+    let lines: Vec<&str> =
+        said.stdout.lines().filter(|line| line.ends_with(why) || line.contains(" is now ")).collect();
+    assert_eq!(lines.iter().map(|line| line.ends_with(why)).collect::<Vec<_>>(), [false, false, true, false, true]);
 }
 
 #[test]
