@@ -1,6 +1,7 @@
 //! Asking the node that runs on a data directory, over its control socket.
 
 use super::address::resolve;
+use super::live::unexpected;
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
@@ -58,7 +59,7 @@ pub(super) fn list_peers(arguments: &Arguments) -> Result<(), Failure> {
         return say(reply.text());
     }
     // A line for each, like what is shared here.
-    let lines: Vec<&RawValue> = serde_json::from_str(reply.json()).unwrap_or_default();
+    let lines: Vec<&RawValue> = serde_json::from_str(reply.json()).map_err(|_| unexpected())?;
     lines.iter().try_for_each(|line| say(line.get()))
 }
 

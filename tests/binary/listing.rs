@@ -2,6 +2,10 @@
 
 use crate::fetching::{bytes, ids, seed};
 use crate::harness::{Node, eventually, run, scratch};
+use cjp2p_node::data_dir::control_socket;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::thread;
 
 #[test]
 fn what_is_shared_here_is_listed_with_and_without_a_running_node() {
@@ -50,4 +54,21 @@ fn what_peers_share_and_recommend_is_listed_and_cannot_reach_the_terminal() {
     let own = lines.iter().find(|line| line["id"] == **id).unwrap();
     assert_eq!((&own["says"], &own["size"]), (&"shares".into(), &10_000.into()));
     assert!(lines.iter().any(|line| line["id"] == "\u{1b}[2Jcat" && line["says"] == "recommends"));
+}
+
+#[test]
+fn a_node_that_answers_something_else_is_told_from_one_of_whose_peers_nothing_is_known() {
+    let scratch = scratch();
+    let listener = UnixListener::bind(control_socket(scratch.path())).unwrap();
+    // Two questions: one for asking peers, one for what they said.
+    let node = thread::spawn(move || {
+        for _ in 0..2 {
+            let mut stream = listener.accept().unwrap().0;
+            BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+            stream.write_all(b"{\"refused\":false,\"text\":\"\",\"json\":{\"listed\":[]}}\n").unwrap();
+        }
+    });
+    let said = run(&["ls", "--peers", "--wait", "0.01", "--json", "--data-dir", scratch.path().to_str().unwrap()]);
+    assert_eq!(said.complaint(), "cjp2p-node: the node gave another answer than was asked for");
+    node.join().unwrap();
 }
