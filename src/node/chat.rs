@@ -1,9 +1,10 @@
 //! Lines of text between people, and the two questions a node answers itself: `/ping` and `/version`.
 //!
 //! Only verified peers are heard, none more often than [`CHAT_RATE`], all together no more often than [`ROOM_RATE`],
-//! and whoever is ignored not at all. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. What we
-//! say is held to [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only
-//! cut: making them safe for a terminal is up to whoever prints them.
+//! and an ignored address not at all. Of an ignored key only what is proven to be by it is not shown: what is unsigned
+//! may be by anybody. A sender is all that one customer has, see [`host`]: of IPv6 a whole /64. What we say is held to
+//! [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only cut: making them
+//! safe for a terminal is up to whoever prints them.
 
 use super::dispatch::Sender;
 use super::notes::Note;

@@ -72,7 +72,7 @@ pub(super) const SPECS: &[Spec] = &[
     Spec {
         name: "/ignore",
         arguments: "IP/KEY",
-        help: "show nothing more from an IP address (of IPv6, its /64), or by whoever has a key",
+        help: "show nothing more from an IP address (of IPv6, its /64), or proven to be by a key",
         parse: |rest| host_or_author(rest, Request::Ignore, Request::IgnoreAuthor),
     },
     Spec {

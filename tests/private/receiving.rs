@@ -72,7 +72,7 @@ fn what_is_not_shown_is_not_confirmed(line: fn(&str, &str) -> String) {
 }
 
 #[test]
-fn whose_key_is_ignored_is_not_shown_in_private_nor_in_the_open_and_not_confirmed_until_he_is_heeded() {
+fn of_whose_key_is_ignored_nothing_signed_is_shown_in_private_nor_in_the_open_nor_confirmed_until_he_is_heeded() {
     let mut bench = Bench::new();
     [WILD, THIRD].iter().for_each(|at| bench.verify(at));
     assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("before", "0.5"))), ["0.5"]);
@@ -86,6 +86,9 @@ fn whose_key_is_ignored_is_not_shown_in_private_nor_in_the_open_and_not_confirme
     let open = format!(r#"[{},{{"ChatMessage":{{"message":"hello"}}}}]"#, returned(bench.token(THIRD)));
     bench.hear(THIRD, &serde_json::to_string(&Message::SignedMessage(bob().sign(&open).unwrap())).unwrap());
     assert_eq!(chats(&mut bench), []);
+    // What he does not sign may be by anybody there.
+    bench.hear(WILD, r#"{"ChatMessage":{"message":"hello"}}"#);
+    assert_eq!(chats(&mut bench).len(), 1);
     // What was shown before is confirmed when it is sent again, and others are heard.
     assert_eq!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("before", "0.5"))), ["0.5"]);
     bench.hear_sealed(WILD, &Identity::from_seed(&[3; 32]), &line("me too", "3.5"));
