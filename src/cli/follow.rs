@@ -40,8 +40,8 @@ pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
     let began = live.ask(&StreamRequest::Follow(text.to_owned(), arguments.is_from_end, patience));
     let printed = began.and_then(|reply| {
         let printed = print(&live, reply.text(), patience);
-        if !live.helper.is_own() && printed.is_err() {
-            // Others may follow it too; then they begin again where they are.
+        if !live.helper.is_own() {
+            // Others may follow it too; they read on, and the node with them.
             let _ = live.helper.order(&StreamRequest::Unfollow(reply.text().to_owned()).command());
         }
         printed

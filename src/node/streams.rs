@@ -34,6 +34,10 @@ pub const STREAMS_MAX: usize = 4;
 /// Who follows has to read now and then, or is gone.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Who says that it is gone may not have been the only one: whoever else follows reads within so long, as it does every
+/// 20 ms, and what the node does for it goes on. For one who is slower it begins again with the next read.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
 /// What nobody here reads any more is passed on for so long after somebody asked for it.
 const PASSED_ON: Duration = Duration::from_secs(60);
 
@@ -87,10 +91,9 @@ impl Streams {
         let own = self.own.iter().filter(|own| own.log.is_unsigned()).map(|own| own.signed + SIGN_PAUSE);
         let followed = self.followed.iter().map(|followed| match followed.reader {
             None => followed.asked + PASSED_ON,
-            Some(reader) => {
+            Some(until) => {
                 let spread = (!followed.follow.is_over()).then_some(followed.spread.0);
-                let soonest = [Some(reader + READER_PATIENCE), spread, followed.follow.due()];
-                soonest.into_iter().flatten().fold(reader + READER_PATIENCE, Time::min)
+                [spread, followed.follow.due()].into_iter().flatten().fold(until, Time::min)
             }
         });
         own.chain(followed).min()
@@ -124,10 +127,9 @@ impl<S: Store> Node<S> {
             StreamCommand::End(name) => self.end_stream(now, &name),
             StreamCommand::Follow { id, from, patience } => self.follow_stream(now, id, from, patience),
             StreamCommand::Unfollow(id) => {
-                let followed = self.streams.followed(&id).filter(|followed| followed.reader.is_some());
-                let followed = followed.ok_or(CommandError::NotFollowing)?;
-                (followed.reader, followed.asked) = (None, now);
-                self.tend_streams(now);
+                let reader = self.streams.followed(&id).and_then(|followed| followed.reader.as_mut());
+                let until = reader.ok_or(CommandError::NotFollowing)?;
+                *until = (now + LAST_CALL).min(*until);
                 Ok(())
             }
         }
@@ -139,7 +141,7 @@ impl<S: Store> Node<S> {
             return Some(own.read(now, offset, most));
         }
         let followed = self.streams.followed(id)?;
-        followed.reader = Some(now);
+        followed.reader = Some(now + READER_PATIENCE);
         Some(followed.follow.read(now, offset, most))
     }
 
@@ -156,12 +158,7 @@ impl<S: Store> Node<S> {
                 self.push_stream(now, &id);
             }
         }
-        for followed in &mut self.streams.followed {
-            if followed.reader.is_some_and(|reader| now.since(reader) >= READER_PATIENCE) {
-                (followed.reader, followed.asked) = (None, now);
-            }
-        }
-        self.seek_owners(now);
+        self.end_reading(now, now);
         let is_kept = |followed: &Followed| followed.reader.is_some() || now.since(followed.asked) < PASSED_ON;
         self.streams.followed.retain(is_kept);
         self.spread_streams(now);

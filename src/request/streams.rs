@@ -30,7 +30,7 @@ pub enum StreamRequest {
     Follow(String, bool, u64),
     /// Bytes of `KEY/NAME` from this place on.
     Read(String, u64),
-    /// Follow it no longer.
+    /// Whoever asks follows it no longer; others may read on.
     Unfollow(String),
 }
 

@@ -4,6 +4,7 @@
 
 use crate::fetching::{bytes, ended, names};
 use crate::harness::{Node, binary, eventually, finish, scratch};
+use cjp2p_node::node::STREAMS_MAX;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -244,4 +245,23 @@ fn each_of_two_who_follow_beside_one_node_is_as_patient_as_it_was_told_to_be() {
     assert!(patient.try_wait().unwrap().is_none(), "it goes on");
     patient.kill().unwrap();
     patient.wait().unwrap();
+}
+
+#[test]
+fn who_has_read_a_stream_to_its_end_leaves_room_for_the_next() {
+    let data = scratch();
+    let owner = Node::start(&data.path().join("owner"), &[]);
+    let _node = Node::start(&data.path().join("node"), &[owner.address]);
+    let follow = |id: &str| ended(command("follow", &data.path().join("node"), None, &[id, "--timeout", "9"]));
+    let mut last = String::new();
+    for n in 0..STREAMS_MAX {
+        let (mut stream, id) = begin(command("stream", &data.path().join("owner"), None, &[&format!("x{n}")]));
+        stream.stdin.take().unwrap().write_all(b"all\n").unwrap();
+        let said = follow(&id);
+        assert!(said.status.success(), "{said:?}");
+        assert!(finish(stream).status.success());
+        last = id.replace(&format!("/x{n}"), "/nothing");
+    }
+    let missing = follow(&last);
+    assert!(missing.stderr.ends_with(&format!("nobody in reach has {last}\n")), "{missing:?}");
 }

@@ -2,12 +2,22 @@
 
 use crate::bench::{Bench, THIRD, WILD};
 use crate::play::address;
-use crate::play::keys::{alice as bob, my_key};
-use cjp2p_node::node::{Command, StreamCommand};
+use crate::play::keys::{alice as bob, my_key, thief};
+use cjp2p_node::node::{Command, CommandError, STREAMS_MAX, StreamCommand};
 use cjp2p_node::stream::StreamId;
 use cjp2p_node::stream::follow::{From, State};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// One of the streams of an owner.
+fn radio(n: usize) -> StreamId {
+    StreamId::new(bob().public(), &format!("radio{n}")).unwrap()
+}
+
+/// How often somebody is asked where the owner is.
+fn asked_where(sent: &[(SocketAddr, String)]) -> usize {
+    sent.iter().filter(|(_, text)| text.contains("WhereAreThey")).count()
+}
 
 /// Somebody who waits for a stream that is not there.
 struct Follower {
@@ -19,11 +29,29 @@ impl Follower {
     fn new() -> Follower {
         let mut bench = Bench::new();
         bench.verify(THIRD);
-        let id = StreamId::new(bob().public(), "radio").unwrap();
+        let mut follower = Follower { bench, id: radio(0) };
+        follower.follow(&radio(0)).unwrap();
+        follower
+    }
+
+    fn command(&mut self, command: StreamCommand) -> Result<(), CommandError> {
+        self.bench.play.node.handle_command(self.bench.play.now, Command::Stream(command))
+    }
+
+    /// Follows another one beside it.
+    fn follow(&mut self, id: &StreamId) -> Result<(), CommandError> {
         let patience = Duration::from_secs(36_000);
-        let follow = StreamCommand::Follow { id: id.clone(), from: From::Start, patience };
-        bench.play.node.handle_command(bench.play.now, Command::Stream(follow)).unwrap();
-        Follower { bench, id }
+        self.command(StreamCommand::Follow { id: id.clone(), from: From::Start, patience })
+    }
+
+    /// How often somebody is asked within `seconds` where the owner is, while nobody reads.
+    fn asked_within(&mut self, seconds: u64) -> usize {
+        (0..seconds).map(|_| asked_where(&self.bench.play.run(Duration::from_secs(1)))).sum()
+    }
+
+    /// How many keys are looked for.
+    fn sought(&self) -> usize {
+        self.bench.play.node.sizes().find(|size| size.table == "keys that are looked for").unwrap().len
     }
 
     /// Waits for five seconds.
@@ -107,7 +135,7 @@ fn the_end_of_a_message_does_not_begin_the_search_anew_that_a_follower_shares() 
         }
         let mut sent = follower.bench.hear(THIRD, r#"{"Peers":{"peers":[]}}"#);
         sent.extend(follower.wait());
-        asked.push(sent.iter().filter(|(_, text)| text.contains("WhereAreThey")).count());
+        asked.push(asked_where(&sent));
     }
     // The search began anew after two minutes, and its rounds are rare by the time at which the message is given up,
     // after 170 s.
@@ -142,4 +170,57 @@ fn hints_make_a_node_ask_one_peer_for_a_stream_no_more_often_than_is_stated() {
     assert_eq!(chunk.state, State::Following, "there are enough sources, so nobody is asked but for the hints");
     let asked = sent.iter().filter(|(to, text)| *to == address(victim) && text.contains("PleaseSendHoldings")).count();
     assert!((10..=4 + 12).contains(&asked), "{asked} times in a minute");
+}
+
+#[test]
+fn who_gives_up_does_not_begin_the_search_anew_that_others_share() {
+    let rounds = |other: Option<usize>| -> Vec<usize> {
+        let mut follower = Follower::new();
+        let mut rounds = Vec::new();
+        for step in 0..20 {
+            let mut sent = follower.bench.hear(THIRD, r#"{"Peers":{"peers":[]}}"#);
+            if let Some(n) = other.filter(|_| step >= 4) {
+                follower.follow(&radio(n)).unwrap();
+                follower.command(StreamCommand::Unfollow(radio(n))).unwrap();
+                sent.extend(follower.bench.play.run(Duration::from_millis(500)));
+            }
+            sent.extend(follower.wait());
+            rounds.push(asked_where(&sent));
+        }
+        rounds
+    };
+    let alone = rounds(None);
+    assert!(alone[0] >= 3 && alone[4..].iter().sum::<usize>() <= 8, "{alone:?}");
+    for other in [0, 1] {
+        let beside = rounds(Some(other));
+        assert!(beside[4..].iter().sum::<usize>() <= 8, "of the same stream, or another of its owner: {beside:?}");
+    }
+}
+
+#[test]
+fn what_nobody_reads_any_more_ends_and_its_search_with_it() {
+    let mut follower = Follower::new();
+    follower.wait();
+    // Whoever is killed says nothing.
+    assert!(follower.asked_within(24) > 0 && follower.sought() == 1, "it may be read again");
+    follower.asked_within(2);
+    assert_eq!((follower.sought(), follower.asked_within(120)), (0, 0), "30 s after it was read last");
+
+    let mut follower = Follower::new();
+    follower.wait();
+    follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+    follower.asked_within(3);
+    assert_eq!((follower.sought(), follower.asked_within(120)), (0, 0), "somebody has said that it is over");
+    assert_eq!(follower.command(StreamCommand::Unfollow(radio(0))), Err(CommandError::NotFollowing));
+}
+
+#[test]
+fn who_has_gone_makes_room_at_once_and_leaves_no_search_behind() {
+    let mut follower = Follower::new();
+    let other = |n: usize| StreamId::new(thief().public(), &format!("radio{n}")).unwrap();
+    (1..STREAMS_MAX).for_each(|n| follower.follow(&other(n)).unwrap());
+    assert_eq!((follower.follow(&other(0)), follower.sought()), (Err(CommandError::Full), 2));
+    follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+    follower.follow(&other(0)).unwrap();
+    assert_eq!(follower.sought(), 1, "nobody reads what the first one has signed");
 }

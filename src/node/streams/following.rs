@@ -1,6 +1,6 @@
 //! Streams that are followed: who is asked for them, and when.
 
-use super::STREAMS_MAX;
+use super::{LAST_CALL, READER_PATIENCE, STREAMS_MAX};
 use crate::content::Store;
 use crate::node::dispatch::Sender;
 use crate::node::provoked::Kind;
@@ -34,7 +34,7 @@ const QUESTIONS_PER_DATAGRAM: usize = 4;
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) follow: Follow,
-    /// When it was read last; `None` if nobody reads it any more.
+    /// By when somebody has to read it; `None` if nobody reads it any more.
     pub(super) reader: Option<Time>,
     pub(super) asked: Time,
     /// Whether its owner is looked for.
@@ -65,20 +65,22 @@ impl<S: Store> Node<S> {
             && !followed.follow.has_failed()
             && (from == From::End || followed.follow.from() == From::Start)
         {
-            followed.reader = Some(now);
+            followed.reader = Some(now + READER_PATIENCE);
             followed.follow.be_patient(patience);
             return Ok(());
         }
         // Who follows from its end goes on where it is when what lies before has come.
         self.streams.followed.retain(|followed| *followed.follow.id() != id);
         if self.streams.followed.len() >= STREAMS_MAX {
+            // There is no time to see whether others read what somebody has left.
+            self.end_reading(now, now + LAST_CALL);
             let unread = self.streams.followed.iter().position(|followed| followed.reader.is_none());
             self.streams.followed.remove(unread.ok_or(CommandError::Full)?);
         }
         let follow = Follow::new(now, id, from, patience);
         self.streams.followed.push(Followed {
             follow,
-            reader: Some(now),
+            reader: Some(now + READER_PATIENCE),
             asked: now,
             seeks_owner: false,
             spread: (now, SPREAD_PAUSE),
@@ -157,8 +159,18 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Nobody reads what should have been read by `until`.
+    pub(super) fn end_reading(&mut self, now: Time, until: Time) {
+        for followed in &mut self.streams.followed {
+            if followed.reader.is_some_and(|by| by <= until) {
+                (followed.reader, followed.asked) = (None, now);
+            }
+        }
+        self.seek_owners(now);
+    }
+
     /// While nobody has been found who has a stream its owner is looked for, as for a private message.
-    pub(super) fn seek_owners(&mut self, now: Time) {
+    fn seek_owners(&mut self, now: Time) {
         for place in 0..self.streams.followed.len() {
             let Some(followed) = self.streams.followed.get_mut(place) else { return };
             let (follow, key) = (&followed.follow, followed.follow.id().key());
@@ -166,7 +178,7 @@ impl<S: Store> Node<S> {
             let sought = std::mem::replace(&mut followed.seeks_owner, seeks);
             if seeks {
                 self.find(now, key);
-            } else if sought && !self.private.awaits(&key) {
+            } else if sought && !self.streams.seeks(&key) && !self.private.awaits(&key) {
                 self.finds.end(&key);
             }
         }
