@@ -219,7 +219,7 @@ fn a_pipe_is_told_who_reads_what_it_says_and_that_a_command_in_it_was_refused() 
     for (line, is_good) in [("hello", true), ("//etc/motd changed", true), ("/etc/motd changed", false)] {
         let mut talker = Talker::begin(first.path(), &["alcie"]);
         talker.say(line);
-        talker.hears(if is_good { &line.strip_prefix('/').unwrap_or(line) } else { "/help lists them" });
+        talker.hears(if is_good { line.strip_prefix('/').unwrap_or(line) } else { "/help lists them" });
         let (ended_well, said) = talker.ends();
         assert_eq!(ended_well, is_good, "{line}");
         assert!(said.contains("group alcie") && said.lines().count() == 1, "{said}");
