@@ -196,7 +196,7 @@ pub enum StreamCommand {
         /// How long nobody may be heard who has it before it is given up.
         patience: Duration,
     },
-    /// Somebody here follows it no longer; nor does the node if nobody reads on. What is there is passed on for a while.
+    /// Somebody follows it no longer; nor does the node if nobody reads on. What is there is passed on for a while.
     Unfollow(StreamId),
 }
 
