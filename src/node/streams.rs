@@ -93,7 +93,8 @@ impl Streams {
             None => followed.asked + PASSED_ON,
             Some(until) => {
                 let spread = (!followed.follow.is_over()).then_some(followed.spread.0);
-                [spread, followed.follow.due()].into_iter().flatten().fold(until, Time::min)
+                let again = followed.owner_again.filter(|_| spread.is_some());
+                [spread, again, followed.follow.due()].into_iter().flatten().fold(until, Time::min)
             }
         });
         own.chain(followed).min()

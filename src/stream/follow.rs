@@ -52,7 +52,7 @@ pub const KNOCKED_MAX: usize = 64;
 const KNOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How soon it is asked again: the question may have been lost, or have come before there was anything to say.
-const KNOCK_PAUSE: Duration = Duration::from_millis(900);
+pub const KNOCK_PAUSE: Duration = Duration::from_millis(900);
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,17 +198,17 @@ impl Follow {
     }
 
     /// Whether somebody may be asked now whether they have it.
-    pub fn may_knock(&self, now: Time, address: SocketAddr) -> bool {
+    pub fn may_knock(&self, now: Time, address: SocketAddr, pause: Duration) -> bool {
         let waiting = || self.knocked.iter().filter(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
         let before = waiting().find(|(knocked, ..)| *knocked == address);
-        let has_room = before.map_or_else(|| waiting().count() < KNOCKED_MAX, |it| now.since(it.2) >= KNOCK_PAUSE);
+        let has_room = before.map_or_else(|| waiting().count() < KNOCKED_MAX, |it| now.since(it.2) >= pause);
         has_room && !self.is_over() && !self.is_source(address) && self.sources.len() < SOURCES_MAX
     }
 
     /// Whether somebody is to be asked whether they have it; notes that they are.
-    pub fn knock(&mut self, now: Time, address: SocketAddr) -> bool {
+    pub fn knock(&mut self, now: Time, address: SocketAddr, pause: Duration) -> bool {
         self.knocked.retain(|(_, since, _)| now.since(*since) < KNOCK_PATIENCE);
-        if !self.may_knock(now, address) {
+        if !self.may_knock(now, address, pause) {
             return false;
         }
         match self.knocked.iter_mut().find(|(knocked, ..)| *knocked == address) {

@@ -115,7 +115,7 @@ fn what_comes_next_is_asked_for_again_though_single_blocks_come() {
     let mut now = Time::from_micros(1_000_000);
     let mut follow = Follow::new(now, id_of(0), From::Start, seconds(60));
     let mut asked = Vec::new();
-    assert!(follow.knock(now, owner));
+    assert!(follow.knock(now, owner, Duration::ZERO));
     now = now + Duration::from_millis(60);
     // It has 40 blocks, of which one comes each 60 ms. The question for what comes after them is lost.
     follow.take_holdings(now, owner, (0, 40 * 4_096), Duration::ZERO);
@@ -374,7 +374,7 @@ fn who_says_that_a_stream_ends_where_it_does_not_keeps_nobody_from_following_it_
         let (liar, honest) = (address(1), address(2));
         let mut now = Time::from_micros(1_000_000);
         let mut follow = Follow::new(now, id_of(0), From::End, seconds(60));
-        assert!(follow.knock(now, liar) && follow.knock(now, honest));
+        assert!(follow.knock(now, liar, Duration::ZERO) && follow.knock(now, honest, Duration::ZERO));
         follow.take_holdings(now, liar, (0, lie), Duration::ZERO);
         follow.take_holdings(now, honest, (0, 5 * 4_096), Duration::ZERO);
         let mut asked = Vec::new();

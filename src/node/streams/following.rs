@@ -5,7 +5,7 @@ use crate::content::Store;
 use crate::node::dispatch::Sender;
 use crate::node::provoked::Kind;
 use crate::node::{CommandError, Node};
-use crate::stream::follow::{Follow, From, Question};
+use crate::stream::follow::{Follow, From, KNOCK_PAUSE, Question};
 use crate::stream::{BLOCK_BYTES, StreamId};
 use crate::time::Time;
 use crate::wire::encode::Writer;
@@ -20,6 +20,10 @@ const SPREAD_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause when there is a source; it doubles up to this. The questions of the first round, or the answers,
 /// may have been lost, and with them the best sources.
 const SPREAD_SETTLED: Duration = Duration::from_secs(10);
+
+/// How soon the owner is asked again in between: of ten questions one is lost, or its answer, where a twentieth of all
+/// datagrams is, and who hears nothing else of the stream hears it only through others for so long.
+const OWNER_PAUSE: Duration = Duration::from_millis(250);
 
 /// How many are asked each time.
 const SPREAD: usize = 8;
@@ -41,6 +45,8 @@ pub(super) struct Followed {
     pub(super) seeks_owner: bool,
     /// When further peers are to be asked, and the pause after that.
     pub(super) spread: (Time, Duration),
+    /// When the owner is to be asked once more, if it is no source by then.
+    pub(super) owner_again: Option<Time>,
 }
 
 /// Whether it is answered with what somebody has.
@@ -84,6 +90,7 @@ impl<S: Store> Node<S> {
             asked: now,
             seeks_owner: false,
             spread: (now, SPREAD_PAUSE),
+            owner_again: None,
         });
         self.tend_streams(now);
         Ok(())
@@ -94,9 +101,17 @@ impl<S: Store> Node<S> {
     pub(super) fn spread_streams(&mut self, now: Time) {
         for place in 0..self.streams.followed.len() {
             let Some(followed) = self.streams.followed.get_mut(place) else { return };
-            if followed.reader.is_none() || followed.follow.is_over() || followed.spread.0 > now {
+            if followed.reader.is_none() || followed.follow.is_over() {
                 continue;
             }
+            if followed.spread.0 > now {
+                let is_due = followed.owner_again.take_if(|due| *due <= now).is_some();
+                let id = followed.follow.id().clone();
+                let owner = self.homes.find(&id.key()).map(|(home, _)| home).filter(|_| is_due);
+                owner.into_iter().for_each(|owner| self.knock_for_stream(now, &id, owner, Duration::ZERO));
+                continue;
+            }
+            followed.owner_again = Some(now + OWNER_PAUSE);
             let is_lonely = followed.follow.sources() == 0;
             let pause = if is_lonely { SPREAD_PAUSE } else { followed.spread.1 };
             followed.spread = (now + pause, (pause * 2).min(SPREAD_SETTLED));
@@ -110,7 +125,7 @@ impl<S: Store> Node<S> {
             // The owner is asked in any case: followers who lost the one they hear may else wait for one another.
             let others = named.into_iter().chain(holders).chain(sample).filter(|_| is_short);
             for address in owner.into_iter().chain(others) {
-                self.knock_for_stream(now, &id, address);
+                self.knock_for_stream(now, &id, address, KNOCK_PAUSE);
             }
         }
     }
@@ -118,19 +133,20 @@ impl<S: Store> Node<S> {
     /// Asks a verified peer that somebody named whether it has a stream that is followed.
     pub(in crate::node) fn follow_hint(&mut self, now: Time, id: &StreamId, address: SocketAddr) {
         let followed = self.streams.followed(id);
-        let may_knock = followed.is_some_and(|it| it.reader.is_some() && it.follow.may_knock(now, address));
+        let may_knock =
+            followed.is_some_and(|it| it.reader.is_some() && it.follow.may_knock(now, address, KNOCK_PAUSE));
         if may_knock && self.provoked.may_provoke(now, Kind::Hint, address) {
-            self.knock_for_stream(now, id, address);
+            self.knock_for_stream(now, id, address, KNOCK_PAUSE);
         }
     }
 
-    /// Asks a verified peer whether it has a stream that is followed.
-    pub(in crate::node) fn knock_for_stream(&mut self, now: Time, id: &StreamId, address: SocketAddr) {
+    /// Asks a verified peer whether it has a stream that is followed, if the last time was this long ago.
+    pub(in crate::node) fn knock_for_stream(&mut self, now: Time, id: &StreamId, address: SocketAddr, pause: Duration) {
         if self.peers.get(address).is_none() {
             return;
         }
         let Some(followed) = self.streams.followed(id) else { return };
-        if followed.reader.is_none() || !followed.follow.knock(now, address) {
+        if followed.reader.is_none() || !followed.follow.knock(now, address, pause) {
             return;
         }
         let offset = followed.follow.knock_offset();
@@ -151,7 +167,7 @@ impl<S: Store> Node<S> {
         let ids = self.streams.followed.iter().filter(is_short).map(|followed| followed.follow.id().clone());
         let ids: Vec<StreamId> = ids.collect();
         for id in ids {
-            self.knock_for_stream(now, &id, address);
+            self.knock_for_stream(now, &id, address, KNOCK_PAUSE);
         }
         if self.streams.followed.iter().any(|followed| followed.seeks_owner) {
             self.finds.hurry(now);
