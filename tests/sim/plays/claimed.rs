@@ -117,14 +117,10 @@ fn who_carries_everything_between_all_takes_nobodys_home() {
 
 #[test]
 fn impostors_take_nobodys_home_and_keep_nobody_from_moving() {
-    let world = impostors(81);
-    for node in 0..NODES {
-        assert!(world.knows(node).len() >= NODES / 2, "{node} knows {:?}", world.knows(node));
-    }
-    (82..85).for_each(|seed| _ = impostors(seed));
+    (81..85).for_each(impostors);
 }
 
-fn impostors(seed: u64) -> World {
+fn impostors(seed: u64) {
     let (mut world, known) = swarm(seed);
     let targets: Vec<_> = (0..NODES).map(|node| (world.address(node), world.ours(node).node.public_key())).collect();
     let owned: Vec<_> = (0..6).map(|n| SocketAddr::from(([123, n, 1, 1], 24_254))).collect();
@@ -135,9 +131,9 @@ fn impostors(seed: u64) -> World {
     let moves = watch(&mut world, &known, 600, 75);
     println!("{moves} moves, {} claims refused, {} homes left", refused(&world), moved(&world));
     assert!(moves >= 7 && moved(&world) > 10);
-    // Six hosts in six networks take places of neighbours, too: with few seeds somebody ends up with three others.
-    for node in 0..NODES {
-        assert!(world.knows(node).len() >= 3, "{node} knows {:?}", world.knows(node));
-    }
-    world
+    // Six hosts in six networks take places of neighbours, too: now and then somebody ends up with three others.
+    let known: Vec<usize> = (0..NODES).map(|node| world.knows(node).len()).collect();
+    println!("{known:?} are known");
+    assert!(known.iter().all(|known| *known >= 3), "{known:?}");
+    assert!(known.iter().sum::<usize>() >= NODES * NODES / 2, "{known:?}");
 }
