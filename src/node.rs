@@ -49,6 +49,7 @@ mod runs;
 mod saying;
 mod seeking;
 mod seeking_names;
+mod sender;
 mod serve;
 mod shares;
 mod sizes;

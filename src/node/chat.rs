@@ -6,9 +6,9 @@
 //! [`SAY_RATE`], so that a line that is sent is a line that is heard. Texts leave as they came, only cut: making them
 //! safe for a terminal is up to whoever prints them.
 
-use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::Reply;
+use super::sender::Sender;
 use super::{CommandError, Event, Node};
 use crate::content::Store;
 pub(super) use crate::gossip::{CHAT_MAX_BYTES, GROUP_MAX_BYTES};

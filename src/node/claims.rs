@@ -9,9 +9,9 @@
 //!
 //! Meanwhile K is written to at both addresses, see [`Node::homes_of`].
 
-use super::dispatch::Sender;
 use super::provoked::Kind;
 use super::reply::{Reply, push_owed, push_token};
+use super::sender::Sender;
 use super::shares::Rates;
 use super::{Destination, Node};
 use crate::content::Store;

@@ -11,7 +11,7 @@
 //! to have a number or a time of its own.
 
 use super::Node;
-use super::dispatch::Sender;
+use super::sender::Sender;
 use super::shares::{Rates, Shares};
 use crate::content::Store;
 use crate::identity::known::KnownKeys;

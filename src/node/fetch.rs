@@ -4,7 +4,7 @@
 //! because everybody else would answer with little. Only the user's commands start anything: whatever others say about
 //! content that nobody wants here is a rumour at most.
 
-use super::dispatch::Sender;
+use super::sender::Sender;
 use super::uploads::Uploads;
 use super::{CommandError, Event, Node};
 use crate::content::{ContentId, Part, Store, TREE_PREFIX};

@@ -12,9 +12,9 @@
 //! only what the user wants to send begins a search, and its end ends it.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::notes::Note;
 use super::private::PATIENCE;
+use super::sender::Sender;
 use crate::content::Store;
 use crate::identity::PublicKey;
 use crate::peers::address::{host, makes_sense_to, network, plain};

@@ -8,8 +8,8 @@
 //!
 //! What is said to neighbours is in `passing`, and what the user says in `saying`.
 
-use super::dispatch::Sender;
 use super::saying::{OWN_MAX, Own};
+use super::sender::Sender;
 use super::{CommandError, Event, GroupMemory, Node};
 use crate::content::Store;
 use crate::gossip::{Authors, Gossip, Line, LineId, Standing};

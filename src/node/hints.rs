@@ -9,8 +9,8 @@
 //! it has nothing itself.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::fetch::parse_part;
+use super::sender::Sender;
 use crate::content::{ContentId, Store};
 use crate::peers::address::{makes_sense_to, network, plain};
 use crate::peers::heard::Source;

@@ -6,10 +6,10 @@
 //! yet is shown what the wild shows; once we do, what we sign says whom it is meant for.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::envelopes::audience;
 use super::notes::Note;
 use super::reply::Reply;
+use super::sender::Sender;
 use crate::content::Store;
 use crate::hash::Key;
 use crate::identity::opening::{Kind, Layer};

@@ -5,10 +5,10 @@
 //! [`Versions`]; they are no wish of the user, so nothing is fetched or written down because of them. Asking is
 //! the part of `seeking_names`.
 
-use super::dispatch::Sender;
 use super::envelopes::may_open_more;
 use super::reply::Reply;
 use super::seeking_names::Searches;
+use super::sender::Sender;
 use super::{CommandError, Event, Node};
 use crate::content::{ContentId, Store};
 use crate::identity::opening::Layer;

@@ -4,10 +4,10 @@
 //! meant for us: of narrower scope than who says it, or no address of a peer.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::notes::Note;
 use super::provoked::Kind;
 use super::reply::Reply;
+use super::sender::Sender;
 use crate::content::Store;
 use crate::peers::address::{makes_sense_to, network, plain, scope};
 use crate::peers::heard::Source;

@@ -3,9 +3,9 @@
 //! Whatever a neighbour says here makes us write to nobody but itself; only a line that is shown goes to others.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::Reply;
+use super::sender::Sender;
 use crate::content::Store;
 use crate::gossip::{ELEMENT_MAX_BYTES, Errand, IDS_MAX, LineId};
 use crate::rate::Rate;

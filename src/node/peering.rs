@@ -9,11 +9,11 @@
 //!
 //! An address is believed when it returns our token, or the cookie of a probe we sent to it and to nobody else.
 
-use super::dispatch::{Sender, within};
 use super::notes::Note;
 use super::private::Envelope;
 use super::provoked::Kind;
 use super::reply::{Reply, push_owed, push_token};
+use super::sender::{Sender, within};
 use super::{CommandError, Config, Destination, Event, Node, Transmit};
 use crate::content::Store;
 use crate::peers::address::{Scope, is_possible, network, plain, scope};

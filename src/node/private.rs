@@ -17,9 +17,9 @@ pub(super) use received::{Envelope, Received, envelope_of};
 pub(super) use waiting::Private;
 pub use waiting::{PATIENCE, RECIPIENTS_MAX, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_KEY_MAX};
 
-use super::dispatch::Sender;
 use super::notes::Note;
 use super::reply::{push_owed, push_token};
+use super::sender::Sender;
 use super::{CommandError, Destination, Event, Node};
 use crate::content::Store;
 use crate::identity::PublicKey;

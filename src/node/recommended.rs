@@ -7,7 +7,7 @@
 //! takes eight networks to make us forget what another one said; then the oldest of all goes.
 
 use super::Node;
-use super::dispatch::Sender;
+use super::sender::Sender;
 use super::serve::LIST_ANSWER_MAX;
 use crate::content::Store;
 use crate::peers::address::{Network, network};

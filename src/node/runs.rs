@@ -5,9 +5,9 @@
 //! much.
 
 use super::Node;
-use super::dispatch::Sender;
 use super::fetch::parse_part;
 use super::reply::Reply;
+use super::sender::Sender;
 use super::serve::Origin;
 use crate::content::{Part, Store};
 use crate::stream::PREFIX;

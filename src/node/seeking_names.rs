@@ -4,7 +4,7 @@
 //! Only verified peers are asked, neighbours first. The first answer need not be the newest, so a search waits a moment
 //! for others. It ends with the newest that was seen; that nothing newer exists, nobody can say.
 
-use super::dispatch::Sender;
+use super::sender::Sender;
 use super::{CommandError, Event, Node};
 use crate::content::Store;
 use crate::sizes::{Size, no_table};

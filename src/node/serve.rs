@@ -2,9 +2,9 @@
 //!
 //! Runs of blocks, in words of our own, are in `runs`; fetching is in `fetch`.
 
-use super::dispatch::Sender;
 use super::reply::{Reply, push_owed};
 use super::runs::{digits, write_block};
+use super::sender::Sender;
 use super::uploads::{Share, TURNS_MAX, Wanted};
 use super::{Destination, Node};
 use crate::content::{ContentId, Part, ReadError, SharedFile, Store};

@@ -6,7 +6,7 @@
 //!
 //! The limits of hosts are in a table of fixed size, in places that nobody can choose; those that collide share one.
 
-use super::dispatch::Sender;
+use super::sender::Sender;
 use crate::hash::Key;
 use crate::peers::address::host;
 use crate::rate::{Limiter, Rate};

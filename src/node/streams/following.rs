@@ -2,8 +2,8 @@
 
 use super::{LAST_CALL, READER_PATIENCE, STREAMS_MAX};
 use crate::content::Store;
-use crate::node::dispatch::Sender;
 use crate::node::provoked::Kind;
+use crate::node::sender::Sender;
 use crate::node::{CommandError, Node};
 use crate::stream::follow::{Follow, From, KNOCK_PAUSE, Question};
 use crate::stream::{BLOCK_BYTES, StreamId};

@@ -3,8 +3,8 @@
 use super::Own;
 use crate::content::Store;
 use crate::node::Node;
-use crate::node::dispatch::Sender;
 use crate::node::reply::Reply;
+use crate::node::sender::Sender;
 use crate::node::uploads::Share;
 use crate::stream::log::Log;
 use crate::stream::waiting::{AHEAD_MAX_BYTES, Waiter};
