@@ -93,6 +93,15 @@ pub struct Chunk {
     pub silent: Duration,
 }
 
+/// Whom a block was asked of.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    of: SocketAddr,
+    /// Whether it counts as lost. Then somebody else is asked, if there is anybody: two who lack the same block may
+    /// each take the other for one who has it, because what they say is where they end.
+    is_lost: bool,
+}
+
 /// One stream that is followed.
 #[derive(Debug)]
 pub struct Follow {
@@ -105,8 +114,8 @@ pub struct Follow {
     /// The first block that is not there for good.
     front: u64,
     sources: Vec<Source>,
-    /// Of whom the blocks are expected that were asked for one by one.
-    asked: SortedMap<u64, SocketAddr>,
+    /// The blocks that were asked for one by one, until they come.
+    asked: SortedMap<u64, Asked>,
     reordering: Duration,
     /// Blocks before this one are lost if they are not there.
     overtaken: u64,
@@ -256,7 +265,7 @@ impl Follow {
     /// Nothing more comes from this address.
     fn drop_source(&mut self, address: SocketAddr) {
         self.sources.retain(|source| source.address != address);
-        self.asked.retain(|_, source| *source != address);
+        self.asked.retain(|_, asked| asked.of != address);
     }
 
     /// A source says what it has, in bytes, and how long ago the owner was heard.
@@ -322,12 +331,12 @@ impl Follow {
             return kept;
         }
         (self.heard, self.is_placed, self.stuck_since) = (Some(now), true, None);
-        let is_pushed = !self.asked.contains_key(&at);
-        if self.log.is_complete(at) || self.asked.get(&at) == Some(&address) {
+        let asked = self.asked.get(&at).copied();
+        if self.log.is_complete(at) || asked.is_some_and(|asked| asked.of == address) {
             self.asked.remove(&at);
         }
         if self.log.end() > before {
-            self.tail.advanced(now, is_pushed);
+            self.tail.advanced(now, asked.is_none());
             if at > self.overtaken && at > self.front {
                 self.note_gap(now, at);
             }

@@ -132,6 +132,41 @@ fn what_comes_next_is_asked_for_again_though_single_blocks_come() {
 }
 
 #[test]
+fn a_block_that_one_source_did_not_send_is_asked_of_another_next() {
+    let mut now = Time::from_micros(1_000_000);
+    let mut follow = Follow::new(now, id_of(0), From::Start, seconds(60));
+    for source in [1, 2] {
+        assert!(follow.knock(now, address(source), Duration::ZERO));
+    }
+    now = now + Duration::from_millis(40);
+    for source in [1, 2] {
+        follow.take_holdings(now, address(source), (0, 40 * 4_096), Duration::ZERO);
+    }
+    // Both say that they have all of it, and send the 40 blocks but for one.
+    let lacking = 7;
+    let (mut asked, mut on_its_way, mut of_lacking) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..150 {
+        follow.ask(now, &mut asked);
+        for question in asked.drain(..).filter(|question| question.length == 4_096) {
+            match question.offset / 4_096 {
+                at if at == lacking => of_lacking.push(question.to),
+                at => on_its_way.push((now + Duration::from_millis(40), at, question.to)),
+            }
+        }
+        now = now + Duration::from_millis(10);
+        for (_, at, from) in on_its_way.extract_if(.., |(due, ..)| *due <= now).collect::<Vec<_>>() {
+            let block = Block::sign(&identity(0), &id_of(0), at, &[7; 4_096], false).unwrap();
+            follow.take_block(now, from, at, block);
+        }
+        for source in [1, 2] {
+            follow.take_holdings(now, address(source), (0, 40 * 4_096), Duration::ZERO);
+        }
+    }
+    assert!(of_lacking.len() >= 8, "{of_lacking:?}");
+    assert!(of_lacking.windows(2).all(|pair| pair[0] != pair[1]), "{of_lacking:?}");
+}
+
+#[test]
 fn a_latecomer_gets_all_from_the_start_and_catches_up_though_much_is_lost() {
     let mut village = Village::new(3, |node| if node == 0 { vec![] } else { vec![0] });
     village.loss_percent = 5;

@@ -2,7 +2,7 @@
 
 use super::super::waiting;
 use super::source::{Question, Source};
-use super::{AHEAD_MAX_BYTES, BLOCK_BYTES, Follow, From, STUCK, State, index};
+use super::{AHEAD_MAX_BYTES, Asked, BLOCK_BYTES, Follow, From, STUCK, State, index};
 use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -154,8 +154,8 @@ impl Follow {
         for source in &mut self.sources {
             source.lost(now, &mut lost);
             for at in lost.drain(..) {
-                if self.asked.get(&at) == Some(&source.address) {
-                    self.asked.remove(&at);
+                if let Some(asked) = self.asked.get_mut(&at).filter(|asked| asked.of == source.address) {
+                    asked.is_lost = true;
                 }
             }
         }
@@ -191,10 +191,11 @@ impl Follow {
             self.missing += u64::from(!self.log.is_complete(at));
         }
         for at in self.front..upper {
-            if self.log.is_complete(at) || self.asked.contains_key(&at) {
+            let before = self.asked.get(&at).copied();
+            if self.log.is_complete(at) || before.is_some_and(|asked| !asked.is_lost) {
                 continue;
             }
-            if self.asked.len() >= ASKED_MAX {
+            if before.is_none() && self.asked.len() >= ASKED_MAX {
                 return;
             }
             let start = at * BLOCK_BYTES;
@@ -202,7 +203,12 @@ impl Follow {
             // What grows is a matter of the tail question, as long as nobody has more of it.
             let count = self.sources.len();
             let capable = (0..count).map(|n| (self.turn + n) % count);
-            let capable: Vec<usize> = capable.filter(|n| self.sources[*n].has(start, held)).collect();
+            let mut capable: Vec<usize> = capable.filter(|n| self.sources[*n].has(start, held)).collect();
+            let of = before.map(|asked| asked.of);
+            if let Some(failed) = capable.iter().position(|n| Some(self.sources[*n].address) == of) {
+                let failed = capable.remove(failed);
+                capable.push(failed);
+            }
             let Some(chosen) = capable.iter().copied().find(|n| self.sources[*n].ask(now, at)) else {
                 if capable.is_empty() {
                     continue;
@@ -213,7 +219,7 @@ impl Follow {
             self.turn = chosen + 1;
             let source = &self.sources[chosen];
             let offset = if source.is_ours { held } else { start };
-            self.asked.insert(at, source.address);
+            self.asked.insert(at, Asked { of: source.address, is_lost: false });
             into.push(Question { to: source.address, offset, length: start + BLOCK_BYTES - offset });
         }
     }
