@@ -248,9 +248,8 @@ impl Follow {
             if self.sources.len() >= SOURCES_MAX {
                 return None;
             }
-            let (_, _, last) = self.knocked.swap_remove(knocked);
-            // Should it be the answer to an earlier question, later ones tell how long the way is.
-            self.sources.push(Source::new(now, address, now.since(last)));
+            let (_, first, last) = self.knocked.swap_remove(knocked);
+            self.sources.push(Source::new(now, address, now.since(last), first != last));
         }
         self.sources.iter_mut().find(|source| source.address == address)
     }
@@ -386,9 +385,9 @@ impl Follow {
 
     /// How full the tables are.
     pub fn sizes(&self) -> [Size; 6] {
-        let on_its_way = self.sources.iter().map(Source::asked).sum();
+        let questions = self.sources.iter().map(Source::remembered).sum();
         [
-            Size::new("questions for blocks of a stream", on_its_way, SOURCES_MAX * source::WINDOW_MAX as usize),
+            Size::new("questions for blocks of a stream", questions, SOURCES_MAX * source::REMEMBERED_MAX),
             Size::new("blocks of a stream", self.log.places(), super::log::PLACES_MAX),
             Size::new("sources of a stream", self.sources.len(), SOURCES_MAX),
             Size::new("blocks of a stream that were asked for", self.asked.len(), asking::ASKED_MAX),

@@ -424,3 +424,55 @@ fn who_says_that_a_stream_ends_where_it_does_not_keeps_nobody_from_following_it_
         assert_eq!(follow.read(now, 0, 10).bytes, [7; 10]);
     }
 }
+
+/// How long one takes to catch up with `bytes` of a stream, and what its owner sends meanwhile.
+fn catch_up(village: &mut Village, bytes: u64) -> (Duration, u64) {
+    village.sent.clear();
+    let begun = village.now;
+    while village.readers[0].bytes < bytes {
+        village.stream(0, 0, Duration::from_millis(100));
+        assert!(village.now.since(begun) < seconds(60), "{} bytes in a minute", village.readers[0].bytes);
+    }
+    (village.now.since(begun), village.sent[&0].1)
+}
+
+#[test]
+fn who_comes_late_catches_up_in_little_more_than_the_time_of_the_way_however_long_it_is() {
+    for one_way_ms in [10, 50, 100, 120, 130, 140, 150, 200, 300] {
+        let mut village = Village::new(2, |node| if node == 0 { vec![] } else { vec![0] });
+        village.delay_ms = (one_way_ms, one_way_ms + 5);
+        village.run(seconds(60));
+        village.begin(0);
+        village.append(0, 4 * MEGABYTE);
+        village.stream(0, 0, seconds(1));
+        village.follow(1, id_of(0), From::Start);
+        let (took, sent) = catch_up(&mut village, 4 * MEGABYTE);
+        println!("{one_way_ms} ms: {took:?}, {sent} bytes sent");
+        // 1,000 blocks, twice as many on their way each time up to 128: fourteen round trips; and six at most until it is
+        // known how long one is, if the owner was asked again before its first answer came.
+        assert!(took < Duration::from_millis(40 * one_way_ms + 500), "{one_way_ms} ms: {took:?}");
+        // In base64 and with what stands around it a block is 5,870 bytes.
+        assert!(sent < 4 * MEGABYTE * 3 / 2, "{one_way_ms} ms: {sent} bytes");
+    }
+}
+
+#[test]
+fn a_way_that_becomes_longer_is_measured_again_and_hardly_anything_is_sent_twice() {
+    for one_way_ms in [50, 80, 100, 150, 200, 300] {
+        let mut village = Village::new(2, |node| if node == 0 { vec![] } else { vec![0] });
+        village.delay_ms = (30, 32);
+        village.run(seconds(60));
+        village.begin(0);
+        village.append(0, 8 * MEGABYTE);
+        village.stream(0, 0, seconds(1));
+        village.follow(1, id_of(0), From::Start);
+        village.stream(0, 0, Duration::from_millis(500));
+        village.delay_ms = (one_way_ms, one_way_ms + 5);
+        let left = 8 * MEGABYTE - village.readers[0].bytes;
+        let (took, sent) = catch_up(&mut village, 8 * MEGABYTE);
+        println!("from 30 to {one_way_ms} ms: {took:?}, {sent} bytes sent for {left}");
+        // For ten seconds it may be a queue, which would only become longer.
+        assert!(took < seconds(25), "{one_way_ms} ms: {took:?}");
+        assert!(sent < left * 8 / 5, "{one_way_ms} ms: {sent} bytes for {left}");
+    }
+}

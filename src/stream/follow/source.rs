@@ -23,7 +23,10 @@ const WINDOW_FIRST: u32 = 2;
 const WINDOW_MIN: u32 = 4;
 
 /// The most: 128 blocks over a round trip of 100 ms are 5 MB/s.
-pub(super) const WINDOW_MAX: u32 = 128;
+const WINDOW_MAX: u32 = 128;
+
+/// What is remembered of questions to one source.
+pub(super) const REMEMBERED_MAX: usize = WINDOW_MAX as usize + GIVEN_UP_MAX;
 
 /// How the window fares is looked at after at least so many blocks: four are asked for in one datagram, and lost with
 /// it.
@@ -52,6 +55,19 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// The longest of these pauses: others will never say it.
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
+/// The longest that a block is waited for however often others were waited for in vain: satellites take a third of it.
+const LATE_MAX: Duration = Duration::from_secs(2);
+
+/// After so many questions in a row that were not answered in time the wait for a block doubles: where a tenth is lost,
+/// of a thousand times once for another cause than a longer way.
+const LATE_IN_A_ROW: u32 = 3;
+
+/// The wait for a block doubles at most so often; then it is the longest, on the quickest path.
+const LATE_DOUBLED_MAX: u32 = 7;
+
+/// Blocks that were given up and may come after all, which is remembered; the oldest are forgotten.
+const GIVEN_UP_MAX: usize = 2 * WINDOW_MAX as usize;
+
 /// After so many answers in a row that were too quick to be true the path has become quicker.
 const QUICK_MAX: u32 = 8;
 
@@ -64,6 +80,16 @@ pub struct Question {
     pub offset: u64,
     /// How many bytes; 0 to ask only what it has.
     pub length: u64,
+}
+
+/// A block that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    at: u64,
+    asked: Time,
+    /// Whether it was before, of this source: which of the questions it answers cannot be told (Karn's algorithm, RFC
+    /// 6298, 3).
+    is_again: bool,
 }
 
 /// One source.
@@ -86,8 +112,18 @@ pub(super) struct Source {
     asked_what: Option<Time>,
     /// When it was asked anything last: it may answer that with what it has.
     questioned: Time,
-    /// Which blocks were asked of it and when, in that order.
-    asked: VecDeque<(u64, Time)>,
+    /// Which blocks were asked of it, in that order.
+    asked: VecDeque<Ask>,
+    /// Which of them were given up. They may come late because the source had to wait for them itself, which tells
+    /// nothing about the way.
+    given_up: VecDeque<u64>,
+    /// How often the wait for a block has doubled since the last answer that tells how long the way is; and when it did
+    /// last. A way that has become longer would else never be measured: each answer would be one too late.
+    doubled: (u32, Time),
+    /// How many in a row came too late or not at all, and when the last of them was asked for.
+    late: (u32, Time),
+    /// Whether the round trip is a guess, and may be longer: it is not known which question was answered.
+    is_guess: bool,
     /// When that was asked which was answered last, and how long it took.
     answered: Option<(Time, Duration)>,
     silent_since: Time,
@@ -106,8 +142,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A source that has answered its first question after this time.
-    pub(super) fn new(now: Time, address: SocketAddr, elapsed: Duration) -> Source {
+    /// A source that has answered so long after the last question; a guess if there was one before.
+    pub(super) fn new(now: Time, address: SocketAddr, elapsed: Duration, is_guess: bool) -> Source {
         let (mut round_trip, mut shortest) = (RoundTrip::default(), Minimum::default());
         round_trip.sample(elapsed);
         shortest.sample(now, elapsed, SHORTEST_KEPT);
@@ -122,6 +158,10 @@ impl Source {
             asked_what: None,
             questioned: now,
             asked: VecDeque::new(),
+            given_up: VecDeque::new(),
+            doubled: (0, now),
+            late: (0, now),
+            is_guess,
             answered: None,
             silent_since: now,
             timeouts: 0,
@@ -173,9 +213,24 @@ impl Source {
         self.questioned = now;
     }
 
+    /// Takes note of how long an answer took.
     fn sample(&mut self, now: Time, elapsed: Duration) {
+        // What was waited for only because nothing else came says that the way has become longer, for good.
+        let is_longer = self.doubled.0 > 0 && self.patience().is_some_and(|patience| elapsed > patience);
+        if self.is_guess || is_longer {
+            self.round_trip = RoundTrip::default();
+        }
+        if std::mem::take(&mut self.is_guess) {
+            self.shortest = Minimum::default();
+        }
+        (self.doubled.0, self.late.0) = (0, 0);
         self.round_trip.sample(elapsed);
+        let before = self.shortest.get();
         self.shortest.sample(now, elapsed, SHORTEST_KEPT);
+        // What was taken for a queue was the way.
+        if before.is_some_and(|before| self.shortest.get() > Some(before * 2 + QUEUE_MIN)) {
+            (self.is_starting, self.has_queued) = (true, false);
+        }
     }
 
     /// Notes that it is asked for a block, if one more may be on its way.
@@ -185,7 +240,8 @@ impl Source {
             if self.asked.is_empty() {
                 self.silent_since = now;
             }
-            self.asked.push_back((at, now));
+            let is_again = self.given_up.contains(&at);
+            self.asked.push_back(Ask { at, asked: now, is_again });
             self.note_question(now);
         }
         may
@@ -195,8 +251,14 @@ impl Source {
     pub(super) fn arrived(&mut self, now: Time, at: u64) -> bool {
         self.silent_since = now;
         self.timeouts = 0;
-        let place = self.asked.iter().position(|(asked, _)| *asked == at);
-        let Some((_, asked)) = place.and_then(|place| self.asked.remove(place)) else { return false };
+        self.given_up.retain(|given_up| *given_up != at);
+        let place = self.asked.iter().position(|ask| ask.at == at);
+        let Some(Ask { asked, is_again, .. }) = place.and_then(|place| self.asked.remove(place)) else { return false };
+        if is_again {
+            self.came += 1;
+            self.end_round();
+            return false;
+        }
         let elapsed = now.since(asked);
         let shortest = self.shortest.get().unwrap_or_default();
         // Who knows our words sends what is new unasked, and some of it was asked for meanwhile. Taken for answers,
@@ -241,11 +303,24 @@ impl Source {
     pub(super) fn lost(&mut self, now: Time, into: &mut Vec<u64>) {
         let before = into.len();
         while self.single_at().is_some_and(|due| due <= now) {
-            into.extend(self.asked.pop_front().map(|(at, _)| at));
+            let is_late = self.overtaken_at().is_none_or(|due| due > now);
+            let Some(ask) = self.asked.pop_front() else { break };
+            self.give_up(ask, into);
+            // What one datagram asked for is lost with it, and what was asked for before it doubled last is late by the
+            // same cause.
+            if is_late && ask.asked >= self.doubled.1 && ask.asked != self.late.1 {
+                self.late = (self.late.0 + 1, ask.asked);
+            }
+            if self.late.0 >= LATE_IN_A_ROW {
+                self.doubled = ((self.doubled.0 + 1).min(LATE_DOUBLED_MAX), now);
+                self.late.0 = 0;
+            }
         }
         self.lost += (into.len() - before) as u32;
         if self.timeout_at().is_some_and(|due| due <= now) {
-            into.extend(self.asked.drain(..).map(|(at, _)| at));
+            while let Some(ask) = self.asked.pop_front() {
+                self.give_up(ask, into);
+            }
             self.timeouts = self.timeouts.saturating_add(1);
             self.round_trip.back_off();
             (self.window, self.is_starting) = (WINDOW_MIN, true);
@@ -254,19 +329,33 @@ impl Source {
         self.end_round();
     }
 
+    fn give_up(&mut self, ask: Ask, into: &mut Vec<u64>) {
+        into.push(ask.at);
+        self.given_up.retain(|given_up| *given_up != ask.at);
+        if self.given_up.len() >= GIVEN_UP_MAX {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back(ask.at);
+    }
+
+    /// How long a block that was asked for alone is waited for, but for doubling.
+    fn patience(&self) -> Option<Duration> {
+        Some((self.round_trip.smoothed()? * 2 + LATE_MIN).min(self.round_trip.timeout()))
+    }
+
     /// When the oldest block that was asked for counts as lost, because a later one has come.
     fn overtaken_at(&self) -> Option<Time> {
         let (newest, elapsed) = self.answered?;
-        let (_, oldest) = self.asked.front().filter(|(_, asked)| *asked < newest)?;
+        let oldest = self.asked.front().map(|ask| ask.asked).filter(|asked| *asked < newest)?;
         let shortest = self.shortest.get().unwrap_or_default();
-        Some(*oldest + elapsed.max(self.round_trip.smoothed()?) + (shortest / 2).max(REORDERING_MIN))
+        Some(oldest + elapsed.max(self.round_trip.smoothed()?) + (shortest / 2).max(REORDERING_MIN))
     }
 
     /// When the oldest block that was asked for counts as lost. What comes unasked for is no silence, so for a block
     /// that was asked for alone there is nothing else to tell by than the time.
     fn single_at(&self) -> Option<Time> {
-        let (_, oldest) = self.asked.front()?;
-        let late = *oldest + (self.round_trip.smoothed()? * 2 + LATE_MIN).min(self.round_trip.timeout());
+        let patience = self.patience()? * (1 << self.doubled.0);
+        let late = self.asked.front()?.asked + patience.min(LATE_MAX.max(self.patience()?));
         Some(self.overtaken_at().map_or(late, |overtaken| overtaken.min(late)))
     }
 
@@ -279,9 +368,9 @@ impl Source {
         [self.single_at(), self.timeout_at()].into_iter().flatten().min()
     }
 
-    /// Blocks that are on their way.
-    pub(super) fn asked(&self) -> usize {
-        self.asked.len()
+    /// Blocks that were asked for, or given up.
+    pub(super) fn remembered(&self) -> usize {
+        self.asked.len() + self.given_up.len()
     }
 
     /// Whether others should be asked instead.
@@ -301,7 +390,7 @@ mod tests {
     #[test]
     fn what_may_answer_an_earlier_question_does_not_tell_how_long_the_way_is() {
         let (address, trip) = (SocketAddr::from(([198, 51, 100, 1], 5_000)), Duration::from_millis(60));
-        let mut source = Source::new(at(0), address, trip);
+        let mut source = Source::new(at(0), address, trip, false);
         source.has_said(at(0));
         source.note_question(at(1_000));
         source.ask_what(at(1_057));
