@@ -101,7 +101,7 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
 
 /// The one of these addresses that is a verified peer of the running node.
 fn find_peer(arguments: &Arguments, addresses: &[SocketAddr]) -> Result<Option<PeerHeard>, Failure> {
-    let peers: Vec<PeerHeard> = converse(arguments, "/peers")?.0.read().unwrap_or_default();
+    let peers: Vec<PeerHeard> = order(arguments, "/peers")?.read().ok_or_else(unexpected)?;
     Ok(peers.into_iter().find(|peer| addresses.contains(&peer.address)))
 }
 

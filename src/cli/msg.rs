@@ -1,6 +1,7 @@
 //! `msg`: a private message through the running node, and what became of it.
 
 use super::ask::order;
+use super::live::unexpected;
 use super::options::Arguments;
 use super::probe::now;
 use super::{Failure, say};
@@ -42,6 +43,6 @@ pub(super) fn msg(arguments: &Arguments, to: &str, text: &str) -> Result<(), Fai
 /// What has become of a message.
 fn look(arguments: &Arguments, number: u64) -> Result<MessageLine, Failure> {
     let lost = || Failure::impossible("the node does not know any more what became of it");
-    let lines: Vec<MessageLine> = order(arguments, "/sent")?.read().unwrap_or_default();
+    let lines: Vec<MessageLine> = order(arguments, "/sent")?.read().ok_or_else(unexpected)?;
     lines.into_iter().find(|line| line.number == number).ok_or_else(lost)
 }

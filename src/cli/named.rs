@@ -1,6 +1,7 @@
 //! What is fetched by `get`: a content, or the newest version of a file with a name; and where that goes by itself.
 
 use super::ask::order;
+use super::live::unexpected;
 use super::options::Arguments;
 use super::{Failure, hint};
 use cjp2p_node::content::ContentId;
@@ -73,7 +74,7 @@ pub(super) fn seek(arguments: &Arguments, title: &TypedTitle, is_interrupted: &A
         if is_interrupted.load(Ordering::Relaxed) {
             return Err(Failure::Impossible("interrupted".to_owned()));
         }
-        let lines: Vec<TitleLine> = order(arguments, &format!("/published {title}"))?.read().unwrap_or_default();
+        let lines: Vec<TitleLine> = order(arguments, &format!("/published {title}"))?.read().ok_or_else(unexpected)?;
         match lines.into_iter().next() {
             Some(TitleLine { is_sought: true, .. }) => thread::park_timeout(PAUSE),
             Some(TitleLine { key, seq: Some(seq), sha256: Some(sha256), trouble, .. }) => {

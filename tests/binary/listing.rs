@@ -60,15 +60,18 @@ fn what_peers_share_and_recommend_is_listed_and_cannot_reach_the_terminal() {
 fn a_node_that_answers_something_else_is_told_from_one_of_whose_peers_nothing_is_known() {
     let scratch = scratch();
     let listener = UnixListener::bind(control_socket(scratch.path())).unwrap();
-    // Two questions: one for asking peers, one for what they said.
+    // Two questions of the first, one for asking peers, one for what they said; and one of the second.
     let node = thread::spawn(move || {
-        for _ in 0..2 {
+        for _ in 0..3 {
             let mut stream = listener.accept().unwrap().0;
             BufReader::new(&stream).read_line(&mut String::new()).unwrap();
             stream.write_all(b"{\"refused\":false,\"text\":\"\",\"json\":{\"listed\":[]}}\n").unwrap();
         }
     });
-    let said = run(&["ls", "--peers", "--wait", "0.01", "--json", "--data-dir", scratch.path().to_str().unwrap()]);
-    assert_eq!(said.complaint(), "cjp2p-node: the node gave another answer than was asked for");
+    let data = scratch.path().to_str().unwrap();
+    for command in [&["ls", "--peers", "--wait", "0.01", "--json"][..], &["add", "127.0.0.1:24254", "--wait", "0.1"]] {
+        let said = run(&[command, &["--data-dir", data]].concat());
+        assert_eq!(said.complaint(), "cjp2p-node: the node gave another answer than was asked for", "{command:?}");
+    }
     node.join().unwrap();
 }
