@@ -41,6 +41,21 @@ pub(super) fn ask(arguments: &Arguments, command: &str) -> Result<(), Failure> {
     say(if arguments.json { reply.json() } else { reply.text() })
 }
 
+/// The same if the answer is a list.
+pub(super) fn list(arguments: &Arguments, command: &str) -> Result<(), Failure> {
+    let reply = order(arguments, command)?;
+    show(arguments, reply.text(), reply.json())
+}
+
+/// Prints a list in the form that the user wants; in JSON each entry on a line of its own.
+pub(super) fn show(arguments: &Arguments, text: &str, json: &str) -> Result<(), Failure> {
+    if !arguments.json {
+        return say(text);
+    }
+    let entries: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| unexpected())?;
+    entries.iter().try_for_each(|entry| say(entry.get()))
+}
+
 /// Has something done by the running node; a failure if it refuses.
 pub(super) fn order(arguments: &Arguments, command: &str) -> Result<Reply, Failure> {
     match converse(arguments, command)?.0 {
@@ -54,13 +69,7 @@ pub(super) fn list_peers(arguments: &Arguments) -> Result<(), Failure> {
     converse(arguments, "/listed")?;
     #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
     std::thread::sleep(arguments.wait.unwrap_or(LIST_WAIT));
-    let reply = order(arguments, "/listed")?;
-    if !arguments.json {
-        return say(reply.text());
-    }
-    // A line for each, like what is shared here.
-    let lines: Vec<&RawValue> = serde_json::from_str(reply.json()).map_err(|_| unexpected())?;
-    lines.iter().try_for_each(|line| say(line.get()))
+    list(arguments, "/listed")
 }
 
 /// Lets the running node make contact with the node at `address`, and waits for the outcome. Of a name with several

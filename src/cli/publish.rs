@@ -3,7 +3,7 @@
 //! The number of a version must never be given to another one, so it is on the disk before anybody hears of it, with
 //! the signature. One process at a time does this, whether a node runs or not; the node reads what was written.
 
-use super::ask::try_converse;
+use super::ask::{show, try_converse};
 use super::named::shown;
 use super::options::Arguments;
 use super::probe::now;
@@ -117,8 +117,9 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     let id = ContentId::Sha256(version.sha256);
     say(&format!(
         "no longer published: {}\n  others may go on passing it on, and its content is still shared; to end that:\n  \
-         cjp2p-node share --remove {id}",
-        shown(&title)
+         cjp2p-node share --remove {id}{}",
+        shown(&title),
+        place.unwrap_or_default()
     ))
 }
 
@@ -127,10 +128,10 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
 pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
     match try_converse(arguments, "/published")? {
         Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),
-        Some(reply) => say(if arguments.json { reply.json() } else { reply.text() }),
+        Some(reply) => show(arguments, reply.text(), reply.json()),
         None => {
             let answer = Answer::Titles(written_down(&data_path(arguments)?)?);
-            say(&if arguments.json { answer.to_json() } else { answer.to_string() })
+            show(arguments, &answer.to_string(), &answer.to_json())
         }
     }
 }

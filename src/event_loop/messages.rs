@@ -15,15 +15,12 @@ use crate::time::Time;
 /// How many messages are remembered, with what became of them; the oldest is forgotten first. The node lets 64 wait.
 const MESSAGES_MAX: usize = 128;
 
-/// How much of a text is remembered, in characters: what tells it from others, and leaves room in a list.
-const TEXT_KEPT_CHARS: usize = 60;
-
 /// A private message of the user.
 #[derive(Debug)]
 pub(super) struct Message {
     number: u64,
     to: PublicKey,
-    /// The beginning of its text, safe for a terminal.
+    /// Its text, safe for a terminal; see [`CHAT_MAX_BYTES`](crate::node::CHAT_MAX_BYTES).
     text: String,
     said: Time,
     /// The same by the clock on the wall, in seconds since 1970.
@@ -49,7 +46,7 @@ impl EventLoop {
             self.messages.remove(0);
         }
         let state = if is_found { MessageState::Waiting } else { MessageState::Searching };
-        let text = printable(&said, TEXT_KEPT_CHARS);
+        let text = printable(&said, usize::MAX);
         let message = Message { number, to, text, said: now, said_at: unix_seconds(), state };
         let line = self.message_line(&message);
         self.messages.push(message);

@@ -136,7 +136,7 @@ pub struct MessageLine {
     pub name: Option<String>,
     /// One of the two as a person is shown it.
     pub shown: String,
-    /// The beginning of its text, safe for a terminal.
+    /// Its text, safe for a terminal.
     pub text: String,
     /// What became of it.
     pub state: MessageState,

@@ -12,6 +12,9 @@ use std::fmt;
 /// How much of a file's name is shown, in characters.
 const NAME_SHOWN_CHARS: usize = 100;
 
+/// How much of a text is shown in a list, in characters: what tells it from others, and leaves room beside it.
+const TEXT_SHOWN_CHARS: usize = 60;
+
 /// So many things of a kind: `1 byte`, `2 bytes`.
 pub fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
@@ -110,7 +113,7 @@ struct MessageRow<'a>(&'a MessageLine);
 impl fmt::Display for MessageRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MessageLine { said, shown, text, state, .. } = self.0;
-        let [said, shown, text] = [said, shown, text].map(|it| printable(it, NAME_SHOWN_CHARS));
+        let (shown, text) = (printable(shown, NAME_SHOWN_CHARS), printable(text, TEXT_SHOWN_CHARS));
         match state {
             MessageState::Waiting => write!(f, "{said}  to {shown}, on its way: {text}"),
             MessageState::Searching => {

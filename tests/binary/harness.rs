@@ -159,8 +159,7 @@ impl Node {
     pub(crate) fn peers(&self) -> Vec<SocketAddr> {
         let said = self.ask(["peers", "--json"]);
         said.success();
-        let peers = said.json().remove(0);
-        peers.as_array().unwrap().iter().map(|peer| peer["address"].as_str().unwrap().parse().unwrap()).collect()
+        said.json().iter().map(|peer| peer["address"].as_str().unwrap().parse().unwrap()).collect()
     }
 
     pub(crate) fn wait_for_peer(&self, peer: SocketAddr) {

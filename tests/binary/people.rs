@@ -29,8 +29,8 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
     let bob = start(second.path(), &[middle.address]);
     bob.wait_for_peer(middle.address);
     eventually("the third node knows who bob is", || {
-        let peers = middle.ask(["peers", "--json"]).json().remove(0);
-        peers.as_array().unwrap().iter().any(|peer| peer["key"] == bob_key.as_str()).then_some(())
+        let peers = middle.ask(["peers", "--json"]).json();
+        peers.iter().any(|peer| peer["key"] == bob_key.as_str()).then_some(())
     });
     let mut alice = start(first.path(), &[middle.address]);
     type_line(&mut alice, &format!("/name 0x{bob_key} bob"));
@@ -44,8 +44,8 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
     assert_eq!(alice.ask(["msg", "BOB", "and now?"]).success(), "bob has seen it");
     let line = bob.ask(["msg", &alice_key[..12], "yes", "--json"]).json().remove(0);
     assert_eq!((&line["state"], &line["key"]), (&"delivered".into(), &alice_key.as_str().into()), "{line}");
-    let peers = alice.ask(["peers", "--json"]).json().remove(0);
-    let peer = peers.as_array().unwrap().iter().find(|peer| peer["name"] == "bob").unwrap().clone();
+    let peers = alice.ask(["peers", "--json"]).json();
+    let peer = peers.iter().find(|peer| peer["name"] == "bob").unwrap();
     assert_eq!((&peer["key"], &peer["address"]), (&bob_key.as_str().into(), &bob.address.to_string().into()));
     assert!(alice.ask(["peers"]).success().lines().any(|line| line.ends_with("   bob")));
     let rows: Vec<String> = alice.ask(["sent"]).success().lines().map(str::to_owned).collect();
@@ -57,7 +57,7 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
         assert_eq!(rest, format!("  to bob, seen: {text}"));
     }
     assert_eq!(rows.len(), said.len(), "{rows:?}");
-    let line = alice.ask(["sent", "--json"]).json().remove(0)[2].take();
+    let line = alice.ask(["sent", "--json"]).json().remove(2);
     assert_eq!((&line["text"], &line["state"]), (&"and now?".into(), &"delivered".into()), "{line}");
     type_line(&mut alice, "/sent");
     type_line(&mut alice, "/quit");
@@ -105,7 +105,7 @@ fn what_nobody_has_seen_is_said_in_one_sentence() {
 }
 
 #[test]
-fn of_a_long_message_the_list_shows_the_beginning() {
+fn of_a_long_message_the_list_shows_the_beginning_and_scripts_are_told_all() {
     let directory = scratch();
     let node = Node::start(directory.path(), &[]);
     let nobody = key_of(scratch().path());
@@ -116,6 +116,7 @@ fn of_a_long_message_the_list_shows_the_beginning() {
     let rows: Vec<&str> =
         sent.success().lines().filter_map(|row| row.split_once(&waits)).map(|(_, text)| text).collect();
     assert_eq!(rows, [format!("{}…", "x".repeat(60))]);
+    assert_eq!(node.ask(["sent", "--json"]).json().remove(0)["text"], long);
 }
 
 #[test]
