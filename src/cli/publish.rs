@@ -146,7 +146,8 @@ fn written_down(path: &Path) -> Result<Vec<TitleLine>, Failure> {
     }
     let own = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
     let outdone: Vec<&TitleRecord> = others.iter().filter(|record| record.standing == Standing::Outdone).collect();
-    let published = published.iter().filter(|record| record.title.key == own && record.version.is_some());
+    let is_published = |record: &&TitleRecord| record.title.key == own && record.standing == Standing::Published;
+    let published = published.iter().filter(is_published);
     let followed = others.iter().filter(|record| record.standing == Standing::Followed && record.title.key != own);
     // In the order in which a node has them.
     let by_title = |one: &&TitleRecord, other: &&TitleRecord| one.title.cmp(&other.title);
@@ -163,11 +164,7 @@ fn line(record: &TitleRecord, newer: Option<&TitleRecord>) -> TitleLine {
         (_, Some(_)) => Some("this version was published elsewhere, with the key of this node"),
         _ => None,
     };
-    let standing = match record.standing {
-        Standing::Published => "published",
-        Standing::Withdrawn => "withdrawn",
-        Standing::Followed | Standing::Outdone => "followed",
-    };
+    let standing = if record.standing == Standing::Published { "published" } else { "followed" };
     TitleLine {
         key: record.title.key.to_string(),
         name: record.title.name.clone(),

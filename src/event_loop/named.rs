@@ -222,7 +222,8 @@ impl EventLoop {
 
     /// What is known of the names that the user has to do with.
     pub(super) fn title_lines(&self) -> Vec<TitleLine> {
-        let own = self.node.own_versions().map(|(version, _)| &version.title);
+        // Of a name that was taken away the number of the last version is kept, and nobody needs to see it.
+        let own = self.node.own_versions().filter(|(_, is_published)| *is_published).map(|(version, _)| &version.title);
         let others = self.node.followed().filter(|title| title.key != self.node.public_key());
         own.chain(others).take(NAMES_SHOWN_MAX).map(|title| self.title_line(title)).collect()
     }
