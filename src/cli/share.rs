@@ -5,6 +5,7 @@
 
 use super::ask::try_converse;
 use super::bar::{self, Bar};
+use super::named;
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
@@ -14,12 +15,11 @@ use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
     stamp, write_error,
 };
-use cjp2p_node::data_dir::{
-    DataDirError, Standing, TitleRecord, create_folder, load_hashes, published_file, read_titles,
-};
+use cjp2p_node::data_dir::{DataDirError, Standing, create_folder, load_hashes, published_file, read_titles};
 use cjp2p_node::request::{content_id, counted};
 use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::printable;
+use cjp2p_node::titles::Version;
 use rustix::fs::{OFlags, ioctl_ficlone};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
@@ -220,13 +220,17 @@ impl Place {
 
     /// Adds under which names these contents are published.
     fn name(&self, lines: &mut [Line]) {
-        // One that cannot be read is a matter of `publish`.
-        for TitleRecord { title, standing, version } in read_titles(&published_file(&self.data)).unwrap_or_default() {
-            let sha256 = version.filter(|_| standing == Standing::Published).map(|version| version.sha256);
-            for line in lines.iter_mut().filter(|line| Some(line.ids.sha256) == sha256) {
+        for Version { title, sha256, .. } in self.published() {
+            for line in lines.iter_mut().filter(|line| line.ids.sha256 == sha256) {
                 line.published_as.push(title.to_string());
             }
         }
+    }
+
+    /// The versions for which names stand. A list that cannot be read is a matter of `publish`.
+    fn published(&self) -> impl Iterator<Item = Version> {
+        let records = read_titles(&published_file(&self.data)).unwrap_or_default().into_iter();
+        records.filter(|record| record.standing == Standing::Published).filter_map(|record| record.version)
     }
 
     /// Shares a content no longer.
@@ -243,6 +247,12 @@ impl Place {
             )));
         };
         self.store.remove(&sha256).map_err(|error| Failure::Impossible(format!("cannot remove {id}: {error}")))?;
+        for Version { title, .. } in self.published().filter(|version| version.sha256 == sha256) {
+            tell(&format!(
+                "{} still stands for it; 'cjp2p-node publish --remove NAME' ends that",
+                named::shown(&title)
+            ));
+        }
         say(&format!("no longer shared: {id}"))
     }
 }

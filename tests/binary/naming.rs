@@ -174,6 +174,28 @@ fn what_is_published_is_ended_by_what_was_printed_and_listed_in_the_same_order_w
 }
 
 #[test]
+fn who_removes_a_content_is_told_which_names_still_stand_for_it() {
+    let scratch = scratch();
+    let (folder, data) = (scratch.path(), scratch.path().join("data"));
+    let publish = |content: &[u8]| {
+        let said = run(&["publish", text(&file(folder, "page", content)), "--as", "it's", "--data-dir", text(&data)]);
+        said.success().lines().next().unwrap().to_owned()
+    };
+    let title = publish(b"one");
+    publish(b"two");
+    let remove = |content: &[u8]| run(&["share", "--remove", &ids(content)[0], "--data-dir", text(&data)]);
+    let [old, new] = [remove(b"one"), remove(b"two")];
+    assert!(old.success().contains("no longer shared") && old.stderr.is_empty(), "{old:?}");
+    assert!(new.success().contains("no longer shared"), "{new:?}");
+    let told = format!("cjp2p-node: {title} still stands for it; 'cjp2p-node publish --remove NAME' ends that\n");
+    assert_eq!(new.stderr, told);
+    // Once the name is taken away nothing is left to say.
+    publish(b"two");
+    run(&["publish", "--remove", "it's", "--data-dir", text(&data)]).success();
+    assert!(remove(b"two").stderr.is_empty());
+}
+
+#[test]
 fn a_version_that_nobody_confirms_is_said_to_be_the_newest_that_is_known_here() {
     let scratch = scratch();
     let (folder, out) = (scratch.path(), scratch.path().join("out"));
