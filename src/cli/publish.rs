@@ -8,7 +8,7 @@ use super::named::shown;
 use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
-use super::share::Place;
+use super::share::{Place, quoted};
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{
@@ -50,7 +50,7 @@ struct Line {
 pub(super) fn publish(arguments: &Arguments) -> Result<(), Failure> {
     let path = std::path::absolute(data_path(arguments)?).map_err(Failure::impossible)?;
     let done = match (&arguments.remove, arguments.words.first()) {
-        (Some(name), None) if arguments.name.is_none() => withdraw(&path, name),
+        (Some(name), None) if arguments.name.is_none() => withdraw(arguments, &path, name),
         (None, Some(file)) => publish_file(arguments, &path, Path::new(file)),
         _ => {
             Err(Failure::Mistake("either FILE, with --as NAME or without, or --remove NAME; one at a time".to_owned()))
@@ -99,7 +99,7 @@ fn publish_file(arguments: &Arguments, path: &Path, file: &Path) -> Result<(), F
 }
 
 /// Publishes a name no longer.
-fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
+fn withdraw(arguments: &Arguments, path: &Path, name: &str) -> Result<(), Failure> {
     let nothing = || Failure::Impossible(format!("'{}' is not published", printable(name, NAME_MAX_BYTES)));
     // Looking changes nothing, where nothing was published.
     if read_titles(&published_file(path)).is_ok_and(|records| records.is_empty()) {
@@ -115,6 +115,7 @@ fn withdraw(path: &Path, name: &str) -> Result<(), Failure> {
     let version = version.ok_or_else(nothing)?;
     published.write(&version, Standing::Withdrawn)?;
     let id = ContentId::Sha256(version.sha256);
+    let place = arguments.data_dir.as_ref().map(|place| format!(" --data-dir {}", quoted(&place.to_string_lossy())));
     say(&format!(
         "no longer published: {}\n  others may go on passing it on, and its content is still shared; to end that:\n  \
          cjp2p-node share --remove {id}{}",

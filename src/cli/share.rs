@@ -388,7 +388,7 @@ impl Line {
 }
 
 /// A name as a shell takes it for one word.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(&byte);
     let place = if name.starts_with('-') { "./" } else { "" };
     if name.bytes().all(is_plain) {

@@ -191,7 +191,10 @@ fn who_removes_a_content_is_told_which_names_still_stand_for_it() {
     assert_eq!(new.stderr, told);
     // Once the name is taken away nothing is left to say.
     publish(b"two");
-    run(&["publish", "--remove", "it's", "--data-dir", text(&data)]).success();
+    let said = run(&["publish", "--remove", "it's", "--data-dir", text(&data)]);
+    // What it advises is about this data directory.
+    let advised = format!("\n  cjp2p-node share --remove {} --data-dir {}", ids(b"two")[0], text(&data));
+    assert!(said.success().ends_with(&advised), "{said:?}");
     assert!(remove(b"two").stderr.is_empty());
 }
 
