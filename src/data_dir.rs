@@ -301,12 +301,6 @@ impl DataDir {
     pub fn load_group(&self) -> GroupMemory {
         load(&self.group_file(), group_file::FILE_MAX_BYTES, parse_group)
     }
-
-    /// How many peers the next start would load; a look that changes nothing.
-    pub fn count_peers(&self) -> usize {
-        let bytes = read_bounded(&self.peers_file(), peers_file::FILE_MAX_BYTES).unwrap_or_default();
-        parse_peers(&bytes).map_or(0, |peers| peers.len())
-    }
 }
 
 /// The files that were hashed in an earlier run, from the file at `path`. One that cannot be understood is set aside.
@@ -462,9 +456,7 @@ mod tests {
         let peers: Vec<SocketAddr> =
             ["192.0.2.1:24254", "[2001:db8::1]:24254"].map(|peer| peer.parse().unwrap()).into();
         write_atomically(&data_dir.peers_file(), render_peers(&peers).as_bytes()).unwrap();
-        assert_eq!((data_dir.count_peers(), data_dir.load_peers()), (2, peers));
-        fs::write(data_dir.peers_file(), "{").unwrap();
-        assert!(data_dir.count_peers() == 0 && data_dir.peers_file().exists());
+        assert_eq!(data_dir.load_peers(), peers);
     }
 
     #[test]

@@ -50,17 +50,17 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The owner's end of the worker.
 pub struct Worker {
     inbox: Arc<Inbox>,
-    /// Says whether everything is saved when the thread ends in order, and hangs up without a word otherwise.
-    done: Receiver<bool>,
+    /// Says what is not saved when the thread ends in order, and hangs up without a word otherwise.
+    done: Receiver<Vec<&'static str>>,
 }
 
 /// How the worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Everything is saved.
     Saved,
-    /// The thread has ended, but the newest peers are not saved, which the user has been told, or it broke down.
-    Unsaved,
+    /// The thread has ended, but this is not saved, and the log says why.
+    Unsaved(Vec<&'static str>),
     /// The thread is still busy and may yet write.
     Stuck,
 }
@@ -167,8 +167,9 @@ impl Worker {
             orders.is_stopping = true;
         });
         match self.done.pop_within(STOP_PATIENCE) {
-            Ok(true) => Ended::Saved,
-            Ok(false) | Err(Nothing::Ever) => Ended::Unsaved,
+            Ok(unsaved) if unsaved.is_empty() => Ended::Saved,
+            Ok(unsaved) => Ended::Unsaved(unsaved),
+            Err(Nothing::Ever) => Ended::Unsaved(vec!["newest changes"]),
             Err(Nothing::Yet) => Ended::Stuck,
         }
     }

@@ -124,7 +124,7 @@ pub(super) fn stop(arguments: &Arguments) -> Result<(), Failure> {
         .read_to_string(&mut last)
         .map_err(|error| Failure::Impossible(format!("the node has not stopped yet: {error}")))?;
     // It speaks again only if not everything was saved.
-    say(parse_answer(&last).as_ref().map_or("stopped", Reply::text))
+    parse_answer(&last).map_or_else(|| say("stopped"), |reply| Err(Failure::impossible(reply.text())))
 }
 
 /// The end of a conversation that is still open.

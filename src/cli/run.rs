@@ -5,7 +5,7 @@ use super::address::check;
 use super::options::Arguments;
 use cjp2p_node::console::Output;
 use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, load_or_make_key};
-use cjp2p_node::event_loop::{EventLoop, HostName, Settings, bind, entropy, reachable};
+use cjp2p_node::event_loop::{EventLoop, HostName, Remembered, Settings, bind, entropy, reachable};
 use cjp2p_node::node::{Config, GroupMemory};
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{counted, host_name, peer_address};
@@ -44,8 +44,10 @@ fn run_with(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
         .run()
         .map_err(|error| Failure::Impossible(format!("the system no longer tells us events: {error}")))?;
     output.close();
-    if arguments.verbosity >= 0 {
-        output.print(remembered.to_string());
+    match remembered {
+        Remembered::Saved(_) if arguments.verbosity < 0 => {}
+        Remembered::Saved(_) => output.print(remembered.to_string()),
+        _ => return Err(Failure::impossible(remembered)),
     }
     Ok(())
 }

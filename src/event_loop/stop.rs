@@ -6,13 +6,13 @@ use crate::request::{Answer, counted};
 use crate::worker::Ended;
 use std::fmt;
 
-/// Which peers the next start will know of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the next start will know.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Remembered {
-    /// Those of this run, so many.
+    /// Everything, so many peers among it.
     Saved(usize),
-    /// Those of this run could not be saved. So many are still there from an earlier time.
-    Earlier(usize),
+    /// All but this, of which it will know what was saved before.
+    Unsaved(Vec<&'static str>),
     /// The disk was too slow to say.
     Unknown,
 }
@@ -22,11 +22,8 @@ impl fmt::Display for Remembered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Remembered::Saved(count) => write!(f, "stopped; {} remembered", counted(*count as u64, "peer")),
-            Remembered::Earlier(count) => {
-                let peers = counted(*count as u64, "peer");
-                write!(f, "stopped; the peers could not be saved, {peers} from an earlier time remembered")
-            }
-            Remembered::Unknown => f.write_str("stopped; the disk is too slow to say whether the peers are saved"),
+            Remembered::Unsaved(what) => write!(f, "stopped, but could not save the {}", what.join(", the ")),
+            Remembered::Unknown => f.write_str("stopped; the disk is too slow to say whether everything is saved"),
         }
     }
 }
@@ -50,30 +47,25 @@ impl EventLoop {
         }
         let peers = self.node.saved_peers();
         let count = peers.len();
-        // The worker may be waiting for us to listen.
+        self.worker.save_peers(peers);
+        // The worker may be waiting for us to listen. It does what it was told before.
         drop(self.inbox);
-        let ended = self.worker.stop(Some(peers));
-        let remembered = match ended {
+        let remembered = match self.worker.stop(None) {
             Ended::Saved => Remembered::Saved(count),
-            Ended::Unsaved => Remembered::Earlier(self.data_dir.count_peers()),
+            Ended::Unsaved(what) => Remembered::Unsaved(what),
             Ended::Stuck => Remembered::Unknown,
         };
-        match remembered {
-            Remembered::Saved(_) => {}
-            Remembered::Earlier(_) => log::warn!("the newest peers have not been saved"),
-            Remembered::Unknown => log::warn!("the disk is too slow: the newest peers may not have been saved"),
-        }
         self.data_dir.remove_node_file();
         self.output.flush();
         drop(self.socket);
-        if ended == Ended::Stuck {
+        if remembered == Remembered::Unknown {
             // A thread may still be writing. The system releases the lock when that has ended with the process.
             std::mem::forget(self.data_dir);
         } else {
             drop(self.data_dir);
         }
         if let (Some(control), true) = (&mut self.control, !matches!(remembered, Remembered::Saved(_))) {
-            control.say_last(&Answer::Done(remembered.to_string()));
+            control.say_last(&Answer::Refused(remembered.to_string()));
         }
         drop(self.control);
         remembered

@@ -1,7 +1,8 @@
 //! Writing a small file that somebody else keeps up to date, again and again until it works: the peers, or the names.
 //!
 //! Whoever has changed something says what to save, and not again. A disk may be full for an hour, so what could not be
-//! written is kept, the newest text alone, and tried again now and then. The user is told once, until it works.
+//! written is kept, the newest text alone, and tried again now and then. The user is told once, until it works, and
+//! once more in the end.
 
 use super::index::now;
 use crate::data_dir::write_atomically;
@@ -15,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Saver {
     path: PathBuf,
     /// What is in it, in a word for the user.
-    what: &'static str,
+    pub(super) what: &'static str,
     unsaved: Option<String>,
     last_try: Option<Instant>,
     /// Whether the user has been told about the present trouble.
@@ -53,6 +54,11 @@ impl Saver {
         self.unsaved.is_none()
     }
 
+    /// There will be no other time, so the user is told once more what cannot be saved.
+    pub(super) fn expect_end(&mut self) {
+        self.has_warned = false;
+    }
+
     /// Tries again what could not be saved; true if nothing is left.
     pub(super) fn flush(&mut self) -> bool {
         let Some(text) = &self.unsaved else { return true };
@@ -66,7 +72,7 @@ impl Saver {
                 self.unsaved = None;
             }
             Err(error) if !self.has_warned => {
-                log::warn!("cannot save the {what} to {}: {error}; trying again", self.path.display());
+                log::warn!("cannot save the {what} to {}: {error}; it is as it was", self.path.display());
             }
             Err(error) => log::debug!("cannot save the {what} to {}: {error}", self.path.display()),
         }

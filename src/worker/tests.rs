@@ -308,7 +308,7 @@ fn what_is_remembered_of_group_chat_is_said_to_be_saved_when_it_is_and_not_befor
     assert_eq!(fs::read_to_string(&file).unwrap(), render_group(&memory(7)));
     fs::create_dir(&obstacle).unwrap();
     worker.save_group(memory(8));
-    assert_eq!(worker.stop(None), Ended::Unsaved);
+    assert_eq!(worker.stop(None), Ended::Unsaved(vec!["times of lines to groups"]));
     assert!(reports.try_recv().is_err(), "it was not saved");
     assert_eq!(fs::read_to_string(&file).unwrap(), render_group(&memory(7)));
 }
@@ -377,7 +377,7 @@ fn a_worker_that_broke_down_has_not_saved() {
         panic!("as a bug would");
     });
     called.recv_timeout(Duration::from_secs(30)).unwrap();
-    assert_eq!(worker.unwrap().stop(Some(Vec::new())), Ended::Unsaved);
+    assert!(matches!(worker.unwrap().stop(Some(Vec::new())), Ended::Unsaved(_)));
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_worker_that_cannot_save_says_so_and_one_that_could_not_before_tries_again_a
     let obstacle = scratch.path().join("peers.json.tmp");
     fs::create_dir(&obstacle).unwrap();
     let (worker, _reports) = start(scratch.path());
-    assert_eq!(worker.stop(Some(Vec::new())), Ended::Unsaved);
+    assert_eq!(worker.stop(Some(Vec::new())), Ended::Unsaved(vec!["peers"]));
     let (worker, _reports) = start(scratch.path());
     worker.save_peers(Vec::new());
     // The order has been taken when the next one is seen to be missing.
@@ -399,7 +399,7 @@ fn a_worker_that_cannot_save_says_so_and_one_that_could_not_before_tries_again_a
 }
 
 #[test]
-fn a_worker_that_waits_for_its_listener_still_stops() {
+fn a_worker_that_waits_for_its_listener_still_stops_and_saves() {
     let scratch = tempfile::tempdir().unwrap();
     fs::create_dir_all(scratch.path().join("public")).unwrap();
     for n in 0..10 {
@@ -407,6 +407,9 @@ fn a_worker_that_waits_for_its_listener_still_stops() {
     }
     let (worker, reports) = start(scratch.path());
     let _first = next(&reports);
+    // It need not be asked again for what it has been told before.
+    worker.save_peers(Vec::new());
     drop(reports);
     assert_eq!(worker.stop(None), Ended::Saved);
+    assert_eq!(fs::read_to_string(scratch.path().join("peers.json")).unwrap(), render_peers(&[]));
 }

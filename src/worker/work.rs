@@ -42,6 +42,12 @@ pub(super) struct Savers {
     pub(super) group: Saver,
 }
 
+impl Savers {
+    fn all(&mut self) -> [&mut Saver; 4] {
+        [&mut self.peers, &mut self.people, &mut self.followed, &mut self.group]
+    }
+}
+
 /// The thread's end of the worker.
 pub(super) struct Work<R> {
     inbox: Arc<Inbox>,
@@ -91,20 +97,33 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.store_limit = limit;
     }
 
-    /// Works until told to stop, or until nobody listens any more, and saves. True if all is saved.
-    pub(super) fn run(&mut self) -> bool {
+    /// Works until told to stop, or until nobody listens any more, and saves. Returns what could not be saved.
+    pub(super) fn run(&mut self) -> Vec<&'static str> {
         self.index.load();
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
         self.index.save();
+        for saver in self.savers.all() {
+            saver.expect_end();
+        }
+        // What was ordered before everybody left is still to be done.
+        self.obey();
         // Each is tried, whatever becomes of the others.
-        let Savers { peers, people, followed, group } = &mut self.savers;
-        [peers, people, followed, group].map(Saver::flush) == [true; 4]
+        let mut unsaved = Vec::new();
+        for saver in self.savers.all() {
+            if !saver.flush() {
+                unsaved.push(saver.what);
+            }
+        }
+        unsaved
     }
 
     /// One round; [`ControlFlow::Break`] if it was the last.
     fn round(&mut self) -> ControlFlow<()> {
-        self.obey()?;
+        if self.inbox.lock().is_stopping {
+            return ControlFlow::Break(());
+        }
+        self.obey();
         if self.next_look <= index::now() {
             self.look()?;
         }
@@ -126,8 +145,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         }
     }
 
-    /// Does what has been ordered; [`ControlFlow::Break`] if that is to stop.
-    fn obey(&mut self) -> ControlFlow<()> {
+    /// Does what has been ordered.
+    fn obey(&mut self) {
         let orders = self.inbox.take();
         self.savers.peers.take(orders.save.map(|peers| render_peers(&peers)));
         self.savers.people.take(orders.save_people);
@@ -147,7 +166,6 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
             self.next_look = index::now();
         }
         self.tasks.take(orders.contents, self.trees.folder());
-        if orders.is_stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Looks through the folder once, reports what is gone, and notes what is to be hashed.

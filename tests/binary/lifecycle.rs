@@ -221,10 +221,39 @@ fn peers_that_could_not_be_saved_are_not_called_remembered() {
     let node = Node::start(second.path(), &[known.address]);
     node.wait_for_peer(known.address);
     let said = node.terminate();
-    let last = "\nstopped; the peers could not be saved, 0 peers from an earlier time remembered\n";
-    assert!(said.status.success() && said.stdout.ends_with(last), "{said:?}");
+    assert!(said.status.code() == Some(1) && !said.stdout.contains("stopped"), "{said:?}");
+    assert!(said.stderr.ends_with("\ncjp2p-node: stopped, but could not save the peers\n"), "{said:?}");
     assert!(said.stderr.contains("cannot save the peers to"), "{said:?}");
     assert_eq!(saved(second.path()), None);
+}
+
+#[test]
+fn what_could_not_be_saved_in_the_end_is_named_and_what_is_there_stays_whole() {
+    let directory = scratch();
+    let data = directory.path();
+    let people = || fs::read_to_string(data.join("people.json")).unwrap();
+    let call = |name: &str| {
+        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let command = format!("{{\"command\":\"/name {key} {name}\"}}\n");
+        assert!(crate::control::converse(data, command.as_bytes()).contains("is called"));
+    };
+    let node = Node::start(data, &[]);
+    call("alice");
+    assert!(node.terminate().status.success());
+    let whole = people();
+    assert!(whole.contains("alice"), "{whole}");
+    for file in ["peers", "people"] {
+        fs::create_dir(data.join(format!("{file}.json.tmp"))).unwrap();
+    }
+    let node = Node::start(data, &[]);
+    call("bob");
+    let said = node.terminate();
+    assert_eq!(said.status.code(), Some(1));
+    let lines: Vec<&str> = said.stderr.lines().rev().take(3).collect();
+    assert_eq!(lines[0], "cjp2p-node: stopped, but could not save the peers, the names of people");
+    // Each is said once more in the end, whatever was said before.
+    assert!(lines[1].contains("cannot save the names of people to ") && lines[2].contains("cannot save the peers to "));
+    assert_eq!(people(), whole);
 }
 
 #[test]
