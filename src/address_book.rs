@@ -1,4 +1,5 @@
-//! What people call keys: the names that the user gave them, and the shortest honest form of those that have none.
+//! What people call keys: the names that the user gave them, and the shortest honest form of those that have none; and
+//! whom the user ignores, by a name or without.
 //!
 //! A name is the user's own word and nobody else's: nothing that comes from the network ever becomes one. It cannot be
 //! taken for a key, the beginning of one, or an address, and it is safe for a terminal. A key without a name is shown
@@ -7,6 +8,8 @@
 
 use crate::identity::PublicKey;
 use crate::json;
+use crate::node::IGNORED_KEYS_MAX;
+use crate::sorted::SortedSet;
 use crate::terminal::printable;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,19 +39,21 @@ const KEY_DIGITS: usize = 64;
 const MISTAKE_SHOWN_CHARS: usize = 60;
 
 /// How many bytes an entry of the file has at most: a name of 4 bytes a character, a key, and what is around them.
-const ENTRY_MAX_BYTES: usize = 4 * NAME_MAX_CHARS + KEY_DIGITS + 16;
+const ENTRY_MAX_BYTES: usize = 4 * NAME_MAX_CHARS + KEY_DIGITS + 48;
 
 /// The longest file that is read: four times what is written, for those who edit it.
-pub const FILE_MAX_BYTES: u64 = (4 * NAMES_MAX * ENTRY_MAX_BYTES) as u64;
+pub const FILE_MAX_BYTES: u64 = (4 * (NAMES_MAX + IGNORED_KEYS_MAX) * ENTRY_MAX_BYTES) as u64;
 
 /// Keys that are known, to tell one from.
 pub type Known<'a> = &'a mut dyn Iterator<Item = PublicKey>;
 
-/// The address book: one name for a key, one key for a name.
+/// The address book: one name for a key, one key for a name; and whom the user ignores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressBook {
     /// In the order in which they were given.
     entries: Vec<(PublicKey, String)>,
+    /// Whom the user ignores, with a name or without; as many as the node can ignore.
+    pub ignored: SortedSet<PublicKey>,
 }
 
 impl AddressBook {
@@ -89,9 +94,17 @@ impl AddressBook {
         self.entries.iter().find(|(_, other)| other.to_lowercase() == name).map(|(key, _)| *key)
     }
 
-    /// All names with their keys, in the order in which they were given.
-    pub fn iter(&self) -> impl Iterator<Item = (PublicKey, &str)> {
-        self.entries.iter().map(|(key, name)| (*key, name.as_str()))
+    /// All names with their keys, in the order in which they were given, and whether these are ignored; and those who
+    /// are ignored and have none.
+    pub fn iter(&self) -> impl Iterator<Item = (PublicKey, &str, bool)> {
+        let named = self.entries.iter().map(|(key, name)| (*key, name.as_str(), self.ignored.contains(key)));
+        let others = self.ignored.iter().filter(|key| self.of(key).is_none());
+        named.chain(others.map(|key| (*key, "", true)))
+    }
+
+    /// All keys in the book, some of them twice.
+    fn keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.entries.iter().map(|(key, _)| *key).chain(self.ignored.iter().copied())
     }
 
     /// The key as a person is shown it: its name, or else its beginning.
@@ -101,7 +114,7 @@ impl AddressBook {
 
     /// The beginning of a key and `…`: so much of it as no other key begins with that is known or has a name.
     pub fn shorten(&self, key: &PublicKey, known: Known<'_>) -> String {
-        let others = known.chain(self.entries.iter().map(|(key, _)| *key)).filter(|other| other != key);
+        let others = known.chain(self.keys()).filter(|other| other != key);
         let digits = others.map(|other| common_digits(key, &other) + 1).fold(SHOWN_DIGITS, usize::max);
         if digits >= KEY_DIGITS { key.to_string() } else { format!("{key:.digits$}…") }
     }
@@ -135,7 +148,7 @@ impl AddressBook {
 
     /// The one key that begins so.
     fn find_beginning(&self, digits: &str, known: Known<'_>) -> Result<PublicKey, String> {
-        let mut all = known.chain(self.entries.iter().map(|(key, _)| *key));
+        let mut all = known.chain(self.keys());
         let mut found = None;
         while let Some(key) = all.find(|key| key.to_string().starts_with(digits)) {
             if found.is_some_and(|found| found != key) {
@@ -151,8 +164,8 @@ impl AddressBook {
         self.called(name).and_then(|key| self.of(&key)).unwrap_or(name)
     }
 
-    /// The names in the text of a file; what is no name of a key, or one for the second time, is stepped over, so that
-    /// a person may edit it. `None` if it is damaged.
+    /// What the text of a file says; what is no name of a key, or one for the second time, is stepped over, so that a
+    /// person may edit it. `None` if it is damaged.
     pub fn parse(bytes: &[u8]) -> Option<AddressBook> {
         #[derive(Deserialize)]
         struct File<'a> {
@@ -163,24 +176,32 @@ impl AddressBook {
         struct Entry {
             name: String,
             key: String,
+            #[serde(default)]
+            ignored: bool,
         }
         let file: File<'_> = json::parse(bytes)?;
         let mut book = AddressBook::default();
-        for Entry { name, key } in file.people.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()) {
+        for Entry { name, key, ignored } in file.people.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()) {
             let Ok(key) = PublicKey::parse(&key) else { continue };
             if book.of(&key).is_none() {
                 let _ = book.give(key, &name);
+            }
+            if ignored && book.ignored.len() < IGNORED_KEYS_MAX {
+                book.ignored.insert(key);
             }
         }
         Some(book)
     }
 
-    /// The text of the file: `{"people":[{"name":"…","key":"…"},…]}`, a line each.
+    /// The text of the file: `{"people":[{"name":"…","key":"…"},…]}`, a line each; of who is ignored with
+    /// `"ignored":true`, and an empty name if there is none.
     pub fn render(&self) -> String {
         let mut text = "{\"people\":[".to_owned();
-        for (n, (key, name)) in self.entries.iter().enumerate() {
+        for (n, (key, name, is_ignored)) in self.iter().enumerate() {
+            let ignored = if is_ignored { ",\"ignored\":true" } else { "" };
             // Nothing that may be in a name has to be escaped; writing to a string cannot fail.
-            let _ = write!(text, "{}\n  {{\"name\":\"{name}\",\"key\":\"{key}\"}}", if n == 0 { "" } else { "," });
+            let comma = if n == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}\n  {{\"name\":\"{name}\",\"key\":\"{key}\"{ignored}}}");
         }
         text.push_str("\n]}\n");
         text
@@ -375,11 +396,32 @@ mod tests {
         for n in 0..NAMES_MAX {
             book.give(many(n), &format!("{}{n:04}", "ü".repeat(NAME_MAX_CHARS - 4))).unwrap();
         }
+        book.ignored.extend((0..IGNORED_KEYS_MAX).map(|n| many(n + NAMES_MAX / 2)));
         assert!(book.give(many(NAMES_MAX), "one-too-many").unwrap_err().contains("1024 names already"));
         assert_eq!(book.give(many(0), "another"), Ok(Some(format!("{}0000", "ü".repeat(NAME_MAX_CHARS - 4)))));
         let text = book.render();
         assert!(text.len() as u64 <= FILE_MAX_BYTES / 4);
-        assert_eq!(AddressBook::parse(text.as_bytes()), Some(book));
+        assert_eq!(AddressBook::parse(text.as_bytes()).as_ref(), Some(&book));
+        // A file that somebody else has written says more.
+        book.ignored.extend([many(2 * NAMES_MAX)]);
+        let read = AddressBook::parse(book.render().as_bytes()).unwrap();
+        assert_eq!(read.ignored.len(), IGNORED_KEYS_MAX);
+    }
+
+    #[test]
+    fn who_is_ignored_is_kept_with_a_name_or_without_and_found_by_the_beginning_of_the_key() {
+        let mut book = AddressBook::default();
+        book.give(key(1), "alice").unwrap();
+        book.give(key(2), "bob").unwrap();
+        book.ignored.extend([key(2), key(3)]);
+        let read = AddressBook::parse(book.render().as_bytes()).unwrap();
+        assert_eq!(read, book);
+        let people = [(key(1), "alice", false), (key(2), "bob", true), (key(3), "", true)];
+        assert_eq!(read.iter().collect::<Vec<_>>(), people);
+        assert_eq!(read.find(&key(3).to_string()[..8], &mut empty()), Ok(key(3)));
+        // The name goes, and who had it is ignored still.
+        book.take(&key(2));
+        assert_eq!(AddressBook::parse(book.render().as_bytes()), Some(book));
     }
 
     #[test]
@@ -390,7 +432,7 @@ mod tests {
             {{"name":"again","key":"{one}"}},{{"name":"ALICE","key":"{two}"}},{{"name":"x","key":"y"}}]}}"#
         );
         let book = AddressBook::parse(text.as_bytes()).unwrap();
-        assert_eq!(book.iter().collect::<Vec<_>>(), [(one, "alice")]);
+        assert_eq!(book.iter().collect::<Vec<_>>(), [(one, "alice", false)]);
         assert_eq!(AddressBook::parse(AddressBook::default().render().as_bytes()), Some(AddressBook::default()));
         for damage in ["", "[]", "{}", "{\"people\":{}}", "{\"people\":[", "\u{fffd}"] {
             assert_eq!(AddressBook::parse(damage.as_bytes()), None, "{damage}");

@@ -5,7 +5,7 @@
 //! | `key` | the secret from which the node's key derives; for the owner's eyes alone, and never written again |
 //! | `public/` | files to share, put there by the user; never written by the node |
 //! | `peers.json` | the addresses worth trying at the next start |
-//! | `people.json` | what the user calls the keys of others |
+//! | `people.json` | what the user calls the keys of others, and which are ignored |
 //! | `group.json` | before which time no further line of ours to a group is dated, and which lines of others were shown |
 //! | `hashes.json` | the SHA-256 and BLAKE3 of shared files, so that a restart need not read them again |
 //! | `published.json` | which names are published, each with its newest version |
@@ -292,7 +292,8 @@ impl DataDir {
         load(&self.peers_file(), peers_file::FILE_MAX_BYTES, parse_peers)
     }
 
-    /// The names that the user gave to keys. A file that cannot be understood is set aside, never lost.
+    /// The names that the user gave to keys, and who is ignored. A file that cannot be understood is set aside, never
+    /// lost.
     pub fn load_people(&self) -> AddressBook {
         load(&self.people_file(), crate::address_book::FILE_MAX_BYTES, AddressBook::parse)
     }

@@ -58,6 +58,7 @@ mod upkeep;
 mod uploads;
 
 pub use crate::gossip::GROUP_MAX_BYTES;
+pub use group::IGNORED_KEYS_MAX;
 pub use interface::{
     Command, CommandError, Config, Destination, Event, GroupMemory, PeerInfo, StreamCommand, Transmit,
 };

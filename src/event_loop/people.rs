@@ -2,6 +2,7 @@
 
 use super::EventLoop;
 use crate::identity::PublicKey;
+use crate::node::Command;
 use crate::request::{Answer, PersonLine, TypedTitle};
 use crate::terminal::printable;
 use crate::titles::Title;
@@ -66,8 +67,31 @@ impl EventLoop {
         }
     }
 
-    /// All names.
+    /// Ignores somebody from now on, or no longer.
+    pub(super) fn ignore_person(&mut self, text: &str, is_ignored: bool) -> Answer {
+        let key = match self.find_key(text) {
+            Ok(key) => key,
+            Err(why) => return Answer::Refused(why),
+        };
+        let shown = self.show_key(&key);
+        let (command, done) = match is_ignored {
+            true => (Command::IgnoreAuthor(key), format!("ignoring {shown}")),
+            false => (Command::HeedAuthor(key), format!("no longer ignoring {shown}")),
+        };
+        let answer = self.command(command, done);
+        let ignored = &mut self.address_book.ignored;
+        if matches!(answer, Answer::Done(_)) && if is_ignored { ignored.insert(key) } else { ignored.remove(&key) } {
+            self.worker.save_people(self.address_book.render());
+        }
+        answer
+    }
+
+    /// All names, and whoever is ignored.
     pub(super) fn person_lines(&self) -> Vec<PersonLine> {
-        self.address_book.iter().map(|(key, name)| PersonLine { name: name.to_owned(), key: key.to_string() }).collect()
+        let mut lines = Vec::new();
+        for (key, name, is_ignored) in self.address_book.iter() {
+            lines.push(PersonLine { name: name.to_owned(), key: key.to_string(), is_ignored });
+        }
+        lines
     }
 }

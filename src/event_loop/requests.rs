@@ -4,7 +4,6 @@
 
 use super::lan::is_own;
 use super::{COUNTERS, EventLoop, HostName};
-use crate::identity::PublicKey;
 use crate::node::{Command, Event, Hearsay, PeerInfo};
 use crate::peers::address::plain;
 use crate::request::{self, Answer, FileLine, ListedLine, PeerLine, Request, Status, Topic};
@@ -67,8 +66,8 @@ impl EventLoop {
             Request::UnnamePerson(key) => self.unname_person(&key),
             Request::Ping(address) => self.ping(address),
             Request::Ignore(ip) => self.command(Command::Ignore(ip), format!("ignoring {ip}")),
-            Request::IgnoreAuthor(text) => self.of_author(&text, "ignoring", Command::IgnoreAuthor),
-            Request::HeedAuthor(text) => self.of_author(&text, "no longer ignoring", Command::HeedAuthor),
+            Request::IgnoreAuthor(text) => self.ignore_person(&text, true),
+            Request::HeedAuthor(text) => self.ignore_person(&text, false),
             Request::Heed(ip) => self.command(Command::Heed(ip), format!("no longer ignoring {ip}")),
             Request::Say { group, text } => self.say(group, text),
             // Who types it here hears everything anyway; others were let in before.
@@ -81,15 +80,7 @@ impl EventLoop {
         }
     }
 
-    /// Does something about an author; the answer says what, and to whom.
-    fn of_author(&mut self, whose: &str, done: &str, command: fn(PublicKey) -> Command) -> Answer {
-        match self.find_key(whose) {
-            Ok(key) => self.command(command(key), format!("{done} {}", self.show_key(&key))),
-            Err(why) => Answer::Refused(why),
-        }
-    }
-
-    fn command(&mut self, command: Command, done: String) -> Answer {
+    pub(super) fn command(&mut self, command: Command, done: String) -> Answer {
         match self.node.handle_command(self.clock.now(), command) {
             Ok(()) => Answer::Done(done),
             Err(error) => Answer::Refused(error.to_string()),

@@ -15,6 +15,7 @@ use super::upkeep::UPKEEP_PAUSE;
 use super::{
     ALARM, BATCH_MAX, CONTROL, EventLoop, HostName, INBOX, INTERFACES, SIGNALS, UDP, lookup, reachable, signals,
 };
+use crate::address_book::AddressBook;
 use crate::console::{Output, start_input};
 use crate::content::DirectoryStore;
 use crate::data_dir::{DataDir, control_socket};
@@ -82,7 +83,8 @@ impl EventLoop {
         let store = DirectoryStore::new(data_dir.public(), data_dir.trees(), data_dir.parts());
         let awaited = await_named(named, &mut config, &clock, |peer| is_own(peer, address, family));
         let config = Config { group: data_dir.load_group(), ..config };
-        let node = born(config, clock.now(), store)?;
+        let address_book = data_dir.load_people();
+        let node = born(config, clock.now(), store, &address_book)?;
         if let Err(error) = data_dir.write_node_file(reachable(address)) {
             log::warn!("scripts will not find this node, no node.json in {}: {error}", data_dir.path().display());
         }
@@ -107,7 +109,7 @@ impl EventLoop {
             lan: Lan::found(),
             news,
             worker,
-            address_book: data_dir.load_people(),
+            address_book,
             messages: Vec::new(),
             next_message: 1,
             data_dir,
@@ -125,11 +127,14 @@ impl EventLoop {
     }
 }
 
-/// The node, told what the clock on the wall says.
-fn born(config: Config, now: Time, store: DirectoryStore) -> io::Result<Node<DirectoryStore>> {
+/// The node, told what the clock on the wall says, and whom the user ignores.
+fn born(config: Config, now: Time, store: DirectoryStore, people: &AddressBook) -> io::Result<Node<DirectoryStore>> {
     let mut node = Node::new(config, entropy()?, now, store);
-    // It has nothing to object to the truth.
+    // It has nothing to object to the truth, and there are no more people in the book than it can ignore.
     let _ = node.handle_command(now, Command::TimeOfDay(unix_ms()));
+    for key in people.ignored.iter() {
+        let _ = node.handle_command(now, Command::IgnoreAuthor(*key));
+    }
     Ok(node)
 }
 

@@ -52,8 +52,8 @@ const UNSAID_MAX: usize = 16;
 /// How many lines are remembered that are dated too far from our clock: what neighbours hold.
 const MISDATED_MAX: usize = 64;
 
-/// How many authors can be ignored.
-const IGNORED_KEYS_MAX: usize = 1_024;
+/// How many authors can be ignored: as many people as anybody knows.
+pub const IGNORED_KEYS_MAX: usize = 1_024;
 
 /// Signatures that one neighbour may have checked: twice what a lively room says. Forty neighbours who all send
 /// forgeries cost 400 checks of 60 µs a second, a fortieth of a core.
@@ -183,7 +183,7 @@ impl Groups {
     }
 
     pub(super) fn ignore(&mut self, key: PublicKey) -> Result<(), CommandError> {
-        if self.ignored.len() >= IGNORED_KEYS_MAX {
+        if self.ignored.len() >= IGNORED_KEYS_MAX && !self.ignored.contains(&key) {
             return Err(CommandError::Full);
         }
         self.ignored.insert(key);

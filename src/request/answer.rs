@@ -36,7 +36,7 @@ pub enum Answer {
     Listening(Listening),
     /// A line that was said, safe for a terminal.
     Line(String),
-    /// What the user calls keys.
+    /// What the user calls keys, and which are ignored.
     People(Vec<PersonLine>),
     /// A private message is on its way.
     Message(MessageLine),
@@ -116,13 +116,15 @@ pub struct ListedLine {
     pub heard_ago_s: f64,
 }
 
-/// What the user calls a key.
+/// What the user calls a key, or that it is ignored, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PersonLine {
-    /// The name.
+    /// The name; empty if it has none.
     pub name: String,
     /// The key, in hex.
     pub key: String,
+    /// Whether the user ignores whoever holds it.
+    pub is_ignored: bool,
 }
 
 /// What the user wrote to the holder of a key.

@@ -24,7 +24,7 @@ impl Spec {
     pub(super) fn question(&self) -> Option<String> {
         let (what, example) = match self.arguments {
             "ADDR" => ("which address", format!("192.0.2.1:{PORT}")),
-            "IP/KEY" => ("which IP address or whose key", "192.0.2.1".to_owned()),
+            "IP/KEY" => ("which IP address or whose key", "192.0.2.1; /name lists whose are ignored".to_owned()),
             "KEY" => ("whose", "alice".to_owned()),
             "ID" => ("which content", "ID: 64 hex digits (SHA-256), or blake3/ and 64 hex digits".to_owned()),
             "WHAT" => ("which content", "ID, or KEY/NAME, or alice/NAME".to_owned()),
@@ -56,7 +56,12 @@ pub(super) const SPECS: &[Spec] = &[
         help: "private messages since the node started, and what became of them",
         parse: |rest| none(rest, Request::Sent),
     },
-    Spec { name: "/name", arguments: "KEY NAME", help: "call a key so; alone, list the names", parse: name },
+    Spec {
+        name: "/name",
+        arguments: "KEY NAME",
+        help: "call a key so; alone, list the names and who is ignored",
+        parse: name,
+    },
     Spec {
         name: "/unname",
         arguments: "KEY",

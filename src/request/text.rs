@@ -91,7 +91,8 @@ impl fmt::Display for FetchLine {
 
 impl fmt::Display for PersonLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", self.key, self.name)
+        let space = if self.name.is_empty() || !self.is_ignored { "" } else { " " };
+        write!(f, "{}  {}{space}{}", self.key, self.name, if self.is_ignored { "(ignored)" } else { "" })
     }
 }
 

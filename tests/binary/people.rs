@@ -120,6 +120,31 @@ fn of_a_long_message_the_list_shows_the_beginning_and_scripts_are_told_all() {
 }
 
 #[test]
+fn who_is_ignored_stays_ignored_after_a_restart_and_is_listed_until_heeded() {
+    let [first, second] = [scratch(), scratch()];
+    let (alice_key, bob_key) = (key_of(first.path()), key_of(second.path()));
+    let mut bob = start(second.path(), &[]);
+    type_line(&mut bob, &format!("/ignore {alice_key}"));
+    type_line(&mut bob, "/quit");
+    assert!(bob.finish().success().contains(&format!("ignoring {}…", &alice_key[..16])));
+    let mut bob = start(second.path(), &[]);
+    let alice = Node::start(first.path(), &[bob.address]);
+    alice.wait_for_peer(bob.address);
+    let said = alice.ask(["msg", &bob_key, "hello", "--wait", "2"]);
+    assert!(said.complaint().contains("not seen by"), "{said:?}");
+    type_line(&mut bob, "/name");
+    type_line(&mut bob, &format!("/heed {}", &alice_key[..8]));
+    type_line(&mut bob, "/name");
+    assert!(alice.ask(["msg", &bob_key, "and now?"]).success().contains("has seen it"));
+    type_line(&mut bob, "/quit");
+    let said = bob.finish();
+    let listed = format!("{alice_key}  (ignored)\nno longer ignoring {}…\nnobody has a name yet", &alice_key[..16]);
+    assert!(said.success().contains(&listed), "{said:?}");
+    let people = fs::read_to_string(second.path().join("people.json")).unwrap();
+    assert!(!people.contains(&alice_key), "{people}");
+}
+
+#[test]
 fn names_outlive_the_node_and_a_damaged_file_is_set_aside() {
     let directory = scratch();
     let keys: Vec<String> = (0..2).map(|_| key_of(scratch().path())).collect();
