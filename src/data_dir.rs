@@ -39,7 +39,7 @@ pub use hashes_file::{parse_hashes, render_hashes};
 pub use key_file::{KeyError, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 pub use titles_file::{Standing, TitleRecord, parse_titles, render_titles};
-pub use used_names::use_name;
+pub use used_names::{is_used_name, use_name};
 
 use crate::address_book::AddressBook;
 use crate::content::SharedFile;

@@ -9,7 +9,7 @@ use super::options::Arguments;
 use super::probe::now;
 use super::run::data_path;
 use super::{Failure, hint};
-use cjp2p_node::data_dir::use_name;
+use cjp2p_node::data_dir::{is_used_name, use_name};
 use cjp2p_node::identity::PublicKey;
 use cjp2p_node::request::{NodeStatus, STREAM_BYTES_MAX, StreamAnswer, StreamRequest, counted};
 use cjp2p_node::stream::StreamId;
@@ -40,7 +40,9 @@ const STILL_HERE: Duration = Duration::from_secs(2);
 pub(super) fn stream(arguments: &Arguments, name: &str) -> Result<(), Failure> {
     let live = Live::begin(arguments)?;
     let ended = publish(&live, name);
-    if let Ok(length) = ended {
+    if let Ok(None) = ended {
+        hint(arguments, "nothing came in, so there has been no stream and its name is still free");
+    } else if let Ok(Some(length)) = ended {
         let length = counted(length, "byte");
         if !live.helper.is_own() {
             hint(arguments, &format!("the stream has ended after {length}; the node goes on passing it on"));
@@ -57,36 +59,55 @@ pub(super) fn stream(arguments: &Arguments, name: &str) -> Result<(), Failure> {
     ended.map(drop)
 }
 
-/// Begins a stream, fills it, and ends it. Returns how long it is.
-fn publish(live: &Live<'_>, name: &str) -> Result<u64, Failure> {
+/// Begins a stream, fills it, and ends it. Returns how long it is, if anything of it was signed.
+fn publish(live: &Live<'_>, name: &str) -> Result<Option<u64>, Failure> {
     let arguments = live.arguments;
     let status: Option<NodeStatus> = order(arguments, "/status")?.read();
     let key = status.and_then(|status| PublicKey::parse(&status.public_key).ok());
     let key = key.ok_or_else(|| Failure::Impossible("the node does not say its key".to_owned()))?;
     let id = StreamId::own(key, name).map_err(|why| Failure::Mistake(why.to_string()))?;
     let path = data_path(arguments)?;
-    let is_new = use_name(&path, &id)
-        .map_err(|error| Failure::Impossible(format!("cannot write to {}: {error}", path.display())))?;
-    if !is_new {
-        return Err(Failure::Impossible(format!(
+    let used = || {
+        Failure::Impossible(format!(
             "there has been a stream {name}, and what was signed cannot be signed anew; choose another name, like {name}/2"
-        )));
+        ))
+    };
+    if is_used_name(&path, &id) {
+        return Err(used());
     }
     live.length(&StreamRequest::Begin(name.to_owned()))?;
     // The name of the stream is no message for people: scripts read it.
     let _ = writeln!(io::stderr(), "{id}");
-    let filled = fill(live, name);
-    let ended = live.length(&StreamRequest::End(name.to_owned()));
+    let mut is_ours = false;
+    let mut use_it = || {
+        is_ours = is_ours
+            || use_name(&path, &id)
+                .map_err(|error| Failure::Impossible(format!("cannot write to {}: {error}", path.display())))?;
+        if is_ours { Ok(()) } else { Err(used()) }
+    };
+    let mut filled = fill(live, name, &mut use_it);
+    // Who waits for a stream for which nothing came is told its end; of any other nobody has heard.
+    if matches!(filled, Ok(0)) && is_awaited(live, name) {
+        filled = use_it().map(|()| 0);
+    }
+    let ended = is_ours.then(|| live.length(&StreamRequest::End(name.to_owned())));
     match (filled, ended) {
         // A signal ends a node of our own too, and it has ended its streams then.
-        (Ok(length), _) if live.is_interrupted() => Ok(length),
-        (Err(_), _) if live.is_interrupted() => Ok(0),
-        (filled, ended) => filled.and(ended),
+        (filled, Some(_)) if live.is_interrupted() => Ok(Some(filled.unwrap_or(0))),
+        (_, None) if live.is_interrupted() => Ok(None),
+        (filled, None) => filled.map(|_| None),
+        (filled, Some(ended)) => filled.and(ended).map(Some),
     }
 }
 
-/// Appends what comes in, until there is no more or a signal comes.
-fn fill(live: &Live<'_>, name: &str) -> Result<u64, Failure> {
+/// Whether somebody has asked for a stream of ours.
+fn is_awaited(live: &Live<'_>, name: &str) -> bool {
+    let info = live.ask(&StreamRequest::Info(name.to_owned()));
+    matches!(info.map(|reply| reply.read()), Ok(Some(StreamAnswer::Own(_, Some(_)))))
+}
+
+/// Appends what comes in, once the name is used for it, until there is no more or a signal comes.
+fn fill(live: &Live<'_>, name: &str, use_name: &mut impl FnMut() -> Result<(), Failure>) -> Result<u64, Failure> {
     let (mut buffer, mut length, start) = (vec![0; STREAM_BYTES_MAX], 0, now());
     let (stdin, mut said) = (io::stdin(), start);
     while !live.is_interrupted() {
@@ -106,6 +127,7 @@ fn fill(live: &Live<'_>, name: &str) -> Result<u64, Failure> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Failure::Impossible(format!("cannot read the standard input: {error}"))),
         };
+        use_name()?;
         length = live.length(&StreamRequest::append(name, length, &buffer[..count]))?;
         said = now();
         let due = Duration::from_secs_f64(length as f64 / RATE_MAX as f64);

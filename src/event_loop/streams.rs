@@ -96,8 +96,11 @@ impl EventLoop {
             return;
         }
         for name in self.node.growing_streams() {
-            // It grows, so it can end.
-            let _ = self.command_stream(StreamCommand::End(name));
+            // What has no bytes is not signed, so that its name can be used again.
+            if self.node.stream_info(self.clock.now(), &name).is_some_and(|info| info.length > 0) {
+                // It grows, so it can end.
+                let _ = self.command_stream(StreamCommand::End(name));
+            }
         }
     }
 }

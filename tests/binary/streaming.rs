@@ -2,6 +2,7 @@
 //!
 //! A signature takes tens of milliseconds in a program that is not optimised, so there is little to sign.
 
+use crate::control::converse;
 use crate::fetching::{bytes, ended, names};
 use crate::harness::{Node, binary, eventually, finish, scratch};
 use cjp2p_node::node::STREAMS_MAX;
@@ -183,6 +184,54 @@ fn a_node_that_stalls_for_longer_than_commands_wait_ends_neither_end_of_a_stream
     for said in [finish(stream), finish(follow)] {
         assert!(said.status.success(), "{said:?}");
     }
+}
+
+#[test]
+fn a_name_is_used_up_by_what_comes_in_and_by_nothing_else() {
+    let data = scratch();
+    let _node = Node::start(&data.path().join("beside"), &[]);
+    for owner in ["beside", "alone"] {
+        let home = data.path().join(owner);
+        let used = || names(&home.join("streams")).len();
+        let empty = ended(command("stream", &home, None, &["x"]));
+        let hint = "cjp2p-node: nothing came in, so there has been no stream and its name is still free\n";
+        assert!(empty.status.success() && empty.stderr.ends_with(hint), "{owner}: {empty:?}");
+        for signal in [Signal::KILL, Signal::INT] {
+            let (mut stream, _) = begin(command("stream", &home, None, &["x"]));
+            kill_process(Pid::from_child(&stream), signal).unwrap();
+            stream.wait().unwrap();
+            assert_eq!(used(), 0, "{owner}");
+        }
+        let (mut stream, _) = begin(command("stream", &home, None, &["x"]));
+        stream.stdin.as_mut().unwrap().write_all(b"one\n").unwrap();
+        eventually("a used name", || (used() == 1).then_some(()));
+        stream.kill().unwrap();
+        stream.wait().unwrap();
+        let again = ended(command("stream", &home, None, &["x"]));
+        assert!(
+            !again.status.success() && again.stderr.contains("choose another name, like x/2"),
+            "{owner}: {again:?}"
+        );
+    }
+}
+
+#[test]
+fn who_follows_a_stream_for_which_nothing_comes_is_told_its_end() {
+    let data = scratch();
+    let home = data.path().join("node");
+    let node = Node::start(&home, &[]);
+    // The one beside the same node, and the one elsewhere.
+    for (name, reader) in [("x", &home), ("y", &data.path().join("reader"))] {
+        let (mut stream, id) = begin(command("stream", &home, None, &[name]));
+        let follow = command("follow", reader, Some(node.address), &[&id]).spawn().unwrap();
+        let info = format!("{{\"command\":\"/stream {{\\\"info\\\":\\\"{name}\\\"}}\"}}\n");
+        eventually("somebody who asks for it", || (!converse(&home, info.as_bytes()).contains("null")).then_some(()));
+        drop(stream.stdin.take());
+        assert!(finish(stream).status.success());
+        let followed = finish(follow);
+        assert!(followed.status.success() && followed.stdout.is_empty(), "{name}: {followed:?}");
+    }
+    assert_eq!(names(&home.join("streams")).len(), 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod village;
 mod wild;
 
 use cjp2p_node::Time;
-use cjp2p_node::node::StreamCommand;
+use cjp2p_node::node::{Command, CommandError, StreamCommand};
 use cjp2p_node::stream::block::Block;
 use cjp2p_node::stream::follow::{Follow, From, State};
 use std::time::Duration;
@@ -329,6 +329,26 @@ fn an_owner_that_is_fed_no_longer_is_given_up_and_has_not_ended() {
     // Four of these keep nobody from beginning others.
     for n in 0..4 {
         village.command(0, StreamCommand::Begin(format!("other/{n}")));
+    }
+}
+
+#[test]
+fn a_stream_of_which_nothing_was_signed_can_be_begun_again_and_no_other() {
+    let mut village = Village::new(1, |_| vec![]);
+    for name in ["fed", "ended"] {
+        village.command(0, StreamCommand::Begin(name.to_owned()));
+    }
+    // Whoever was to feed them is gone before anything came.
+    village.run(seconds(60));
+    for name in ["fed", "ended"] {
+        village.command(0, StreamCommand::Begin(name.to_owned()));
+    }
+    village.command(0, StreamCommand::Append("fed".to_owned(), vec![7]));
+    village.command(0, StreamCommand::End("ended".to_owned()));
+    let now = village.now;
+    for name in ["fed", "ended"] {
+        let begun = village.at(0).handle_command(now, Command::Stream(StreamCommand::Begin(name.to_owned())));
+        assert_eq!(begun, Err(CommandError::StreamExists), "{name}");
     }
 }
 

@@ -65,6 +65,7 @@ impl<S: Store> Node<S> {
         if let Some(own) = self.streams.own(id.name()).filter(|own| *own.log.log().id() == id) {
             // What we make ourselves we need not follow to read.
             own.patience = own.patience.max(patience);
+            own.asked = Some(now);
             return Ok(());
         }
         if let Some(followed) = self.streams.followed(&id)

@@ -80,8 +80,13 @@ impl<S: Store> Node<S> {
     pub(super) fn begin_stream(&mut self, now: Time, name: &str) -> Result<(), CommandError> {
         let id = StreamId::own(self.identity.public(), name).map_err(CommandError::BadStreamName)?;
         if let Some(own) = self.streams.own(name) {
-            // The same command once more, because the answer was lost.
-            return if own.log.length() == 0 && !own.is_done(now) { Ok(()) } else { Err(CommandError::StreamExists) };
+            if own.log.length() > 0 || own.log.log().eof().is_some() {
+                return Err(CommandError::StreamExists);
+            }
+            // The same command once more, because the answer was lost, or because nothing came the last time. Nothing
+            // has been signed.
+            own.fed = now;
+            return Ok(());
         }
         if self.streams.own.len() >= STREAMS_MAX {
             // The oldest that has ended, or is fed no longer, makes room.
