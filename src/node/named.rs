@@ -165,7 +165,7 @@ impl<S: Store> Node<S> {
     fn take_version(&mut self, now: Time, sender: &Sender, version: Version) {
         let title = version.title.clone();
         let is_confirmed = self.confirms(sender, &version);
-        let is_sought = self.named.searches.take(now, &version, is_confirmed);
+        let is_sought = self.named.searches.take(now, sender, &version, is_confirmed);
         let is_followed = self.named.followed.contains(&title);
         if is_sought || is_followed {
             // Whoever speaks of it may well have it.
@@ -206,7 +206,7 @@ impl<S: Store> Node<S> {
             return;
         };
         let is_confirmed = self.confirms(sender, &version);
-        self.named.searches.take(now, &version, is_confirmed);
+        self.named.searches.take(now, sender, &version, is_confirmed);
         if self.named.versions.is_news(&version) && self.check_own(&version).is_ok() {
             self.named.versions.keep(version);
             self.named.outdone.insert(title.clone());

@@ -45,7 +45,7 @@ const FEW: usize = 3;
 /// meanwhile.
 const FEW_WAIT: Duration = Duration::from_secs(2);
 
-/// How long to wait for anything newer than what is known already, if nobody answers.
+/// How long to wait for anything newer than what is known already, if nobody confirms it.
 const KNOWN_WAIT: Duration = Duration::from_secs(3);
 
 /// How often each title that is kept up to date is asked for: seldom enough to cost nothing, and publishers tell their
@@ -77,6 +77,9 @@ struct Search {
     repeat: Duration,
     /// When a version was first confirmed, see [`Node::confirms`].
     answered: Option<Time>,
+    /// Since when there is something to end with, known before or told by who is verified. What others bring ends no
+    /// search: they could keep the user from hearing who knows better.
+    known: Option<Time>,
     /// The newest so far.
     found: Option<Version>,
     is_over: bool,
@@ -87,7 +90,7 @@ impl Search {
     fn end(&self) -> Time {
         let least = self.begun + if self.is_among_few { FEW_WAIT } else { Duration::ZERO };
         let answered = self.answered.map(|answered| (answered + ANSWER_WAIT).max(least));
-        let known = self.found.as_ref().map(|_| self.begun + KNOWN_WAIT);
+        let known = self.known.map(|known| known + KNOWN_WAIT);
         [answered, known].into_iter().flatten().fold(self.begun + self.patience, Time::min)
     }
 }
@@ -152,7 +155,7 @@ impl Searches {
     }
 
     /// Somebody brings a version, and perhaps confirms it. Says whether it is sought.
-    pub(super) fn take(&mut self, now: Time, version: &Version, is_confirmed: bool) -> bool {
+    pub(super) fn take(&mut self, now: Time, sender: &Sender, version: &Version, is_confirmed: bool) -> bool {
         let Some(search) = self.searches.iter_mut().find(|search| search.title == version.title) else { return false };
         if is_confirmed && search.answered.is_none() {
             search.answered = Some(now);
@@ -161,6 +164,9 @@ impl Searches {
         }
         if search.is_over {
             return false;
+        }
+        if sender.is_verified() {
+            search.known.get_or_insert(now);
         }
         if search.found.as_ref().is_none_or(|found| version.is_newer_than(found)) {
             search.found = Some(version.clone());
@@ -192,6 +198,7 @@ impl<S: Store> Node<S> {
             round: now,
             repeat: ROUND,
             answered: None,
+            known: found.is_some().then_some(now),
             found,
             is_over: false,
         });

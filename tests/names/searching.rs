@@ -82,6 +82,47 @@ fn who_is_not_proven_or_brings_an_older_version_confirms_nothing_during_a_search
 }
 
 #[test]
+fn who_is_not_proven_ends_no_search_however_much_it_brings() {
+    let mut play = play();
+    let page = title(&alice(), "page");
+    let [older, known, newer] = [3, 5, 9].map(|seq| envelope(&version(&alice(), "page", seq)));
+    play.verify(PEER);
+    command(&mut play, Command::Seek { title: page.clone(), patience: PATIENCE }).unwrap();
+    for late in [&older, &known] {
+        play.run(Duration::from_secs(5));
+        // Anybody sends again what was signed once.
+        play.hear(ASKER, &format!("[{late}]"));
+        play.run(Duration::from_secs(4));
+        assert!(play.node.seeks(&page), "who knows better may yet come");
+    }
+    say(&mut play, PEER, &newer);
+    play.run(Duration::from_millis(1_100));
+    assert_eq!((sought(&mut play), play.node.is_unanswered(&page)), (vec![(page.clone(), true)], false));
+    assert_eq!(play.node.version(&page).unwrap().seq, 9);
+}
+
+#[test]
+fn who_is_not_proven_and_brings_the_newest_first_makes_nobody_wait_for_ever() {
+    let mut play = play();
+    let page = title(&alice(), "page");
+    let [older, newer] = [3, 5].map(|seq| envelope(&version(&alice(), "page", seq)));
+    play.verify(PEER);
+    command(&mut play, Command::Seek { title: page.clone(), patience: 1_000 * PATIENCE }).unwrap();
+    play.hear(ASKER, &format!("[{newer}]"));
+    say(&mut play, PEER, &older);
+    play.run(Duration::from_secs(4));
+    assert_eq!((sought(&mut play), play.node.is_unanswered(&page)), (vec![(page.clone(), true)], true));
+    assert_eq!(play.node.version(&page).unwrap().seq, 5);
+
+    // It is the newest that is known, for whoever asks again: nobody could be heard who knows better.
+    command(&mut play, Command::Seek { title: page.clone(), patience: PATIENCE }).unwrap();
+    play.run(Duration::from_millis(2_900));
+    assert!(play.node.seeks(&page));
+    play.run(Duration::from_millis(200));
+    assert_eq!(sought(&mut play), [(page, true)]);
+}
+
+#[test]
 fn a_peer_that_comes_during_a_search_is_asked_at_once() {
     let mut play = play();
     let page = title(&alice(), "page");
