@@ -128,9 +128,10 @@ impl<S: Store> Node<S> {
             StreamCommand::End(name) => self.end_stream(now, &name),
             StreamCommand::Follow { id, from, patience } => self.follow_stream(now, id, from, patience),
             StreamCommand::Unfollow(id) => {
-                let reader = self.streams.followed(&id).and_then(|followed| followed.reader.as_mut());
-                let until = reader.ok_or(CommandError::NotFollowing)?;
+                let followed = self.streams.followed(&id).ok_or(CommandError::NotFollowing)?;
+                let until = followed.reader.as_mut().ok_or(CommandError::NotFollowing)?;
                 *until = (now + LAST_CALL).min(*until);
+                followed.readers = followed.readers.saturating_sub(1);
                 Ok(())
             }
         }
@@ -143,6 +144,7 @@ impl<S: Store> Node<S> {
         }
         let followed = self.streams.followed(id)?;
         followed.reader = Some(now + READER_PATIENCE);
+        followed.readers = followed.readers.max(1);
         Some(followed.follow.read(now, offset, most))
     }
 
@@ -159,7 +161,7 @@ impl<S: Store> Node<S> {
                 self.push_stream(now, &id);
             }
         }
-        self.end_reading(now, now);
+        self.end_reading(now);
         let is_kept = |followed: &Followed| followed.reader.is_some() || now.since(followed.asked) < PASSED_ON;
         self.streams.followed.retain(is_kept);
         self.spread_streams(now);

@@ -54,9 +54,14 @@ impl Follower {
         self.bench.play.node.sizes().find(|size| size.table == "keys that are looked for").unwrap().len
     }
 
+    /// Whether there is anything to be read of a stream.
+    fn read(&mut self, id: &StreamId) -> bool {
+        self.bench.play.node.read_stream(self.bench.play.now, id, 0, 10).is_some()
+    }
+
     /// Waits for five seconds.
     fn wait(&mut self) -> Vec<(SocketAddr, String)> {
-        self.bench.play.node.read_stream(self.bench.play.now, &self.id, 0, 10);
+        self.read(&self.id.clone());
         self.bench.play.run(Duration::from_secs(5))
     }
 
@@ -223,4 +228,49 @@ fn who_has_gone_makes_room_at_once_and_leaves_no_search_behind() {
     follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
     follower.follow(&other(0)).unwrap();
     assert_eq!(follower.sought(), 1, "nobody reads what the first one has signed");
+}
+
+#[test]
+fn who_reads_on_beside_one_that_gives_up_keeps_its_stream_when_a_fifth_is_wanted() {
+    for from in [From::Start, From::End] {
+        let mut follower = Follower::new();
+        let other = |n: usize| StreamId::new(thief().public(), &format!("radio{n}")).unwrap();
+        let patience = Duration::from_secs(60);
+        // Two follow the first stream; one of them gives up, and the other reads every 20 ms.
+        follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+        follower.bench.play.run(Duration::from_secs(3));
+        follower.command(StreamCommand::Follow { id: radio(0), from, patience }).unwrap();
+        follower.follow(&radio(0)).unwrap();
+        (1..STREAMS_MAX).for_each(|n| follower.follow(&other(n)).unwrap());
+        assert!(follower.read(&radio(0)));
+        follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+        follower.bench.play.run(Duration::from_millis(5));
+        assert_eq!(follower.follow(&other(0)), Err(CommandError::Full), "{from:?}: all are read");
+        follower.bench.play.run(Duration::from_millis(15));
+        assert!(follower.read(&radio(0)), "{from:?}: thrown out while it reads");
+        // The last one leaves.
+        follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+        assert_eq!(follower.follow(&other(0)), Ok(()));
+        assert!(!follower.read(&radio(0)));
+    }
+}
+
+#[test]
+fn the_stream_that_nobody_has_read_the_longest_makes_room_first() {
+    let mut follower = Follower::new();
+    let other = |n: usize| StreamId::new(thief().public(), &format!("radio{n}")).unwrap();
+    (1..STREAMS_MAX).for_each(|n| follower.follow(&other(n)).unwrap());
+    // Whoever is killed says nothing. The second one lives for five seconds more than the third.
+    follower.wait();
+    assert!(follower.read(&other(1)) && follower.read(&other(3)));
+    (0..6).for_each(|_| drop(follower.wait()));
+    assert!(follower.read(&other(3)));
+    // Who has just left may be about to come back.
+    follower.command(StreamCommand::Unfollow(radio(0))).unwrap();
+    for (new, gone) in [other(2), other(1), radio(0)].iter().enumerate() {
+        assert_eq!(follower.follow(&other(10 + new)), Ok(()));
+        assert!(!follower.read(gone), "{gone:?}");
+    }
+    assert_eq!(follower.follow(&other(20)), Err(CommandError::Full));
+    assert!((10..13).chain([3]).all(|n| follower.read(&other(n))));
 }

@@ -1,6 +1,6 @@
 //! Streams that are followed: who is asked for them, and when.
 
-use super::{LAST_CALL, READER_PATIENCE, STREAMS_MAX};
+use super::{READER_PATIENCE, STREAMS_MAX};
 use crate::content::Store;
 use crate::node::provoked::Kind;
 use crate::node::sender::Sender;
@@ -40,6 +40,8 @@ pub(super) struct Followed {
     pub(super) follow: Follow,
     /// By when somebody has to read it; `None` if nobody reads it any more.
     pub(super) reader: Option<Time>,
+    /// How many read it, as far as they have said: whoever is killed says nothing.
+    pub(super) readers: usize,
     pub(super) asked: Time,
     /// Whether its owner is looked for.
     pub(super) seeks_owner: bool,
@@ -73,21 +75,28 @@ impl<S: Store> Node<S> {
             && (from == From::End || followed.follow.from() == From::Start)
         {
             followed.reader = Some(now + READER_PATIENCE);
+            followed.readers += 1;
             followed.follow.be_patient(patience);
             return Ok(());
         }
         // Who follows from its end goes on where it is when what lies before has come.
+        let readers = self.streams.followed(&id).map_or(0, |followed| followed.readers) + 1;
         self.streams.followed.retain(|followed| *followed.follow.id() != id);
         if self.streams.followed.len() >= STREAMS_MAX {
-            // There is no time to see whether others read what somebody has left.
-            self.end_reading(now, now + LAST_CALL);
-            let unread = self.streams.followed.iter().position(|followed| followed.reader.is_none());
-            self.streams.followed.remove(unread.ok_or(CommandError::Full)?);
+            self.end_reading(now);
+            // What nobody has read or asked for the longest goes, and only then what all have just left.
+            let unread = self.streams.followed.iter_mut().filter(|followed| followed.readers == 0);
+            let unread = unread.min_by_key(|followed| (followed.reader, followed.asked)).ok_or(CommandError::Full)?;
+            unread.reader = None;
+            let gone = unread.follow.id().clone();
+            self.seek_owners(now);
+            self.streams.followed.retain(|followed| *followed.follow.id() != gone);
         }
         let follow = Follow::new(now, id, from, patience);
         self.streams.followed.push(Followed {
             follow,
             reader: Some(now + READER_PATIENCE),
+            readers,
             asked: now,
             seeks_owner: false,
             spread: (now, SPREAD_PAUSE),
@@ -176,11 +185,11 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Nobody reads what should have been read by `until`.
-    pub(super) fn end_reading(&mut self, now: Time, until: Time) {
+    /// Nobody reads what should have been read by now.
+    pub(super) fn end_reading(&mut self, now: Time) {
         for followed in &mut self.streams.followed {
-            if followed.reader.is_some_and(|by| by <= until) {
-                (followed.reader, followed.asked) = (None, now);
+            if followed.reader.is_some_and(|by| by <= now) {
+                (followed.reader, followed.readers, followed.asked) = (None, 0, now);
             }
         }
         self.seek_owners(now);
