@@ -5,6 +5,7 @@ use crate::query::told_of;
 use crate::world::World;
 use cjp2p_node::Time;
 use cjp2p_node::node::Command;
+use cjp2p_node::peers::links::LINKS_LOW;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -115,25 +116,56 @@ fn who_carries_everything_between_all_takes_nobodys_home() {
     assert_eq!(moved(&world), 0);
 }
 
-#[test]
-fn impostors_take_nobodys_home_and_keep_nobody_from_moving() {
-    (81..85).for_each(impostors);
-}
-
-fn impostors(seed: u64) {
+/// Lets an impostor in that has so many hosts, each in a network of its own, and lets the later half of the nodes move,
+/// twice each.
+fn impostors(seed: u64, hosts: u8, is_home_watched: bool) -> World {
     let (mut world, known) = swarm(seed);
     let targets: Vec<_> = (0..NODES).map(|node| (world.address(node), world.ours(node).node.public_key())).collect();
-    let owned: Vec<_> = (0..6).map(|n| SocketAddr::from(([123, n, 1, 1], 24_254))).collect();
-    let place = world.public();
-    let impostor = Impostor::new(owned.clone(), targets, Duration::from_millis(20));
-    let host = world.add_model(place, impostor);
-    owned.into_iter().for_each(|address| world.map.own(host, address));
+    let owned: Vec<_> = (0..hosts).map(|n| SocketAddr::from(([123, n, 1, 1], 24_254))).collect();
+    if hosts > 0 {
+        let place = world.public();
+        let impostor = Impostor::new(owned.clone(), targets, Duration::from_millis(20));
+        let host = world.add_model(place, impostor);
+        owned.into_iter().for_each(|address| world.map.own(host, address));
+    }
+    let known = if is_home_watched { known } else { BTreeSet::new() };
     let moves = watch(&mut world, &known, 600, 75);
     println!("{moves} moves, {} claims refused, {} homes left", refused(&world), moved(&world));
     assert!(moves >= 7 && moved(&world) > 10);
-    // Six hosts in six networks take places of neighbours, too: now and then somebody ends up with three others.
-    let known: Vec<usize> = (0..NODES).map(|node| world.knows(node).len()).collect();
-    println!("{known:?} are known");
-    assert!(known.iter().all(|known| *known >= 3), "{known:?}");
-    assert!(known.iter().sum::<usize>() >= NODES * NODES / 2, "{known:?}");
+    world
+}
+
+/// Whom each of the nodes knows.
+fn knowledge(world: &World) -> Vec<BTreeSet<usize>> {
+    (0..NODES).map(|node| world.knows(node)).collect()
+}
+
+#[test]
+fn impostors_take_nobodys_home_and_keep_nobody_from_moving() {
+    for seed in 81..85 {
+        // They hold all the places that a node wants to fill (`LINKS_LOW`), and answer from them. Whoever moves then may
+        // find nobody else to be a neighbour of, so how many know its new address is not said. But whoever stays is
+        // forgotten by nobody: the others are three for one who stays, four for one who moves.
+        let knowledge = knowledge(&impostors(seed, LINKS_LOW as u8, true));
+        for (node, known) in knowledge.iter().enumerate() {
+            let missing: Vec<usize> = (0..NODES / 2).filter(|other| *other != node && !known.contains(other)).collect();
+            assert!(missing.is_empty(), "{node} has forgotten {missing:?}: {knowledge:?}");
+        }
+        let pairs: usize = knowledge.iter().map(BTreeSet::len).sum();
+        assert!(pairs >= NODES * NODES / 2, "{knowledge:?}");
+    }
+}
+
+#[test]
+fn impostors_with_half_of_the_places_of_neighbours_hide_nobody_who_moves() {
+    // That nobody believes a wrong address is claimed by the play above.
+    for (seed, hosts) in (81..85).flat_map(|seed| [(seed, 0), (seed, LINKS_LOW as u8 / 2)]) {
+        let mut world = impostors(seed, hosts, false);
+        // The last one has moved only now.
+        world.run_for(60);
+        let knowledge = knowledge(&world);
+        let missing = NODES * (NODES - 1) - knowledge.iter().map(BTreeSet::len).sum::<usize>();
+        // Without impostors everybody knows everybody; with them one of 18 seeds ended with one that knew all but one.
+        assert!(missing <= usize::from(hosts > 0), "{seed}, {hosts} hosts: {knowledge:?}");
+    }
 }
