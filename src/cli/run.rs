@@ -87,7 +87,11 @@ fn start(arguments: &Arguments, place: Place) -> Result<Result<Started, DataDirE
     let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
     let socket = bind(arguments.bind, arguments.port.unwrap_or(place.port)).map_err(Failure::impossible)?;
     let named = peers.clone();
-    let config = Config { identity: Some(identity), ..config(arguments, peers, data_dir.load_peers()) };
+    let config = Config {
+        identity: Some(identity),
+        is_deaf: !place.is_console,
+        ..config(arguments, peers, data_dir.load_peers())
+    };
     let (path, remembered) = (data_dir.path().display().to_string(), config.remembered.len());
     let Place { output, is_console, store_limit, .. } = place;
     let settings = Settings { socket, config, named, names, data_dir, output, is_console, store_limit };
@@ -139,6 +143,7 @@ fn config(arguments: &Arguments, peers: Vec<SocketAddr>, remembered: Vec<SocketA
         upload_limit: arguments.upload_limit,
         download_limit: arguments.download_limit,
         is_common: false,
+        is_deaf: false,
         group: GroupMemory::default(),
         saves_group: true,
         identity: None,

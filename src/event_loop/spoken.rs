@@ -109,6 +109,11 @@ impl EventLoop {
 
     /// Begins to tell somebody what is said: about what, and with which line to begin.
     pub(super) fn listen(&self, text: &str) -> (Answer, Option<(Topic, u64)>) {
+        if !self.is_console {
+            let why =
+                "the node here is that of a get, follow or stream, which hears nobody; start one with 'cjp2p-node'";
+            return (Answer::Refused(why.to_owned()), None);
+        }
         match self.find_topic(text) {
             Ok(topic) => {
                 let about = match &topic {

@@ -287,7 +287,7 @@ impl<S: Store> Node<S> {
         self.groups.gossip.hold(now, line, Some(from), false);
     }
 
-    /// Shows a line of somebody proven, unless it was shown. `None` if it is over a limit.
+    /// Shows a line of somebody proven, unless it was shown or nobody looks. `None` if it is over a limit.
     pub(super) fn show_line(
         &mut self,
         now: Time,
@@ -302,6 +302,9 @@ impl<S: Store> Node<S> {
             if !self.groups.authors.may_say(now, author) {
                 self.counters.messages_over_rate += 1;
                 return None;
+            }
+            if self.config.is_deaf {
+                return Some(standing);
             }
             if !self.has_room_for_line(now) {
                 return None;

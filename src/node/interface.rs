@@ -33,6 +33,10 @@ pub struct Config {
     /// words: then contents leave in blocks of 4,096 bytes, each in a datagram that is sent alone. For measurements and
     /// tests.
     pub is_common: bool,
+    /// Whether nobody sees what the node is told, because it runs for a moment only and for something else. Then no
+    /// private line is confirmed, so that it is sent again to the node that comes after this one, and no line of a
+    /// group counts as shown; these are passed on as ever.
+    pub is_deaf: bool,
     /// The key by which others know the node; `None` for one that derives from the seed of its randomness.
     pub identity: Option<Identity>,
     /// What an earlier run remembered of group chat, as [`Event::SaveGroup`] said.

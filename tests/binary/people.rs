@@ -1,6 +1,9 @@
 //! People who write to one another by key, and call one another by name.
 
-use crate::harness::{Node, eventually, run, scratch};
+use crate::control::converse;
+use crate::fetching::{alone, names};
+use crate::harness::{Node, binary, eventually, finish, run, scratch};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -75,6 +78,41 @@ fn a_line_typed_for_a_key_that_a_third_node_knows_is_shown_there_and_seen_here()
     let shown = format!("{}… (private)> ", &alice_key[..16]);
     let texts: Vec<&str> = heard.success().lines().filter_map(|line| Some(line.split_once(&shown)?.1)).collect();
     assert_eq!(texts, ["hello \u{fffd}[2J bob", "are you there?", "and now?"], "{heard:?}");
+}
+
+#[test]
+fn what_is_said_while_only_a_get_is_there_is_shown_by_the_node_that_comes_after_it() {
+    let [first, second] = [scratch(), scratch()];
+    let (bob, id) = (key_of(second.path()), "ab".repeat(32));
+    let alice = start(first.path(), &[]);
+    let getting = alone(second.path(), Some(alice.address), &[&id, "--timeout", "600"]).spawn().unwrap();
+    eventually("the key of who fetches", || alice.ask(["peers", "--json"]).stdout.contains(&bob).then_some(()));
+    for group_or_key in ["/say main for all", &format!("/msg {bob} for you")] {
+        assert!(converse(first.path(), command(group_or_key).as_bytes()).contains("\"refused\":false"));
+    }
+    let unseen = alice.ask(["msg", &bob, "and more", "--wait", "4"]);
+    assert!(unseen.complaint().contains("not seen by"), "{unseen:?}");
+    // Whoever would wait there for what others say would wait for ever.
+    let chat = finish(binary().args(["chat", "--data-dir"]).arg(second.path()).spawn().unwrap());
+    assert!(chat.complaint().contains("hears nobody"), "{chat:?}");
+    kill_process(Pid::from_child(&getting), Signal::INT).unwrap();
+    assert_eq!(finish(getting).status.code(), Some(1));
+    let mut left = names(second.path());
+    left.sort();
+    assert_eq!(left, ["key", "lock", "peers.json", "public"]);
+    let node = start(second.path(), &[alice.address]);
+    eventually("that both are seen", || {
+        let status = alice.ask(["status", "--json"]).json().remove(0);
+        (status["counters"]["private_delivered"] == 2).then_some(())
+    });
+    let heard = node.terminate();
+    for text in ["[main]", "> for all", "(private)> for you", "(private)> and more"] {
+        assert_eq!(heard.success().matches(text).count(), 1, "{text}: {heard:?}");
+    }
+}
+
+fn command(line: &str) -> String {
+    format!("{}\n", serde_json::json!({ "command": line }))
 }
 
 #[test]

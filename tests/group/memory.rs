@@ -1,6 +1,6 @@
 //! One node and a restart: what was shown is not shown again, and no time of ours is used twice.
 
-use crate::play::{Play, field};
+use crate::play::{Play, address, field};
 use crate::saying::stamp;
 use crate::scenes::{ONE, OTHER, Scene, TODAY, alice, element, identity, scene_of, sent_to};
 use cjp2p_node::node::{Command, Config, Event, GroupMemory};
@@ -64,6 +64,30 @@ fn what_was_shown_before_a_restart_is_not_shown_again_and_what_was_not_is() {
     again.hear(ONE, &element(&alice(), "late", TODAY - 5));
     again.hear(ONE, &sealed("new", TODAY + 2));
     assert_eq!(texts(&mut again), ["late", "new"]);
+}
+
+#[test]
+fn a_node_that_nobody_looks_at_passes_lines_on_and_leaves_them_to_the_next_run() {
+    let config = Config { identity: Some(identity(1)), saves_group: true, is_deaf: true, ..Config::default() };
+    let mut scene = scene_of(Play::with(config), &[ONE, OTHER]);
+    scene.command(Command::TimeOfDay(TODAY));
+    let line = element(&alice(), "for all", TODAY);
+    scene.hear(ONE, &line);
+    scene.hear(ONE, &sealed("for you", TODAY + 1));
+    let passed_on = sent_to(&scene.run(2), "SignedGroupChat");
+    assert!(passed_on.iter().all(|to| *to == address(OTHER)) && !passed_on.is_empty(), "{passed_on:?}");
+    scene.run(60);
+    assert_eq!(scene.play.node.unsaved_group(scene.play.now), None);
+    let events = scene.play.events();
+    assert!(events.iter().all(|event| matches!(event, Event::SavePeers(_))), "{events:?}");
+    // Who says something needs the time of it to be kept, and nothing else.
+    scene.say("mine", TODAY + 60_000);
+    let memory = saved(&mut scene).expect("the time of a line of ours");
+    assert!(memory.said_until > TODAY && memory.authors.is_empty(), "{memory:?}");
+    let mut again = run(memory);
+    again.hear(ONE, &line);
+    again.hear(ONE, &sealed("for you", TODAY + 1));
+    assert_eq!(texts(&mut again), ["for all", "for you"]);
 }
 
 fn id(element: &str) -> String {

@@ -22,7 +22,11 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Bench {
-        let config = Config { identity: Some(alice()), version: "cjp2p-node test".to_owned(), ..Config::default() };
+        Bench::with(Config::default())
+    }
+
+    pub fn with(config: Config) -> Bench {
+        let config = Config { identity: Some(alice()), version: "cjp2p-node test".to_owned(), ..config };
         Bench { play: Play::with(config), tokens: Vec::new(), ephemeral: 0 }
     }
 

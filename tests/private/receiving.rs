@@ -4,7 +4,7 @@ use crate::bench::{Bench, THIRD, WILD, inside, line, line_of_the_wild, opened};
 use crate::play::address;
 use crate::play::keys::{alice as bob, my_key, node as alice, returned};
 use cjp2p_node::identity::{Identity, PublicKey};
-use cjp2p_node::node::{Command, Event};
+use cjp2p_node::node::{Command, Config, Event};
 use cjp2p_node::wire::Message;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -69,6 +69,25 @@ fn what_is_not_shown_is_not_confirmed(line: fn(&str, &str) -> String) {
     bench.play.node.handle_command(bench.play.now, Command::Ignore(address(WILD).ip())).unwrap();
     assert!(confirmed(&bench.hear_sealed(WILD, &bob(), &line("ignored", "x"))).is_empty());
     assert!(private_lines(&mut bench).is_empty());
+}
+
+#[test]
+fn a_node_that_nobody_looks_at_neither_shows_nor_confirms_nor_answers_a_private_line() {
+    let mut bench = Bench::with(Config { is_deaf: true, ..Config::default() });
+    bench.verify(WILD);
+    for (n, line) in [line as fn(&str, &str) -> String, line_of_the_wild].into_iter().enumerate() {
+        for text in ["hello", "/ping"] {
+            let sent = bench.hear_sealed(WILD, &bob(), &line(text, &format!("{n}.25")));
+            assert!(
+                confirmed(&sent).is_empty() && sent.iter().all(|(_, text)| opened(text, &bob()).is_empty()),
+                "{sent:?}"
+            );
+        }
+    }
+    assert!(private_lines(&mut bench).is_empty());
+    // A cookie without a line is answered as ever: the path to it is all that this stands for.
+    let sent = bench.hear_sealed(WILD, &bob(), r#"{"PleaseReturnThisMessage":{"cookie":"7.5"}}"#);
+    assert_eq!(confirmed(&sent), ["7.5"]);
 }
 
 #[test]

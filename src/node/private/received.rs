@@ -3,7 +3,7 @@
 //! What is private is what its author encrypted for us, itself or around what it signed. A line that somebody else put
 //! into an envelope of his own is not: he may have had it from anywhere. What such a datagram asks for is answered in
 //! an envelope as well, and so proves where we are to whoever wrote. A line that is not shown, because it is one too
-//! many or its author is ignored or unproven, is not confirmed either: then it has not been delivered.
+//! many, its author is ignored or unproven, or nobody looks, is not confirmed either: then it has not been delivered.
 //!
 //! An envelope can come from others than its author, who have kept it. With a token in it that is not ours for where it
 //! comes from it is not shown; without any, and not from where its author lives, as the line of whoever sends it.
@@ -120,7 +120,8 @@ impl<S: Store> Node<S> {
             return;
         }
         let is_old = sender.echo == Echo::Wrong;
-        if is_old || self.groups.is_ignored(&key) || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
+        let is_unheard = is_old || self.config.is_deaf;
+        if is_unheard || self.groups.is_ignored(&key) || !self.listens_to(now, sender) || !self.has_room_for_line(now) {
             self.counters.messages_unverified += u64::from(is_old);
             // Should it be sent again, there may be room for it.
             sender.private.iter_mut().for_each(|envelope| envelope.is_withheld = true);
