@@ -7,7 +7,7 @@
 //! guests may stay for as long as they like, to listen; they are told what is said as fast as they take it. What is
 //! said is [`control`](crate::control)'s business; nothing here is carried out.
 
-use super::spoken::Spoken;
+use super::spoken::{Heard, Spoken};
 use crate::control::Session;
 use crate::request::{Answer, Request, Topic};
 use crate::time::Time;
@@ -39,8 +39,8 @@ struct Conversation {
     has_asked: bool,
     /// The request was to stop: what ends this conversation is the end of the node.
     waits_for_end: bool,
-    /// What it listens to, and the number of the next line.
-    listens: Option<(Topic, u64)>,
+    /// What it listens to, and what of it was heard.
+    listens: Option<(Topic, Heard)>,
 }
 
 /// The socket and who is talking.
@@ -73,7 +73,7 @@ impl ControlSocket {
 
     /// Lets in who is waiting, reads and writes what can be read and written, and puts every request that is complete
     /// through `carry_out`, which says what whoever may stay and listen listens to.
-    pub(super) fn serve(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) {
+    pub(super) fn serve(&mut self, now: Time, mut carry_out: impl FnMut(Request) -> (Answer, Option<(Topic, Heard)>)) {
         // Whoever cannot be let in is sent away by dropping the stream; errors end it until the next try.
         while let Ok((mut stream, _)) = self.listener.accept() {
             if self.places.iter().all(Option::is_some) {
@@ -109,7 +109,7 @@ impl ControlSocket {
     }
 
     /// Reads and writes what can be read and written.
-    fn talk(&mut self, now: Time, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) {
+    fn talk(&mut self, now: Time, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, Heard)>)) {
         let mut listeners = self.places.iter().flatten().filter(|guest| guest.listens.is_some()).count();
         for place in &mut self.places {
             let Some(guest) = place else { continue };
@@ -156,7 +156,7 @@ impl ControlSocket {
 
 impl Conversation {
     /// One round; an error if the conversation is over.
-    fn talk(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) -> io::Result<()> {
+    fn talk(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, Heard)>)) -> io::Result<()> {
         if !self.has_asked {
             self.listen(carry_out)?;
         }
@@ -187,8 +187,8 @@ impl Conversation {
     /// Tells what was said, line by line, as long as each is taken.
     fn pass_on(&mut self, spoken: &Spoken) -> io::Result<()> {
         while self.session.unsent().is_empty() {
-            let Some((topic, next)) = &mut self.listens else { return Ok(()) };
-            let Some(line) = spoken.next(topic, next) else { return Ok(()) };
+            let Some((topic, heard)) = &mut self.listens else { return Ok(()) };
+            let Some(line) = spoken.next(topic, heard) else { return Ok(()) };
             self.session.answer(&line);
             self.write()?;
         }
@@ -212,7 +212,7 @@ impl Conversation {
         poll(&mut ends, Some(&at_once)).is_ok() && ends[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
 
-    fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, u64)>)) -> io::Result<()> {
+    fn listen(&mut self, carry_out: &mut impl FnMut(Request) -> (Answer, Option<(Topic, Heard)>)) -> io::Result<()> {
         let mut buffer = [0; CHUNK_BYTES];
         loop {
             let count = match self.stream.read(&mut buffer) {

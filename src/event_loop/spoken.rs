@@ -1,6 +1,6 @@
 //! What was said lately, for those who listen: a chat shows it when it begins, and what is said from then on.
 //!
-//! The lines are bounded, the oldest goes first, and each has a number, so that a listener who takes them slowly costs
+//! The lines are bounded, the oldest goes first, and they are counted, so that a listener who takes them slowly costs
 //! nothing: what it has missed it is told the number of. Nothing is written to a disk; a node that starts knows
 //! nothing.
 
@@ -13,48 +13,77 @@ use crate::peers::address::plain;
 use crate::request::{Answer, Listening, MAIN_GROUP, Topic, group_name, peer_address};
 use std::collections::VecDeque;
 
-/// Lines that are remembered: what a person reads again to know what it was about. At most 3 MB, if all of them are as
-/// long as can be; a usual day makes 20 KB.
+/// Lines that are remembered in each room: what a person reads again to know what it was about. At most 3 MB, if all of
+/// them are as long as can be; a usual day makes 20 KB.
 const LINES_MAX: usize = 128;
+
+/// Rooms of their own have what is in the open, what is between the user and whoever has no name, and what is between
+/// the user and whoever has one: strangers talk nothing away that is private, and nothing at all of those with names.
+const ROOMS: usize = 3;
+
+/// A line, and how many were said before it in all rooms together.
+#[derive(Debug)]
+struct Said {
+    number: u64,
+    topic: Topic,
+    line: String,
+}
+
+/// Lines in their order, of which the oldest goes first.
+#[derive(Debug, Default)]
+struct Room {
+    lines: VecDeque<Said>,
+    /// How many have gone.
+    gone: u64,
+}
+
+/// How many lines of each room somebody has heard, or will never hear.
+pub(super) type Heard = [u64; ROOMS];
 
 /// The lines.
 #[derive(Debug, Default)]
 pub(super) struct Spoken {
-    lines: VecDeque<(Topic, String)>,
-    /// The number of the oldest that is still there.
-    first: u64,
+    rooms: [Room; ROOMS],
+    count: u64,
 }
 
 impl Spoken {
-    /// Takes note of a line.
-    pub(super) fn push(&mut self, topic: Topic, line: String) {
-        if self.lines.len() >= LINES_MAX {
-            self.lines.pop_front();
-            self.first += 1;
+    /// Takes note of a line; whether its topic is somebody to whom the user has given a name.
+    pub(super) fn push(&mut self, topic: Topic, has_name: bool, line: String) {
+        let room = &mut self.rooms[if let Topic::Person(_) = topic { 1 + usize::from(has_name) } else { 0 }];
+        if room.lines.len() >= LINES_MAX {
+            room.lines.pop_front();
+            room.gone += 1;
         }
-        self.lines.push_back((topic, line));
+        room.lines.push_back(Said { number: self.count, topic, line });
+        self.count += 1;
     }
 
-    /// The next line for somebody who has heard those before number `next`, which is set to that of the line after. A
-    /// gap comes as a line that says how many are missing.
-    pub(super) fn next(&self, topic: &Topic, next: &mut u64) -> Option<Answer> {
-        if *next < self.first {
-            let missed = self.first - *next;
-            *next = self.first;
-            return Some(Answer::Line(format!("({missed} lines were missed here)")));
+    /// The next line for somebody who has heard these. A gap comes as a line that says how many are missing.
+    pub(super) fn next(&self, topic: &Topic, heard: &mut Heard) -> Option<Answer> {
+        loop {
+            let rooms = self.rooms.iter().zip(heard.iter_mut());
+            // What has gone from a room was before what is left of it.
+            let firsts = rooms.filter_map(|(room, heard)| {
+                let said = room.lines.get(heard.saturating_sub(room.gone) as usize)?;
+                Some((said, room.gone, heard))
+            });
+            let (said, gone, heard) = firsts.min_by_key(|(said, ..)| said.number)?;
+            let missed = gone.saturating_sub(*heard);
+            *heard += missed;
+            if missed > 0 {
+                return Some(Answer::Line(format!("({missed} lines were missed here)")));
+            }
+            *heard += 1;
+            if topic.takes(&said.topic) {
+                return Some(Answer::Line(said.line.clone()));
+            }
         }
-        let skipped = usize::try_from(*next - self.first).unwrap_or(usize::MAX);
-        let mut rest = self.lines.iter().skip(skipped);
-        let line = rest.find(|(about, _)| {
-            *next += 1;
-            topic.takes(about)
-        });
-        line.map(|(_, line)| Answer::Line(line.clone()))
     }
 
-    /// The number of the oldest line: with it begins who listens from now on.
-    pub(super) fn oldest(&self) -> u64 {
-        self.first
+    /// What somebody has heard who begins to listen, with the oldest lines.
+    pub(super) fn oldest(&self) -> Heard {
+        self.rooms.each_ref().map(|room| room.gone)
     }
 }
 
@@ -80,7 +109,7 @@ impl EventLoop {
     pub(super) fn show_to_people(&mut self, event: &Event) {
         let Some(line) = describe(event, unix_seconds(), &|key| self.show_key(key)) else { return };
         if let Some(topic) = topic(event) {
-            self.spoken.push(topic, line.clone());
+            self.remember(topic, line.clone());
         }
         self.output.print(line);
     }
@@ -89,8 +118,13 @@ impl EventLoop {
     pub(super) fn note_said(&mut self, answer: &Answer, topic: Topic, text: &str) {
         if matches!(answer, Answer::Done(_) | Answer::Message(_)) {
             let line = own_line(&topic, text, unix_seconds(), &|key| self.show_key(key));
-            self.spoken.push(topic, line);
+            self.remember(topic, line);
         }
+    }
+
+    fn remember(&mut self, topic: Topic, line: String) {
+        let has_name = matches!(&topic, Topic::Person(key) if self.address_book.of(key).is_some());
+        self.spoken.push(topic, has_name, line);
     }
 
     /// What somebody wants to hear about who names it like this: nothing, a key, an address, or a group.
@@ -107,8 +141,8 @@ impl EventLoop {
         }
     }
 
-    /// Begins to tell somebody what is said: about what, and with which line to begin.
-    pub(super) fn listen(&self, text: &str) -> (Answer, Option<(Topic, u64)>) {
+    /// Begins to tell somebody what is said: about what, and what of it has gone already.
+    pub(super) fn listen(&self, text: &str) -> (Answer, Option<(Topic, Heard)>) {
         if !self.is_console {
             let why =
                 "the node here is that of a get, follow or stream, which hears nobody; start one with 'cjp2p-node'";
@@ -145,41 +179,71 @@ fn group_about(group: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Identity;
 
     fn group(name: &str) -> Topic {
         Topic::Group(name.to_owned())
     }
 
-    fn all(spoken: &Spoken, topic: &Topic, next: &mut u64) -> Vec<String> {
-        std::iter::from_fn(|| spoken.next(topic, next)).map(|answer| answer.to_string()).collect()
+    fn all(spoken: &Spoken, topic: &Topic, heard: &mut Heard) -> Vec<String> {
+        std::iter::from_fn(|| spoken.next(topic, heard)).map(|answer| answer.to_string()).collect()
+    }
+
+    fn person(seed: u8) -> Topic {
+        Topic::Person(Identity::from_seed(&[seed; 32]).public())
     }
 
     #[test]
     fn each_hears_what_it_asked_for_once_and_in_order() {
         let mut spoken = Spoken::default();
-        let (mut one, mut everything) = (0, 0);
+        let (mut one, mut everything) = (spoken.oldest(), spoken.oldest());
         for n in 0..4 {
-            spoken.push(group(if n % 2 == 0 { "even" } else { "odd" }), n.to_string());
+            spoken.push(if n % 2 == 0 { group("even") } else { person(1) }, n == 3, n.to_string());
         }
-        assert_eq!(all(&spoken, &group("odd"), &mut one), ["1", "3"]);
-        assert_eq!(all(&spoken, &group("odd"), &mut one), [""; 0]);
+        assert_eq!(all(&spoken, &person(1), &mut one), ["1", "3"]);
+        assert_eq!(all(&spoken, &person(1), &mut one), [""; 0]);
         assert_eq!(all(&spoken, &Topic::Everything, &mut everything), ["0", "1", "2", "3"]);
-        spoken.push(group("odd"), "5".to_owned());
-        assert_eq!(all(&spoken, &group("odd"), &mut one), ["5"]);
+        spoken.push(person(1), true, "5".to_owned());
+        assert_eq!(all(&spoken, &person(1), &mut one), ["5"]);
         assert_eq!(all(&spoken, &Topic::Everything, &mut everything), ["5"]);
     }
 
     #[test]
     fn lines_are_bounded_and_who_was_too_slow_is_told() {
         let mut spoken = Spoken::default();
-        let mut next = spoken.oldest();
+        let mut heard = spoken.oldest();
         for n in 0..LINES_MAX + 3 {
-            spoken.push(group("main"), n.to_string());
+            spoken.push(group("main"), false, n.to_string());
         }
-        let heard = all(&spoken, &group("main"), &mut next);
-        assert_eq!((heard[0].as_str(), heard[1].as_str()), ("(3 lines were missed here)", "3"));
-        assert_eq!(heard.len(), 1 + LINES_MAX);
+        let lines = all(&spoken, &group("main"), &mut heard);
+        assert_eq!((lines[0].as_str(), lines[1].as_str()), ("(3 lines were missed here)", "3"));
+        assert_eq!(lines.len(), 1 + LINES_MAX);
         let mut late = spoken.oldest();
         assert_eq!(all(&spoken, &group("main"), &mut late)[0], "3", "who comes late has missed nothing");
+    }
+
+    #[test]
+    fn what_strangers_say_pushes_out_nothing_private_and_nothing_of_whom_the_user_has_named() {
+        let mut spoken = Spoken::default();
+        let mut heard = spoken.oldest();
+        spoken.push(group("main"), false, "before".to_owned());
+        spoken.push(person(1), true, "of a friend".to_owned());
+        spoken.push(person(2), false, "of somebody".to_owned());
+        for n in 0..LINES_MAX + 7 {
+            spoken.push(group("main"), false, n.to_string());
+        }
+        let (mut late, mut one) = (spoken.oldest(), spoken.oldest());
+        let lines = all(&spoken, &Topic::Everything, &mut late);
+        assert_eq!((lines.len(), &lines[0], &lines[1]), (2 + LINES_MAX, &"of a friend".into(), &"of somebody".into()));
+        assert_eq!(all(&spoken, &person(1), &mut one), ["of a friend"]);
+        // Who has listened since then is told of the gap where it is.
+        let lines = all(&spoken, &Topic::Everything, &mut heard);
+        assert_eq!(lines[..4], ["of a friend", "of somebody", "(8 lines were missed here)", "7"]);
+        for n in 0..LINES_MAX {
+            spoken.push(person(3), false, n.to_string());
+        }
+        for (whom, lines) in [(person(1), &["of a friend"][..]), (person(2), &[])] {
+            assert_eq!(all(&spoken, &whom, &mut spoken.oldest()), lines);
+        }
     }
 }
