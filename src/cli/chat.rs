@@ -61,9 +61,17 @@ pub(super) fn chat(arguments: &Arguments, whom: &str) -> Result<(), Failure> {
         return Err(Failure::impossible(reply.text()));
     }
     let too_old = || Failure::impossible("the running node is older than this program; start it anew");
-    let Listening { about, command } = reply.read().ok_or_else(too_old)?;
-    let output = Output::start(false).map_err(Failure::impossible)?;
-    if !io::stdin().is_terminal() {
+    let Listening { about, command, whither, is_doubtful } = reply.read().ok_or_else(too_old)?;
+    let is_pipe = !io::stdin().is_terminal();
+    if is_pipe && is_doubtful {
+        let whom = printable(whom, LINE_MAX_BYTES);
+        return Err(Failure::Impossible(format!(
+            "nobody is called {whom}, and nothing was said lately in a group of that name; '#{whom}' is the group, \
+             which everybody can read"
+        )));
+    }
+    let output = Output::start(false, &whither).map_err(Failure::impossible)?;
+    if is_pipe {
         // Whoever mistook a name shall see that everybody can read it, and what is printed stays what is said.
         hint(arguments, &about);
     } else if arguments.verbosity >= 0 {

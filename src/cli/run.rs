@@ -25,7 +25,7 @@ const BOOTSTRAP: [&str; 4] = [
 
 /// Runs the node until it is told to stop.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let output = Output::start(true).map_err(Failure::impossible)?;
+    let output = Output::start(true, "").map_err(Failure::impossible)?;
     start_log(arguments.verbosity, output.clone());
     let ended = run_with(arguments, &output);
     output.close();

@@ -35,14 +35,14 @@ pub struct Output {
 
 impl Output {
     /// Starts the thread, and takes charge of the terminal if there is one. What is typed there stays, or, but for
-    /// commands, is taken away because it will be printed.
+    /// commands, is taken away because it will be printed. Before it stands where it goes, if that is not empty.
     ///
     /// # Errors
     /// If the system cannot start a thread.
-    pub fn start(keeps_texts: bool) -> io::Result<Output> {
+    pub fn start(keeps_texts: bool, whither: &str) -> io::Result<Output> {
         let (queue, items) = queue(QUEUE_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
-        let screen = Screen::open(keeps_texts).map(Arc::new);
+        let screen = Screen::open(keeps_texts, whither).map(Arc::new);
         let output = Output { queue, dropped: dropped.clone(), screen: screen.clone() };
         thread::Builder::new().name("output".to_owned()).spawn(move || run(&items, &dropped, screen.as_deref()))?;
         Ok(output)

@@ -15,8 +15,9 @@ use rustix::termios::{
 };
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use unicode_width::UnicodeWidthStr;
 
-/// What stands before the line that is being typed.
+/// What stands before the line that is being typed, behind where it goes, if that is to be said and there is room.
 const PROMPT: &str = "> ";
 
 /// How wide a terminal is that does not say.
@@ -31,6 +32,8 @@ pub struct Screen {
     wraps: bool,
     /// Whether a text that is said stays where it was typed; if not, it is shown when it comes back.
     keeps_texts: bool,
+    /// What stands before the line on a terminal that is wide enough.
+    prompt: String,
 }
 
 enum Mode {
@@ -74,7 +77,7 @@ impl Drawn {
 
 impl Screen {
     /// The terminal, if there is one at both ends and it can move its cursor.
-    pub(super) fn open(keeps_texts: bool) -> Option<Screen> {
+    pub(super) fn open(keeps_texts: bool, whither: &str) -> Option<Screen> {
         let is_able = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
         if !is_able || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return None;
@@ -82,7 +85,8 @@ impl Screen {
         let name = std::env::var("TERM").unwrap_or_default();
         // Of those in use, xterm does not; what runs inside of it has another name.
         let wraps = std::env::var_os("XTERM_VERSION").is_none() || !name.starts_with("xterm");
-        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default(), wraps, keeps_texts })
+        let prompt = format!("{whither}{PROMPT}");
+        Some(Screen { mode: Mutex::new(Mode::Resting), line: Mutex::default(), wraps, keeps_texts, prompt })
     }
 
     /// Lets a line be edited, and shows it. Only the foreground may do this.
@@ -99,7 +103,7 @@ impl Screen {
             let (erasing, whole) = (self.erasing(&mut line), line.editor.whole());
             // The whole of it, on as many rows as it takes.
             let stays = self.keeps_texts || (whole.starts_with('/') && !whole.starts_with("//"));
-            put(&if stays { format!("{erasing}{PROMPT}{whole}\r\n") } else { erasing });
+            put(&if stays { format!("{erasing}{}{whole}\r\n", self.prompt(columns()).0) } else { erasing });
         }
         line.editor.feed(byte)
     }
@@ -131,11 +135,18 @@ impl Screen {
         if !self.is_editing() {
             return;
         }
-        let View { before, after, cursor, width } = line.editor.view(columns().saturating_sub(PROMPT.len()));
+        let (prompt, room) = self.prompt(columns());
+        let View { before, after, cursor, width } = line.editor.view(columns().saturating_sub(room));
         // The terminal knows best where the cursor is: it may take fewer columns for an emoji than we think.
         let [save, restore] = if after.is_empty() { ["", ""] } else { ["\u{1b}7", "\u{1b}8"] };
-        put(&format!("{}{PROMPT}{before}{save}{after}{restore}", self.erasing(line)));
-        line.drawn = Some(Drawn { width: PROMPT.len() + width, cursor: PROMPT.len() + cursor });
+        put(&format!("{}{prompt}{before}{save}{after}{restore}", self.erasing(line)));
+        line.drawn = Some(Drawn { width: room + width, cursor: room + cursor });
+    }
+
+    /// What stands before the line, and how many columns it takes: half of them at most, or it is the short one.
+    fn prompt(&self, columns: usize) -> (&str, usize) {
+        let width = self.prompt.width();
+        if width * 2 > columns { (PROMPT, PROMPT.len()) } else { (&self.prompt, width) }
     }
 
     /// What takes the line away, if it is there.
@@ -224,6 +235,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_has_half_of_the_terminal_at_least() {
+        let screen = Screen {
+            mode: Mutex::new(Mode::Resting),
+            line: Mutex::default(),
+            wraps: true,
+            keeps_texts: false,
+            prompt: "\u{540d}\u{540d} (private)> ".to_owned(),
+        };
+        for (columns, shown) in [(80, (&*screen.prompt, 16)), (32, (&screen.prompt, 16)), (31, (PROMPT, 2))] {
+            assert_eq!(screen.prompt(columns), shown, "{columns}");
+        }
+    }
 
     #[test]
     fn a_line_is_taken_away_with_all_the_rows_that_a_narrower_terminal_makes_of_it() {

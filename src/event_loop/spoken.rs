@@ -11,6 +11,7 @@ use crate::console::{describe, own_line};
 use crate::node::Event;
 use crate::peers::address::plain;
 use crate::request::{Answer, Listening, MAIN_GROUP, Topic, group_name, peer_address};
+use crate::terminal::printable;
 use std::collections::VecDeque;
 
 /// Lines that are remembered in each room: what a person reads again to know what it was about. At most 3 MB, if all of
@@ -20,6 +21,9 @@ const LINES_MAX: usize = 128;
 /// Rooms of their own have what is in the open, what is between the user and whoever has no name, and what is between
 /// the user and whoever has one: strangers talk nothing away that is private, and nothing at all of those with names.
 const ROOMS: usize = 3;
+
+/// How much of a name is shown in a prompt, in characters: of a key that has none, as much as elsewhere.
+const WHITHER_SHOWN_CHARS: usize = 16;
 
 /// A line, and how many were said before it in all rooms together.
 #[derive(Debug)]
@@ -84,6 +88,11 @@ impl Spoken {
     /// What somebody has heard who begins to listen, with the oldest lines.
     pub(super) fn oldest(&self) -> Heard {
         self.rooms.each_ref().map(|room| room.gone)
+    }
+
+    /// Whether a line is remembered that is about this.
+    fn is_about(&self, topic: &Topic) -> bool {
+        self.rooms.iter().flat_map(|room| &room.lines).any(|said| said.topic == *topic)
     }
 }
 
@@ -150,15 +159,27 @@ impl EventLoop {
         }
         match self.find_topic(text) {
             Ok(topic) => {
-                let about = match &topic {
-                    Topic::Everything => format!("everything; what you say goes to {}", group_about(MAIN_GROUP)),
-                    Topic::Person(key) => {
-                        format!("{}, in private: nobody on the way can read it", self.show_key(key))
+                let short = |name: &str| printable(name, WHITHER_SHOWN_CHARS);
+                let (about, whither) = match &topic {
+                    Topic::Everything => {
+                        let about = format!("everything; what you say goes to {}", group_about(MAIN_GROUP));
+                        (about, MAIN_GROUP.to_owned())
                     }
-                    Topic::Group(group) => group_about(group),
-                    Topic::Address(address) => format!("{address}, in the open: whoever is on the way can read it"),
+                    Topic::Person(key) => {
+                        let name = self.show_key(key);
+                        let whither = format!("{} (private)", short(&name));
+                        (format!("{name}, in private: nobody on the way can read it"), whither)
+                    }
+                    Topic::Group(group) => (group_about(group), short(group)),
+                    Topic::Address(address) => {
+                        let about = format!("{address}, in the open: whoever is on the way can read it");
+                        (about, format!("{address} (open)"))
+                    }
                 };
-                (Answer::Listening(Listening { about, command: topic.command() }), Some((topic, self.spoken.oldest())))
+                let is_meant = text == MAIN_GROUP || text.starts_with('#') || self.spoken.is_about(&topic);
+                let is_doubtful = matches!(topic, Topic::Group(_)) && !is_meant;
+                let listening = Listening { about, command: topic.command(), whither, is_doubtful };
+                (Answer::Listening(listening), Some((topic, self.spoken.oldest())))
             }
             Err(why) => (Answer::Refused(why), None),
         }

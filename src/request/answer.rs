@@ -53,6 +53,10 @@ pub struct Listening {
     pub about: String,
     /// What has to stand before a text that is said there, see [`Topic::command`](super::Topic::command).
     pub command: String,
+    /// Where that goes, in a few words, for a prompt.
+    pub whither: String,
+    /// Whether it is a group in which nothing was said lately, and perhaps a name that was typed wrong.
+    pub is_doubtful: bool,
 }
 
 /// How the node is doing.

@@ -84,7 +84,8 @@ mod tests {
         };
         let heard = PeerHeard { address: peer.address, heard_ago_s: 2.5 };
         let file = FileLine { name: "a\nb\"{}\u{2028}".to_owned(), size: 7, sha256: "00".to_owned() };
-        let listening = Listening { about: "é \"x\"".to_owned(), command: "/say x ".to_owned() };
+        let [about, command, whither] = ["é \"x\"", "/say x ", "x"].map(str::to_owned);
+        let listening = Listening { about, command, whither, is_doubtful: true };
         let answers = [
             Answer::Done("a\nb \u{1b}\"".to_owned()),
             Answer::Refused("no".to_owned()),

@@ -217,11 +217,28 @@ fn a_pipe_is_told_who_reads_what_it_says_and_that_a_command_in_it_was_refused() 
     let (first, second) = (scratch(), scratch());
     let (_one, _other) = pair(first.path(), second.path());
     for (line, is_good) in [("hello", true), ("//etc/motd changed", true), ("/etc/motd changed", false)] {
-        let mut talker = Talker::begin(first.path(), &["alcie"]);
+        let mut talker = Talker::begin(first.path(), &["#alcie"]);
         talker.say(line);
         talker.hears(if is_good { line.strip_prefix('/').unwrap_or(line) } else { "/help lists them" });
         let (ended_well, said) = talker.ends();
         assert_eq!(ended_well, is_good, "{line}");
         assert!(said.contains("group alcie") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_pipe_says_nothing_where_nobody_speaks_unless_a_group_is_meant() {
+    let (first, second) = (scratch(), scratch());
+    let (one, _other) = pair(first.path(), second.path());
+    let said = one.ask(["chat", "alcie"]);
+    let why = "nobody is called alcie, and nothing was said lately in a group of that name; '#alcie' is the group";
+    assert!(said.complaint().contains(why) && said.status.code() == Some(1), "{said:?}");
+    let mut deliberate = Talker::begin(first.path(), &["#alcie"]);
+    deliberate.say("hello");
+    deliberate.hears("[alcie] me> hello");
+    assert!(deliberate.ends().0);
+    // Now it is a group in which something is said, and those of a name or of all are meant in any case.
+    for whom in [&["alcie"][..], &["main"], &[]] {
+        assert!(one.ask([&["chat"], whom].concat()).status.success(), "{whom:?}");
     }
 }

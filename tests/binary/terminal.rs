@@ -292,21 +292,21 @@ fn in_a_chat_what_comes_lands_above_what_is_typed_and_what_is_said_is_seen_once(
     assert!(said.contains("done"), "{said}");
     let bobs = bob.ask(["id"]).success()[..16].to_owned();
     chat.sees(&format!("[main] {bobs}…> hello alice"));
-    assert_eq!(chat.screen().last().unwrap(), "> I was about to say");
+    assert_eq!(chat.screen().last().unwrap(), "main> I was about to say");
     chat.press("\u{5} something\r");
     chat.sees("[main] me> I was about to say something");
     let screen = chat.screen();
     assert_eq!(screen.iter().filter(|row| row.contains("I was about to say")).count(), 1, "{screen:#?}");
-    assert!(screen.last().unwrap().starts_with('>'), "{screen:#?}");
+    assert!(screen.last().unwrap().starts_with("main>"), "{screen:#?}");
     // The line before comes back, a command stays where it was typed.
     chat.press("\u{1b}[A");
     chat.sees("> I was about to say something");
     chat.press("\u{15}/peers\r");
-    chat.sees("> /peers");
+    chat.sees("main> /peers");
     chat.sees(&bob.address.to_string());
     chat.press("\u{4}");
     let screen = chat.leave();
-    assert!(!screen.iter().any(|row| row.starts_with("> ended")), "{screen:#?}");
+    assert!(!screen.iter().any(|row| row.starts_with("main> ended")), "{screen:#?}");
     assert!(alice.ask(["status"]).status.success(), "the node goes on");
 }
 
@@ -317,15 +317,25 @@ fn the_first_line_of_a_chat_says_whether_it_is_private_open_or_a_group() {
     let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
     let named = format!("{{\"command\":\"/name {key} bob\"}}\n");
     assert!(crate::control::converse(data.path(), named.as_bytes()).contains("is called bob now"));
-    for (whom, about) in [
-        (Some("bob"), "bob, in private: nobody on the way can read it; type"),
-        (Some("bbo"), "the group bbo, which everybody can read; type and press Enter"),
-        (Some("192.0.2.7"), "192.0.2.7:24254, in the open: whoever is on the way can read it; type"),
-        (None, "everything; what you say goes to the group main, which everybody can read; type"),
+    let (long, cut) = ("x".repeat(60), format!("{}…> ", "x".repeat(16)));
+    for (whom, about, prompt) in [
+        (Some("bob"), "bob, in private: nobody on the way can read it; type", "bob (private)> "),
+        (Some("bbo"), "the group bbo, which everybody can read; type and press Enter", "bbo> "),
+        (Some(&*long), "which everybody can read; type and press Enter", &cut),
+        (
+            Some("192.0.2.7"),
+            "192.0.2.7:24254, in the open: whoever is on the way can read it; type",
+            "192.0.2.7:24254 (open)> ",
+        ),
+        (None, "everything; what you say goes to the group main, which everybody can read; type", "main> "),
     ] {
         let chats = scratch();
         let words: Vec<String> = ["chat"].into_iter().chain(whom).map(str::to_owned).collect();
-        Typist::start(chats.path(), data.path(), &words).sees(about);
+        let mut chat = Typist::start(chats.path(), data.path(), &words);
+        chat.sees(about);
+        chat.press("half");
+        chat.sees(&format!("{prompt}half"));
+        assert_eq!(chat.screen().last().unwrap(), &format!("{prompt}half"));
     }
     assert!(node.ask(["status"]).status.success());
 }
