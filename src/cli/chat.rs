@@ -6,10 +6,11 @@
 
 use super::ask::{Reader, converse};
 use super::options::Arguments;
-use super::{Failure, hint};
+use super::{Failure, hint, tell};
 use cjp2p_node::console::{LINE_MAX_BYTES, Line, Output, start_input};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer};
 use cjp2p_node::event_loop::catch_signals;
+use cjp2p_node::node::CommandError;
 use cjp2p_node::queue::{Receiver, queue};
 use cjp2p_node::request::{LISTEN, Listening};
 use cjp2p_node::terminal::printable;
@@ -20,6 +21,7 @@ use signal_hook_mio::v1_0::Signals;
 use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 const NODE: Token = Token(0);
 const TYPED: Token = Token(1);
@@ -30,6 +32,9 @@ const TYPED_MAX: usize = 16;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 4_096;
+
+/// How long a line from a pipe waits that came sooner than others hear: they hear one a second.
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What leaves the chat, and not the node.
 const LEAVE: &[&str] = &["/quit", "/leave"];
@@ -44,6 +49,9 @@ struct Chat<'a> {
     /// What the node has said of a line that is not complete.
     begun: Vec<u8>,
     typed: Receiver<Line>,
+    /// What was typed in a pipe sooner than the node says it; it is said before anything else.
+    early: Option<String>,
+    is_pipe: bool,
     /// Whether a line was refused. At a terminal somebody has seen it.
     has_refused: bool,
     /// Gone with the last who holds it, and what it has said unheard with it.
@@ -118,6 +126,8 @@ impl<'a> Chat<'a> {
                     node,
                     begun,
                     typed,
+                    early: None,
+                    is_pipe: !io::stdin().is_terminal(),
                     has_refused: false,
                     _waker: waker,
                     signals,
@@ -132,19 +142,22 @@ impl<'a> Chat<'a> {
         let mut events = Events::with_capacity(8);
         self.show();
         loop {
-            match poll.poll(&mut events, None) {
+            match poll.poll(&mut events, self.early.as_ref().map(|_| AGAIN_PAUSE)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(Failure::impossible(error)),
                 _ => {}
             }
             for event in &events {
                 let next = match event.token() {
                     NODE => self.hear(),
-                    TYPED => self.take_typed(),
+                    TYPED => ControlFlow::Continue(()),
                     _ => self.take_signals(),
                 };
                 if let ControlFlow::Break(ended) = next {
                     return ended;
                 }
+            }
+            if let ControlFlow::Break(ended) = self.take_typed() {
+                return ended;
             }
         }
     }
@@ -191,50 +204,66 @@ impl<'a> Chat<'a> {
         }
     }
 
+    /// Takes what was typed: first what came too soon.
     fn take_typed(&mut self) -> Next {
-        while let Some(line) = self.typed.try_pop() {
+        while let Some(line) = self.early.take().map(Line::Text).or_else(|| self.typed.try_pop()) {
             match line {
-                Line::Text(text) => self.obey(text.trim())?,
-                Line::TooLong => {
-                    self.has_refused = true;
-                    self.output.print("that line is too long for a message".to_owned());
-                }
+                Line::Text(text) => self.obey(text)?,
+                Line::TooLong => self.complain("that line is too long for a message".to_owned()),
                 // What was said last may still be on its way to others: that is the node's business.
-                Line::End if self.has_refused && !io::stdin().is_terminal() => {
-                    return ControlFlow::Break(Err(Failure::Silent));
-                }
+                Line::End if self.has_refused && self.is_pipe => return ControlFlow::Break(Err(Failure::Silent)),
                 Line::End => return ControlFlow::Break(Ok(())),
+            }
+            if self.early.is_some() {
+                break;
             }
         }
         ControlFlow::Continue(())
     }
 
     /// Says a line, or carries it out if it is a command.
-    fn obey(&mut self, line: &str) -> Next {
+    fn obey(&mut self, typed: String) -> Next {
+        let line = typed.trim();
         if line.is_empty() {
             return ControlFlow::Continue(());
         }
-        if LEAVE.contains(&line) {
+        // A second slash takes the meaning from the first, as on the node's own console. In a pipe so does white space
+        // before it: whoever has put a second before each line that begins with one shall be sure.
+        let begins = if self.is_pipe { &*typed } else { line };
+        let is_command = begins.starts_with('/') && !begins.starts_with("//");
+        let said = line.strip_prefix('/').filter(|_| begins.starts_with("//")).unwrap_or(line);
+        if is_command && LEAVE.contains(&line) {
             return ControlFlow::Break(Ok(()));
         }
-        // A second slash takes the meaning from the first, as on the node's own console.
-        let is_command = line.starts_with('/') && !line.starts_with("//");
-        let said = line.strip_prefix('/').filter(|_| line.starts_with("//")).unwrap_or(line);
         let request = if is_command { line.to_owned() } else { format!("{}{said}", self.command) };
-        match converse(self.arguments, &request) {
-            // What was said comes back as a line among the others.
-            Ok((reply, _)) if is_command => {
-                self.has_refused |= reply.is_refused();
-                self.output.print(reply.text().to_owned());
+        let why = match converse(self.arguments, &request) {
+            Ok((reply, _)) if !reply.is_refused() => {
+                // What was said comes back as a line among the others.
+                if is_command {
+                    self.output.print(reply.text().to_owned());
+                }
+                return ControlFlow::Continue(());
             }
-            Ok((reply, _)) if reply.is_refused() => {
-                self.has_refused = true;
-                self.output.print(format!("> {}\n{}", printable(line, LINE_MAX_BYTES), reply.text()));
+            Ok((reply, _)) if self.is_pipe && reply.text() == CommandError::TooFast.to_string() => {
+                self.early = Some(typed);
+                return ControlFlow::Continue(());
             }
-            Ok(_) => {}
-            Err(Failure::Impossible(why) | Failure::Mistake(why)) => self.output.print(why),
-            Err(Failure::Silent) => {}
-        }
+            Ok((reply, _)) => reply.text().to_owned(),
+            Err(Failure::Impossible(why) | Failure::Mistake(why)) => why,
+            Err(Failure::Silent) => return ControlFlow::Continue(()),
+        };
+        let line = printable(line, LINE_MAX_BYTES);
+        self.complain(match (is_command, self.is_pipe) {
+            (true, _) => why,
+            (false, true) => format!("{why}: {line}"),
+            (false, false) => format!("> {line}\n{why}"),
+        });
         ControlFlow::Continue(())
+    }
+
+    /// Says that a line was refused, beside what is said.
+    fn complain(&mut self, why: String) {
+        self.has_refused = true;
+        if self.is_pipe { tell(&why) } else { self.output.print(why) }
     }
 }

@@ -80,7 +80,6 @@ fn two_talk_beside_their_nodes_and_see_what_both_have_said() {
     bob.say("//hello");
     alice.hears(&format!("[main] {}> /hello", shown(&other)));
     alice.say("/nonsense");
-    alice.hears("there is no command /nonsense; /help lists them");
     alice.say("/help");
     alice.hears("in 'cjp2p-node chat', leave it, and the node goes on");
     // A command goes to the node, its answer to whoever has typed it.
@@ -89,7 +88,8 @@ fn two_talk_beside_their_nodes_and_see_what_both_have_said() {
     assert!(!alice.heard().iter().any(|line| line.starts_with("listens on")));
     assert!(bob.ends().0);
     alice.say("/quit");
-    assert!(alice.ends().0, "the chat ends");
+    let (ended_well, said) = alice.ends();
+    assert!(ended_well && said.contains("there is no command /nonsense; /help lists them"), "the chat ends: {said}");
     assert!(one.ask(["status"]).status.success(), "and the node goes on");
 }
 
@@ -144,11 +144,13 @@ fn a_chat_ends_with_its_node_and_says_so() {
     chat.say("/peers");
     chat.hears("no verified peers yet");
     chat.say("hello?");
-    chat.hears("no verified peer is in reach yet");
-    chat.hears("> hello?");
+    // What was asked after it is answered after it.
+    chat.say("/files");
+    chat.hears("/public");
     assert!(node.terminate().status.success());
     let said = finish(chat.child);
     assert_eq!((said.status.code(), said.stderr.lines().last()), (Some(1), Some("cjp2p-node: the node has stopped")));
+    assert!(said.stderr.contains("cjp2p-node: no verified peer is in reach yet: hello?\n"), "{said:?}");
 }
 
 #[test]
@@ -199,17 +201,52 @@ fn those_who_listen_leave_room_for_commands_and_make_room_when_they_go() {
 }
 
 #[test]
-fn who_says_more_in_a_pipe_than_others_hear_is_told_by_the_exit_code() {
+fn who_says_more_in_a_pipe_than_others_hear_waits_and_each_line_is_heard_in_order() {
     let (first, second) = (scratch(), scratch());
     let (_one, _other) = pair(first.path(), second.path());
-    for (count, is_said) in [(2, true), (20, false)] {
-        let mut talker = Talker::begin(first.path(), &["main"]);
-        (0..count).for_each(|n| talker.say(&format!("{count} {n}")));
-        talker.hears(&format!("> {count} 0"));
-        let (ended_well, said) = talker.ends();
-        assert_eq!((ended_well, said.lines().count()), (is_said, 1), "{count}: {said}");
-        thread::sleep(Duration::from_secs(3));
+    let bob = Talker::begin(second.path(), &["main"]);
+    let mut talker = Talker::begin(first.path(), &["main"]);
+    (0..8).for_each(|n| talker.say(&format!("line {n}")));
+    // Commands wait for their turn too.
+    talker.say("/say main line 8");
+    let (ended_well, said) = talker.ends();
+    assert!(ended_well && said.lines().count() == 1, "{said}");
+    bob.hears("line 8");
+    let heard = bob.heard();
+    let texts: Vec<&str> = heard.iter().filter_map(|line| Some(line.split_once("> ")?.1)).collect();
+    assert_eq!(texts, (0..9).map(|n| format!("line {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn in_a_pipe_only_the_first_character_of_a_line_makes_it_a_command() {
+    let (first, second) = (scratch(), scratch());
+    let (_one, _other) = pair(first.path(), second.path());
+    let mut talker = Talker::begin(first.path(), &["main"]);
+    for line in [" /quit", "\u{a0}/quit", "\t//two", "//quit"] {
+        talker.say(line);
     }
+    for end in ["me> /quit", "me> //two"] {
+        talker.hears(end);
+    }
+    eventually("the rest", || (talker.heard().len() == 4).then_some(()));
+    let said = talker.heard().iter().filter(|line| line.ends_with("me> /quit")).count();
+    assert_eq!(said, 3, "{:?}", talker.heard());
+    assert!(talker.ends().0);
+}
+
+#[test]
+fn a_line_that_a_stopped_node_has_not_taken_is_told_by_the_exit_code() {
+    let folder = scratch();
+    let mut node = Node::start(folder.path(), &[]);
+    let mut talker = Talker::begin(folder.path(), &["main"]);
+    talker.say("/peers");
+    talker.hears("no verified peers yet");
+    node.signal(Signal::STOP);
+    talker.say("hello");
+    let (ended_well, said) = talker.ends();
+    node.signal(Signal::CONT);
+    let why = said.lines().last().unwrap_or_default();
+    assert!(!ended_well && why.contains("does not answer") && why.ends_with(": hello"), "{said}");
 }
 
 #[test]
@@ -219,10 +256,14 @@ fn a_pipe_is_told_who_reads_what_it_says_and_that_a_command_in_it_was_refused() 
     for (line, is_good) in [("hello", true), ("//etc/motd changed", true), ("/etc/motd changed", false)] {
         let mut talker = Talker::begin(first.path(), &["#alcie"]);
         talker.say(line);
-        talker.hears(if is_good { line.strip_prefix('/').unwrap_or(line) } else { "/help lists them" });
+        if is_good {
+            talker.hears(line.strip_prefix('/').unwrap_or(line));
+        }
         let (ended_well, said) = talker.ends();
         assert_eq!(ended_well, is_good, "{line}");
-        assert!(said.contains("group alcie") && said.lines().count() == 1, "{said}");
+        let why: Vec<&str> = said.lines().skip(1).collect();
+        assert!(said.contains("group alcie") && why.len() == usize::from(!is_good), "{said}");
+        assert!(why.iter().all(|why| why.ends_with("there is no command /etc/motd; /help lists them")), "{said}");
     }
 }
 
