@@ -48,6 +48,8 @@ mod naming;
 mod people;
 #[path = "binary/printing.rs"]
 mod printing;
+#[path = "binary/secret.rs"]
+mod secret;
 #[path = "binary/sharing.rs"]
 mod sharing;
 #[path = "binary/streaming.rs"]

@@ -15,7 +15,9 @@ use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
     stamp, write_error,
 };
-use cjp2p_node::data_dir::{DataDirError, Standing, create_folder, load_hashes, published_file, read_titles};
+use cjp2p_node::data_dir::{
+    DataDirError, Standing, create_folder, is_key, load_hashes, published_file, read_titles,
+};
 use cjp2p_node::request::{content_id, counted};
 use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::printable;
@@ -29,6 +31,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Why a file or folder of the data directory is not shared.
+const OURS: &str = "it is in the data directory, of which only the files in public are shared";
 
 /// A shared content, for people and for scripts.
 #[derive(Serialize)]
@@ -85,6 +90,8 @@ enum Trouble {
     File(io::Error),
     /// It was written to meanwhile.
     Changed,
+    /// Whoever has it is this node to everybody.
+    Key,
     /// The data directory does not take it.
     Data(io::Error),
 }
@@ -99,7 +106,7 @@ impl Place {
 
     /// Shares all files that were named. One that cannot be read does not keep the others from being shared.
     fn add(&self, arguments: &Arguments) -> Result<(), Failure> {
-        let mut files = Files { arguments, found: Vec::new(), has_failed: false };
+        let mut files = Files { arguments, place: self, found: Vec::new(), has_failed: false };
         arguments.words.iter().for_each(|word| files.take(Path::new(word)));
         if files.found.is_empty() && !files.has_failed {
             return Err(Failure::Impossible("there is nothing to share in what was named".to_owned()));
@@ -131,6 +138,7 @@ impl Place {
         match trouble {
             Trouble::File(error) => Ok(error.to_string()),
             Trouble::Changed => Ok("it was changed while it was read; share it again when it is finished".to_owned()),
+            Trouble::Key => Ok("it is the secret key of this node, which is for nobody else".to_owned()),
             // There may be room for a smaller one.
             Trouble::Data(error) if write_error(error) == WriteError::Full => {
                 Ok(format!("the disk is full: there is no room in the data directory {data}"))
@@ -148,6 +156,9 @@ impl Place {
         if !found.is_file() {
             return Err(refused("it is no file"));
         }
+        if self.is_ours(path) {
+            return Err(refused(OURS));
+        }
         create_folder(&self.data)
             .map_err(|error| Failure::impossible(DataDirError::Unusable(self.data.clone(), error)))?;
         let mut bar = Bar::new(verbosity);
@@ -156,6 +167,14 @@ impl Place {
         match added {
             Ok(line) => Ok((line.ids.sha256, line.size)),
             Err(trouble) => Err(refused(&self.reason(&trouble)?)),
+        }
+    }
+
+    /// Whether something lies in the data directory, and not in its public folder.
+    fn is_ours(&self, path: &Path) -> bool {
+        match (fs::canonicalize(path), fs::canonicalize(&self.data)) {
+            (Ok(path), Ok(data)) => path.starts_with(&data) && !path.starts_with(data.join("public")),
+            _ => false,
         }
     }
 
@@ -170,6 +189,9 @@ impl Place {
         let ids = copy(&source, &new, tree.as_ref(), before, bar)?;
         let is_same = source.metadata().is_ok_and(|found| stamp(&found) == before);
         let ids = ids.filter(|_| is_same).ok_or(Trouble::Changed)?;
+        if is_key(&self.data, before.size, &ids.sha256) {
+            return Err(Trouble::Key);
+        }
         self.keep(new, tree, ids, name.clone()).map_err(Trouble::Data)?;
         Ok(Line::new(name, before.size, ids, "shared"))
     }
@@ -294,6 +316,7 @@ fn copy(
 /// The files that are to be shared.
 struct Files<'a> {
     arguments: &'a Arguments,
+    place: &'a Place,
     found: Vec<PathBuf>,
     has_failed: bool,
 }
@@ -302,6 +325,7 @@ impl Files<'_> {
     /// Takes what the user named: a file, a link to one, or a folder.
     fn take(&mut self, path: &Path) {
         match fs::metadata(path) {
+            Ok(_) if self.place.is_ours(path) => self.complain(path, OURS),
             Ok(found) if found.is_dir() => self.take_folder(path),
             Ok(found) if found.is_file() => self.push(path.to_owned()),
             Ok(_) => self.complain(path, "it is neither a file nor a folder"),
@@ -328,6 +352,7 @@ impl Files<'_> {
                 match entry.file_type() {
                     _ if is_hidden => self.leave_out(&path, "it is hidden"),
                     Ok(kind) if kind.is_symlink() => self.leave_out(&path, "it is a link"),
+                    Ok(kind) if kind.is_dir() && self.place.is_ours(&path) => self.leave_out(&path, OURS),
                     Ok(kind) if kind.is_dir() => folders.push(path),
                     Ok(kind) if kind.is_file() => self.push(path),
                     Ok(_) => self.leave_out(&path, "it is no file"),

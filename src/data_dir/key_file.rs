@@ -5,9 +5,10 @@
 //! used before somebody has looked at it; and since nobody could tell a new key from a stranger's, one that is damaged
 //! is left as it is.
 
-use super::files::{open_regular, remove};
+use super::files::{open_regular, read_bounded, remove};
 use crate::identity::Identity;
 use crate::wire::Hex32;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -113,6 +114,19 @@ pub fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
     } else {
         Hex32::parse(text).map(|hex| hex.0)
     }
+}
+
+/// Whether a content with so many bytes and this SHA-256 is the key of the data directory at `folder`, or would be in its
+/// place: some editors and clipboards end a text in a way of their own.
+pub fn is_key(folder: &Path, size: u64, sha256: &[u8; 32]) -> bool {
+    // Few contents are so short, and for those alone the file is read.
+    let read = || read_bounded(&folder.join(NAME), FILE_MAX_BYTES);
+    size <= FILE_MAX_BYTES
+        && read().is_ok_and(|bytes| {
+            let digits = bytes.trim_ascii_end();
+            let is_so = |end: &[u8]| Sha256::new_with_prefix(digits).chain_update(end).finalize()[..] == sha256[..];
+            [&bytes[digits.len()..], b"", b"\n", b"\r\n"].into_iter().any(is_so)
+        })
 }
 
 /// The text of a key file.

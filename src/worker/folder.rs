@@ -5,7 +5,8 @@
 //! forgotten: the files may be back in a moment, and until then reading them fails anyway. A folder that is gone is
 //! empty. What is in the store was finished when it got there.
 
-use crate::content::{SHARED_FILES_MAX, Stamp, StoreFolder, is_shareable, stamp, stored_hash, stored_name};
+use crate::content::{SHARED_FILES_MAX, SharedFile, Stamp, StoreFolder, is_shareable, stamp, stored_hash, stored_name};
+use crate::data_dir::is_key;
 use crate::sorted::{SortedMap, in_order};
 use std::path::{Path, PathBuf};
 use std::{fs, io, mem};
@@ -28,6 +29,8 @@ enum State {
     Shared,
     /// Could not be read; counts the looks until the next try.
     Unreadable(u32),
+    /// Read, and nobody's business.
+    Refused,
 }
 
 /// What a look found.
@@ -97,6 +100,16 @@ impl Folder {
     /// A file that was handed out could not be read.
     pub(super) fn set_unreadable(&mut self, name: &str, stamp: Stamp) {
         self.settle(name, stamp, State::Unreadable(LOOKS_BEFORE_RETRY));
+    }
+
+    /// A file is never to be shared in the state in which it is.
+    pub(super) fn set_refused(&mut self, name: &str, stamp: Stamp) {
+        self.settle(name, stamp, State::Refused);
+    }
+
+    /// Whether a file is the secret key, which lies beside the folder.
+    pub(super) fn is_key(&self, file: &SharedFile) -> bool {
+        self.path.parent().is_some_and(|data| is_key(data, file.stamp.size, &file.sha256))
     }
 
     /// A file that was handed out was not as it had been.
@@ -178,7 +191,7 @@ fn again(state: State) -> Next {
     match state {
         State::Settling | State::Unreadable(0) => Next::Hash,
         State::Unreadable(looks) => Next::Keep(State::Unreadable(looks - 1)),
-        State::Queued | State::Shared => Next::Keep(state),
+        State::Queued | State::Shared | State::Refused => Next::Keep(state),
     }
 }
 

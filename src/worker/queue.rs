@@ -8,7 +8,7 @@
 
 use super::hash::Hashing;
 use crate::content::tree::Hash;
-use crate::content::{ContentId, Stamp, stored_hash};
+use crate::content::{ContentId, Ids, SharedFile, Stamp, stored_hash};
 use log::Level;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,13 @@ pub(super) struct Job {
     pub(super) blake3: Option<Hash>,
     /// How loudly it is said when it is shared.
     pub(super) level: Level,
+}
+
+impl Job {
+    /// The file, with the hashes that it wanted.
+    pub(super) fn file(&self, Ids { sha256, blake3 }: Ids) -> SharedFile {
+        SharedFile { name: self.name.clone(), stamp: self.stamp, sha256, blake3 }
+    }
 }
 
 /// A file whose hash is being taken.

@@ -221,10 +221,8 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         };
         if let Some(file) = done.shared {
             log::info!("fetched {} ({})", file.id(), counted(file.stamp.size, "byte"));
-            self.folder.set_shared(&file.name, file.stamp);
+            self.share(file, Level::Trace)?;
             self.evict();
-            self.trees.need(&file.name, file.stamp, file.blake3);
-            (self.report)(Command::Share(file))?;
         }
         (self.report)(done.command)?;
         ControlFlow::Continue(true)
@@ -272,7 +270,7 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if let Some(ids) = self.remembered(&job.name, job.stamp) {
             let confirmed = confirm(self.folder.path(), &job.name, job.stamp);
             return match confirmed {
-                Ok(true) => self.share(job, ids),
+                Ok(true) => self.share(job.file(ids), job.level),
                 Ok(false) => self.conclude(job, since_ns, Ok(Progress::Changed)),
                 Err(error) => self.conclude(job, since_ns, Err(error)),
             };
@@ -290,12 +288,12 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
     fn conclude(&mut self, job: Job, since_ns: i128, progress: io::Result<Progress>) -> ControlFlow<()> {
         match progress {
             Ok(Progress::Done(ids)) => {
-                let Ids { sha256, blake3 } = ids;
                 if let Some(name) = stored_hash(&job.name) {
                     return self.conclude_stored(job, name, ids);
                 }
-                self.index.add(SharedFile { name: job.name.clone(), stamp: job.stamp, sha256, blake3 }, since_ns);
-                return self.share(job, ids);
+                let (level, file) = (job.level, job.file(ids));
+                self.index.add(file.clone(), since_ns);
+                return self.share(file, level);
             }
             Ok(_) => self.folder.set_settling(&job.name, job.stamp),
             Err(error) => {
@@ -323,15 +321,22 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         if let Err(error) = store.write_note(&note) {
             log::warn!("cannot write down what is known about {}: {error}", job.name);
         }
-        self.share(job, ids)
+        self.share(job.file(ids), job.level)
     }
 
-    fn share(&mut self, job: Job, ids: Ids) -> ControlFlow<()> {
-        let Job { name, stamp, level, .. } = job;
-        log::log!(level, "sharing {} ({})", printable(&name, NAME_SHOWN_CHARS), counted(stamp.size, "byte"));
-        self.folder.set_shared(&name, stamp);
-        self.trees.need(&name, stamp, ids.blake3);
-        let Ids { sha256, blake3 } = ids;
-        (self.report)(Command::Share(SharedFile { name, stamp, sha256, blake3 }))
+    /// Shares a file whose hashes are known, unless it is the secret key: whoever has that is this node to everybody.
+    fn share(&mut self, file: SharedFile, level: Level) -> ControlFlow<()> {
+        let SharedFile { ref name, stamp, blake3, .. } = file;
+        let shown = printable(name, NAME_SHOWN_CHARS);
+        if self.folder.is_key(&file) {
+            log::warn!("cannot share {shown}: it is the secret key of this node, which is for nobody else");
+            self.index.forget(name);
+            self.folder.set_refused(name, stamp);
+            return ControlFlow::Continue(());
+        }
+        log::log!(level, "sharing {shown} ({})", counted(stamp.size, "byte"));
+        self.folder.set_shared(name, stamp);
+        self.trees.need(name, stamp, blake3);
+        (self.report)(Command::Share(file))
     }
 }
