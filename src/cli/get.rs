@@ -10,7 +10,7 @@ use super::goal::{Goal, is_output};
 use super::named::{Found, Wanted, seek, without_content};
 use super::options::Arguments;
 use super::probe::now;
-use super::run::{data_path, start_alone};
+use super::run::{own_path, start_alone};
 use super::target::is_unchanged;
 use super::{Failure, KEPT, hint, say, tell};
 use cjp2p_node::content::ContentId;
@@ -333,7 +333,7 @@ impl Helper<'_> {
     /// Throws away what a node that has ended meanwhile has left of a content that is here now. What cannot be thrown
     /// away is removed by a later sweep.
     fn tidy(&self, id: ContentId) {
-        let Ok(path) = data_path(self.arguments) else { return };
+        let Ok(path) = own_path(self.arguments) else { return };
         let deadline = now() + START_PATIENCE;
         while now() < deadline {
             match DataDir::open(&path) {

@@ -7,7 +7,7 @@ use super::ask::{show, try_converse};
 use super::named::shown;
 use super::options::Arguments;
 use super::probe::now;
-use super::run::data_path;
+use super::run::own_path;
 use super::share::{Place, quoted};
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
@@ -48,7 +48,7 @@ struct Line {
 
 /// Does what the options say.
 pub(super) fn publish(arguments: &Arguments) -> Result<(), Failure> {
-    let path = std::path::absolute(data_path(arguments)?).map_err(Failure::impossible)?;
+    let path = own_path(arguments)?;
     let done = match (&arguments.remove, arguments.words.first()) {
         (Some(name), None) if arguments.name.is_none() => withdraw(arguments, &path, name),
         (None, Some(file)) => publish_file(arguments, &path, Path::new(file)),
@@ -131,7 +131,7 @@ pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
         Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),
         Some(reply) => show(arguments, reply.text(), reply.json()),
         None => {
-            let answer = Answer::Titles(written_down(&data_path(arguments)?)?);
+            let answer = Answer::Titles(written_down(&own_path(arguments)?)?);
             show(arguments, &answer.to_string(), &answer.to_json())
         }
     }

@@ -11,8 +11,11 @@ use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{counted, host_name, peer_address};
 use cjp2p_node::wire::PORT;
 use log::LevelFilter;
+use rustix::process::geteuid;
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// The well-known nodes, to be tried first by whoever knows nobody.
@@ -80,7 +83,7 @@ struct Started {
 /// Starts a node; or says why the data directory cannot be had.
 fn start(arguments: &Arguments, place: Place) -> Result<Result<Started, DataDirError>, Failure> {
     let (peers, names) = peers(arguments)?;
-    let data_dir = match DataDir::open(&data_path(arguments)?) {
+    let data_dir = match DataDir::open(&own_path(arguments)?) {
         Ok(data_dir) => data_dir,
         Err(error) => return Ok(Err(error)),
     };
@@ -106,6 +109,21 @@ pub(super) fn data_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
     arguments.data_dir.clone().or_else(default_path).ok_or_else(|| {
         Failure::Mistake("there is no home directory to keep data in; name a place with --data-dir".to_owned())
     })
+}
+
+/// The same, from the root, where something there is to be opened or made. Whoever is not the owner would leave files
+/// that the owner's node cannot read.
+pub(super) fn own_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    let path = std::path::absolute(data_path(arguments)?).map_err(Failure::impossible)?;
+    // What is not there yet will be ours, and what cannot be looked at cannot be used either.
+    match fs::metadata(&path).map(|found| found.uid()) {
+        Ok(owner) if owner != geteuid().as_raw() => Err(Failure::Impossible(format!(
+            "the data directory {} belongs to the user with the number {owner}, and this is done by its owner alone: \
+             sudo -u '#{owner}' cjp2p-node …",
+            path.display()
+        ))),
+        _ => Ok(path),
+    }
 }
 
 /// All `--peer`, the addresses and the names of hosts, which the running node looks up: there may be no network yet.

@@ -8,7 +8,7 @@ use super::bar::{self, Bar};
 use super::named;
 use super::options::Arguments;
 use super::probe::now;
-use super::run::data_path;
+use super::run::own_path;
 use super::{Failure, hint, say, tell};
 use cjp2p_node::content::tree::TREE_BLOCK_BYTES;
 use cjp2p_node::content::{
@@ -98,8 +98,7 @@ enum Trouble {
 
 impl Place {
     pub(super) fn open(arguments: &Arguments) -> Result<Place, Failure> {
-        let data = data_path(arguments)?;
-        let data = std::path::absolute(&data).map_err(Failure::impossible)?;
+        let data = own_path(arguments)?;
         let store = StoreFolder::beside(&data.join("public"));
         Ok(Place { store, trees: TreeFolder::new(data.join("trees")), data })
     }

@@ -7,7 +7,7 @@ use super::ask::order;
 use super::live::{Live, pause};
 use super::options::Arguments;
 use super::probe::now;
-use super::run::data_path;
+use super::run::own_path;
 use super::{Failure, hint};
 use cjp2p_node::data_dir::{is_used_name, use_name};
 use cjp2p_node::identity::PublicKey;
@@ -66,7 +66,7 @@ fn publish(live: &Live<'_>, name: &str) -> Result<Option<u64>, Failure> {
     let key = status.and_then(|status| PublicKey::parse(&status.public_key).ok());
     let key = key.ok_or_else(|| Failure::Impossible("the node does not say its key".to_owned()))?;
     let id = StreamId::own(key, name).map_err(|why| Failure::Mistake(why.to_string()))?;
-    let path = data_path(arguments)?;
+    let path = own_path(arguments)?;
     let used = || {
         Failure::Impossible(format!(
             "there has been a stream {name}, and what was signed cannot be signed anew; choose another name, like {name}/2"

@@ -1,6 +1,7 @@
 //! The node's key: made once, kept for its owner alone, shown, and never replaced whatever became of it.
 
 use crate::harness::{Node, Said, binary, finish, run, scratch};
+use crate::lan::skip;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -158,6 +159,80 @@ fn a_key_that_cannot_be_read_or_made_is_told_in_one_sentence() {
     assert!(said.complaint().contains("cannot make a key for this node"), "{said:?}");
     fs::set_permissions(data.path(), Permissions::from_mode(0o700)).unwrap();
     assert!(is_key(ask().success()));
+}
+
+/// The owner and the time of everything in a folder.
+fn state(folder: &Path) -> Vec<(std::path::PathBuf, u32, i64)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let state = fs::metadata(&folder).unwrap();
+        found.push((folder.clone(), state.uid(), state.mtime_nsec()));
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.metadata().unwrap() {
+                metadata if metadata.is_dir() => folders.push(entry.path()),
+                metadata => found.push((entry.path(), metadata.uid(), metadata.mtime_nsec())),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn in_the_data_directory_of_somebody_else_nothing_is_made_and_the_node_there_can_be_asked() {
+    const SOMEBODY: u32 = 65_533;
+    let scratch = scratch();
+    if fs::metadata(scratch.path()).unwrap().uid() != 0 {
+        return skip("only root can give a directory to somebody else");
+    }
+    let (data, file) = (scratch.path().join("data"), scratch.path().join("file"));
+    fs::write(&file, "x").unwrap();
+    fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(&data).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let why = format!(
+        "the data directory {} belongs to the user with the number {SOMEBODY}, and this is done by its owner alone: \
+         sudo -u '#{SOMEBODY}' cjp2p-node",
+        data.display()
+    );
+    let refuse = || {
+        let commands = [
+            vec!["id".to_owned()],
+            vec!["share".to_owned(), text(&file)],
+            vec!["share".to_owned(), "--remove".to_owned(), "1".repeat(64)],
+            vec!["ls".to_owned()],
+            vec!["publish".to_owned(), text(&file)],
+            vec!["publish".to_owned(), "--remove".to_owned(), "file".to_owned()],
+        ];
+        let before = state(&data);
+        for command in commands {
+            let said = finish(binary().args(&command).arg("--data-dir").arg(&data).spawn().unwrap());
+            assert!(said.complaint().contains(&why), "{command:?}: {said:?}");
+        }
+        assert_eq!(state(&data), before);
+    };
+    for empty in [true, false] {
+        chown(&data, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        if empty {
+            refuse();
+        }
+        for said in [start(&data), get(&data), run(&["published", "--data-dir", &text(&data)])] {
+            assert!(said.complaint().contains(&why), "{said:?}");
+        }
+        let node = Node::start_with(&data, &[], |command| {
+            command.uid(SOMEBODY).gid(SOMEBODY);
+        });
+        refuse();
+        let said = node.ask(["stream", "name"]);
+        assert!(said.complaint().contains(&why), "{said:?}");
+        // What only speaks with the node may go on.
+        node.ask(["status"]).success();
+        node.ask(["published"]).success();
+        node.ask(["stop"]).success();
+        assert!(node.finish().status.success());
+        assert!(state(&data).iter().all(|(_, uid, _)| *uid == SOMEBODY));
+    }
 }
 
 #[test]
