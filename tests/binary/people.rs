@@ -116,6 +116,29 @@ fn command(line: &str) -> String {
 }
 
 #[test]
+fn what_is_said_is_on_the_standard_output_alone_and_that_of_the_service_goes_nowhere() {
+    let unit = include_str!("../../contrib/cjp2p-node.service");
+    assert!(unit.lines().any(|line| line == "StandardOutput=null"), "what it prints is kept by the journal");
+    let [first, second] = [scratch(), scratch()];
+    let bob_key = key_of(second.path());
+    let loudly = |data: &Path, peers: &[SocketAddr]| {
+        Node::start_with(data, peers, |command| {
+            command.arg("-vv");
+        })
+    };
+    let bob = loudly(second.path(), &[]);
+    let alice = loudly(first.path(), &[bob.address]);
+    alice.wait_for_peer(bob.address);
+    eventually("bob is known", || {
+        let said = alice.ask(["msg", &bob_key, "between us"]);
+        said.status.success().then_some(())
+    });
+    let said = [alice.terminate(), bob.terminate()];
+    assert!(said[1].stdout.contains("(private)> between us"), "{said:?}");
+    assert!(said.iter().all(|said| !said.stderr.contains("between us") && !said.stderr.is_empty()), "{said:?}");
+}
+
+#[test]
 fn what_nobody_has_seen_is_said_in_one_sentence() {
     let directory = scratch();
     let node = Node::start(directory.path(), &[]);
