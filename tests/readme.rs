@@ -155,6 +155,36 @@ fn the_example_of_send_is_answered_as_shown() {
 }
 
 #[test]
+fn whoever_restores_the_backup_signs_nothing_a_second_time() {
+    let (scratch, copy) = (scratch(), scratch());
+    let (data, safe) = (scratch.path().to_str().unwrap(), copy.path().to_str().unwrap());
+    let program = env!("CARGO_BIN_EXE_cjp2p-node");
+    let shell = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        harness::finish(shell.spawn().unwrap())
+    };
+    let node = Node::start(scratch.path(), &[]);
+    shell(&format!("echo sunny | {program} stream weather --data-dir {data}")).success();
+    let published = node.ask(["publish", "README.md", "--as", "page", "--json"]);
+    published.success();
+    node.terminate();
+    let (_, rest) = README.split_once("A backup").unwrap();
+    let (_, rest) = rest.split_once("```sh\n").unwrap();
+    let command = rest.lines().next().unwrap();
+    assert!(command.contains("~/.local/share/cjp2p-node") && command.contains("/somewhere/safe"), "{command}");
+    shell(&command.replace("~/.local/share/cjp2p-node", data).replace("/somewhere/safe", safe)).success();
+    let node = Node::start(copy.path(), &[]);
+    let again = shell(&format!("echo rainy | {program} stream weather --data-dir {safe}"));
+    assert!(again.complaint().contains("there has been a stream weather"), "{again:?}");
+    assert!(node.ask(["published"]).success().contains("page"));
+    let anew = node.ask(["publish", "Cargo.toml", "--as", "page", "--json"]);
+    let [before, after] = [&published, &anew].map(|said| said.json().remove(0));
+    assert_eq!(after["key"], before["key"]);
+    assert!(after["seq"].as_u64() > before["seq"].as_u64(), "{after} after {before}");
+}
+
+#[test]
 fn the_limits_are_those_of_the_program() {
     let page = README.split_whitespace().collect::<Vec<_>>().join(" ");
     let thousands = |number: usize| format!("{},{:03}", number / 1_000, number % 1_000);
