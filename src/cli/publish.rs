@@ -7,7 +7,7 @@ use super::ask::{show, try_converse};
 use super::named::shown;
 use super::options::Arguments;
 use super::probe::now;
-use super::run::own_path;
+use super::run::{data_path, own_path};
 use super::share::{Place, quoted};
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
@@ -127,6 +127,8 @@ fn withdraw(arguments: &Arguments, path: &Path, name: &str) -> Result<(), Failur
 /// Lists the names that this data directory has to do with: as the running node knows them, or as they are written
 /// down.
 pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
+    // A node that could not read it goes on without, and would say that nothing is published.
+    read_published(&data_path(arguments)?).map_err(Failure::Impossible)?;
     match try_converse(arguments, "/published")? {
         Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),
         Some(reply) => show(arguments, reply.text(), reply.json()),

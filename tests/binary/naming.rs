@@ -237,7 +237,12 @@ fn a_damaged_list_of_what_is_published_is_left_as_it_is_and_everybody_says_what_
         let said = run(&[command, &["--data-dir", text(&data)]].concat());
         assert!(said.complaint().contains(advice) && said.complaint().contains(text(&list)), "{said:?}");
     }
-    let said = Node::start(&data, &[]).terminate();
+    let node = Node::start(&data, &[]);
+    for options in [&["published"][..], &["published", "--json"]] {
+        let said = node.ask(options);
+        assert!(said.complaint().contains(advice) && said.complaint().contains(text(&list)), "{said:?}");
+    }
+    let said = node.terminate();
     assert!(said.stderr.contains(advice) && said.stderr.contains(text(&list)), "{said:?}");
     assert_eq!(fs::read(&list).unwrap(), b"{\"names\":[");
 }
