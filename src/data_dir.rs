@@ -36,7 +36,7 @@ pub use files::{create_folder, write_atomically};
 pub(crate) use files::{create_new, read_bounded, remove_left_behind, replace};
 pub use group_file::{parse_group, render_group};
 pub use hashes_file::{parse_hashes, render_hashes};
-pub use key_file::{KeyError, is_key, load_or_make_key, parse_key, render_key};
+pub use key_file::{KeyError, is_key, key_file, load_or_make_key, parse_key, render_key};
 pub use peers_file::{parse_peers, render_peers};
 pub use titles_file::{Standing, TitleRecord, parse_titles, render_titles};
 pub use used_names::{is_used_name, use_name};

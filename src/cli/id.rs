@@ -1,10 +1,8 @@
 //! `id`: the key by which others know this node, in digits, or in squares for a phone.
 
 use super::options::Arguments;
-use super::run::own_path;
+use super::run::{own_key, own_path};
 use super::{Failure, say};
-use cjp2p_node::data_dir::load_or_make_key;
-use cjp2p_node::event_loop::entropy;
 use qrcodegen::{QrCode, QrCodeEcc};
 
 /// How much light there is around the squares, in squares (ISO/IEC 18004, section 6.3.8).
@@ -15,7 +13,7 @@ pub(super) fn id(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.qr && arguments.json {
         return Err(Failure::Mistake("either --qr or --json; one at a time".to_owned()));
     }
-    let key = load_or_make_key(&own_path(arguments)?, entropy).map_err(Failure::impossible)?.public().to_string();
+    let key = own_key(arguments, &own_path(arguments)?)?.public().to_string();
     match (arguments.json, arguments.qr) {
         (true, _) => say(&format!("{{\"public_key\":\"{key}\"}}")),
         (false, true) => say(&squares(&key)?),

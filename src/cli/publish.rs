@@ -7,15 +7,15 @@ use super::ask::{show, try_converse};
 use super::named::shown;
 use super::options::Arguments;
 use super::probe::now;
-use super::run::{data_path, own_path};
+use super::run::{data_path, own_key, own_path};
 use super::share::{Place, quoted};
 use super::{Failure, say};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{
-    Standing, TitleRecord, create_folder, followed_file, load_or_make_key, lock_published, published_file,
-    read_published, read_titles, render_titles, write_atomically,
+    Standing, TitleRecord, create_folder, followed_file, lock_published, published_file, read_published, read_titles,
+    render_titles, write_atomically,
 };
-use cjp2p_node::event_loop::{entropy, unix_seconds};
+use cjp2p_node::event_loop::unix_seconds;
 use cjp2p_node::identity::{Identity, PublicKey};
 use cjp2p_node::request::{Answer, TitleLine};
 use cjp2p_node::sorted::in_order;
@@ -81,7 +81,7 @@ fn publish_file(arguments: &Arguments, path: &Path, file: &Path) -> Result<(), F
         )));
     }
     let (sha256, _) = Place::open(arguments)?.add_one(file, arguments.verbosity)?;
-    let identity = load_or_make_key(path, entropy).map_err(Failure::impossible)?;
+    let identity = own_key(arguments, path)?;
     let mut published = Published::open(path)?;
     let (version, is_unchanged) = published.next(&identity, &name, sha256, unix_seconds())?;
     published.write(&version, Standing::Published)?;
@@ -105,7 +105,7 @@ fn withdraw(arguments: &Arguments, path: &Path, name: &str) -> Result<(), Failur
     if read_titles(&published_file(path)).is_ok_and(|records| records.is_empty()) {
         return Err(nothing());
     }
-    let key = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
+    let key = own_key(arguments, path)?.public();
     let mut published = Published::open(path)?;
     // What begins with our own key is the KEY/NAME that is printed everywhere.
     let own = name.split_once('/').filter(|(whose, _)| PublicKey::parse(whose) == Ok(key));
@@ -133,21 +133,22 @@ pub(super) fn list(arguments: &Arguments) -> Result<(), Failure> {
         Some(reply) if reply.is_refused() => Err(Failure::impossible(reply.text())),
         Some(reply) => show(arguments, reply.text(), reply.json()),
         None => {
-            let answer = Answer::Titles(written_down(&own_path(arguments)?)?);
+            let answer = Answer::Titles(written_down(arguments)?);
             show(arguments, &answer.to_string(), &answer.to_json())
         }
     }
 }
 
 /// The same as a node says when it starts.
-fn written_down(path: &Path) -> Result<Vec<TitleLine>, Failure> {
-    let published = read_published(path).map_err(Failure::Impossible)?;
+fn written_down(arguments: &Arguments) -> Result<Vec<TitleLine>, Failure> {
+    let path = own_path(arguments)?;
+    let published = read_published(&path).map_err(Failure::Impossible)?;
     // The node sets it aside if it is damaged.
-    let others = read_titles(&followed_file(path)).unwrap_or_default();
+    let others = read_titles(&followed_file(&path)).unwrap_or_default();
     if published.is_empty() && others.is_empty() {
         return Ok(Vec::new());
     }
-    let own = load_or_make_key(path, entropy).map_err(Failure::impossible)?.public();
+    let own = own_key(arguments, &path)?.public();
     let outdone: Vec<&TitleRecord> = others.iter().filter(|record| record.standing == Standing::Outdone).collect();
     let is_published = |record: &&TitleRecord| record.title.key == own && record.standing == Standing::Published;
     let published = published.iter().filter(is_published);

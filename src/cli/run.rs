@@ -1,11 +1,12 @@
 //! Starting the node: settings from the command line, the log, a few lines of welcome.
 
-use super::Failure;
 use super::address::check;
 use super::options::Arguments;
+use super::{Failure, hint};
 use cjp2p_node::console::Output;
-use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, load_or_make_key};
+use cjp2p_node::data_dir::{DataDir, DataDirError, default_path, key_file, load_or_make_key};
 use cjp2p_node::event_loop::{EventLoop, HostName, Remembered, Settings, bind, entropy, reachable};
+use cjp2p_node::identity::Identity;
 use cjp2p_node::node::{Config, GroupMemory};
 use cjp2p_node::peers::address::{NAMED_PORT_MIN, is_possible, plain};
 use cjp2p_node::request::{counted, host_name, peer_address};
@@ -16,7 +17,7 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The well-known nodes, to be tried first by whoever knows nobody.
 const BOOTSTRAP: [&str; 4] = [
@@ -87,7 +88,7 @@ fn start(arguments: &Arguments, place: Place) -> Result<Result<Started, DataDirE
         Ok(data_dir) => data_dir,
         Err(error) => return Ok(Err(error)),
     };
-    let identity = load_or_make_key(data_dir.path(), entropy).map_err(Failure::impossible)?;
+    let identity = own_key(arguments, data_dir.path())?;
     let socket = bind(arguments.bind, arguments.port.unwrap_or(place.port)).map_err(Failure::impossible)?;
     let named = peers.clone();
     let config = Config {
@@ -124,6 +125,17 @@ pub(super) fn own_path(arguments: &Arguments) -> Result<PathBuf, Failure> {
         ))),
         _ => Ok(path),
     }
+}
+
+/// The key of the data directory at `path`. A new one is told of: perhaps another directory was meant.
+pub(super) fn own_key(arguments: &Arguments, path: &Path) -> Result<Identity, Failure> {
+    let file = key_file(path);
+    let is_new = fs::symlink_metadata(&file).is_err();
+    let identity = load_or_make_key(path, entropy).map_err(Failure::impossible)?;
+    if is_new {
+        hint(arguments, &format!("made a new key in {}", file.display()));
+    }
+    Ok(identity)
 }
 
 /// All `--peer`, the addresses and the names of hosts, which the running node looks up: there may be no network yet.

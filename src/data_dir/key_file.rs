@@ -64,13 +64,19 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
+/// Where the key of the data directory at `folder` is.
+pub fn key_file(folder: &Path) -> PathBuf {
+    folder.join(NAME)
+}
+
 /// The key in the data directory at `folder`. If there is none yet, it is made from 32 random bytes, with the folder if
 /// need be. No lock is needed: of several who make one at the same time one succeeds, and all take that.
 ///
 /// # Errors
 /// [`KeyError`]. A file that is there is never changed.
 pub fn load_or_make_key(folder: &Path, random: impl Fn() -> io::Result<[u8; 32]>) -> Result<Identity, KeyError> {
-    let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).join(NAME);
+    let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let path = key_file(&path);
     let identity = match load(&path)? {
         Some(identity) => identity,
         None => {
@@ -120,7 +126,7 @@ pub fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
 /// place: some editors and clipboards end a text in a way of their own.
 pub fn is_key(folder: &Path, size: u64, sha256: &[u8; 32]) -> bool {
     // Few contents are so short, and for those alone the file is read.
-    let read = || read_bounded(&folder.join(NAME), FILE_MAX_BYTES);
+    let read = || read_bounded(&key_file(folder), FILE_MAX_BYTES);
     size <= FILE_MAX_BYTES
         && read().is_ok_and(|bytes| {
             let digits = bytes.trim_ascii_end();

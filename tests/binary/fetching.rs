@@ -1,6 +1,6 @@
 //! `get`: what one node shares becomes a file of another, whole or not at all.
 
-use crate::harness::{Node, Said, binary, eventually, finish, scratch};
+use crate::harness::{Node, Said, binary, eventually, finish, run, scratch};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -69,7 +69,7 @@ fn a_content_is_fetched_by_either_id_alone_and_beside_a_running_node() {
         let out = scratch.path().join(format!("out{number}"));
         let said = ended(alone(&data, Some(seed.address), &[id, "-o", out.to_str().unwrap(), "--json"]));
         said.success();
-        assert_eq!(said.stderr, "", "in a pipe there is no progress bar");
+        assert_eq!(said.after_new_key(), "", "in a pipe there is no progress bar");
         let json = &said.json()[0];
         assert_eq!(json["id"], **id);
         // The other id is nobody's business.
@@ -344,6 +344,8 @@ fn at_a_terminal_one_line_says_how_far_it_is_unless_that_is_not_wanted() {
     let seed = seed(scratch.path(), &content);
     let (data, out) = (scratch.path().join("data"), scratch.path().join("out"));
     let id = &ids(&content)[0];
+    // Of a new key something is said before.
+    run(&["id", "--data-dir", data.to_str().unwrap()]).success();
     // It takes longer than the pause between two lines.
     let slowly = [id, "--download-limit", "500k", "-o", out.to_str().unwrap()];
     let shown = at_a_terminal(&alone(&data, Some(seed.address), &slowly));

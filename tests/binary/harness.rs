@@ -40,8 +40,15 @@ impl Said {
     /// The one line that a mistake gets.
     pub(crate) fn complaint(&self) -> &str {
         assert!(!self.status.success() && self.stdout.is_empty(), "{self:?}");
-        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
-        self.stderr.trim_end()
+        let line = self.after_new_key();
+        assert_eq!(line.lines().count(), 1, "{self:?}");
+        line.trim_end()
+    }
+
+    /// What the standard error has, after the line that says that a new key was made, if one was.
+    pub(crate) fn after_new_key(&self) -> &str {
+        let rest = self.stderr.strip_prefix("cjp2p-node: made a new key in ").and_then(|rest| rest.split_once('\n'));
+        rest.map_or(&self.stderr, |(_, rest)| rest)
     }
 
     pub(crate) fn success(&self) -> &str {

@@ -57,6 +57,37 @@ fn the_key_is_made_at_the_first_need_for_its_owner_alone_and_stays() {
 }
 
 #[test]
+fn whoever_makes_a_key_says_so_once_and_on_the_standard_error_alone() {
+    let scratch = scratch();
+    let file = scratch.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let alone = ["--no-bootstrap", "--no-lan", "--port", "0", "--bind", "127.0.0.1"];
+    let id = "ab".repeat(32);
+    let get = [&["get", &id, "--timeout", "1"], &alone[..]].concat();
+    for (n, command) in [&["id"][..], &["publish", file.to_str().unwrap()], &get].into_iter().enumerate() {
+        for (options, count) in [(&[][..], 1), (&["-q"], 0)] {
+            let data = scratch.path().join(format!("{n} {count}"));
+            let line = format!("cjp2p-node: made a new key in {}\n", data.join("key").display());
+            for count in [count, 0] {
+                let said = run(&[command, options, &["--data-dir", data.to_str().unwrap()]].concat());
+                assert_eq!(said.stderr.matches(&line).count(), count, "{command:?} {options:?}: {said:?}");
+                assert!(!said.stdout.contains("new key"), "{said:?}");
+            }
+        }
+    }
+    for (name, option, count) in [("loud", "-v", 1), ("loud", "-v", 0), ("quiet", "-q", 0)] {
+        let data = scratch.path().join(name);
+        let said = Node::start_with(&data, &[], |command| {
+            command.arg(option);
+        });
+        let said = said.terminate();
+        let line = format!("made a new key in {}\n", data.join("key").display());
+        assert_eq!(said.stderr.matches(&line).count(), count, "{said:?}");
+        assert!(!said.stdout.contains("new key"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_running_node_says_its_key_in_its_status() {
     let data = scratch();
     let node = Node::start(data.path(), &[]);
