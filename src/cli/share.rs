@@ -106,7 +106,7 @@ impl Place {
     /// Shares all files that were named. One that cannot be read does not keep the others from being shared.
     fn add(&self, arguments: &Arguments) -> Result<(), Failure> {
         let mut files = Files { arguments, place: self, found: Vec::new(), has_failed: false };
-        arguments.words.iter().for_each(|word| files.take(Path::new(word)));
+        let _is_all = arguments.words.iter().all(|word| files.take(Path::new(word)));
         if files.found.is_empty() && !files.has_failed {
             return Err(Failure::Impossible("there is nothing to share in what was named".to_owned()));
         }
@@ -321,20 +321,21 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Takes what the user named: a file, a link to one, or a folder.
-    fn take(&mut self, path: &Path) {
+    /// Takes what the user named: a file, a link to one, or a folder. False if nothing more can be taken.
+    fn take(&mut self, path: &Path) -> bool {
         match fs::metadata(path) {
             Ok(_) if self.place.is_ours(path) => self.complain(path, OURS),
-            Ok(found) if found.is_dir() => self.take_folder(path),
-            Ok(found) if found.is_file() => self.push(path.to_owned()),
+            Ok(found) if found.is_dir() => return self.take_folder(path),
+            Ok(found) if found.is_file() => return self.push(path.to_owned()),
             Ok(_) => self.complain(path, "it is neither a file nor a folder"),
             Err(_) if path.as_os_str().is_empty() => self.complain(Path::new("''"), "the name is empty"),
             Err(error) => self.complain(path, &error.to_string()),
         }
+        true
     }
 
     /// Takes what is in a folder, in the order of the names: folders too, but no links, which may lead anywhere.
-    fn take_folder(&mut self, folder: &Path) {
+    fn take_folder(&mut self, folder: &Path) -> bool {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -353,20 +354,31 @@ impl Files<'_> {
                     Ok(kind) if kind.is_symlink() => self.leave_out(&path, "it is a link"),
                     Ok(kind) if kind.is_dir() && self.place.is_ours(&path) => self.leave_out(&path, OURS),
                     Ok(kind) if kind.is_dir() => folders.push(path),
-                    Ok(kind) if kind.is_file() => self.push(path),
+                    Ok(kind) if kind.is_file() => {
+                        if !self.push(path) {
+                            return false;
+                        }
+                    }
                     Ok(_) => self.leave_out(&path, "it is no file"),
                     Err(error) => self.complain(&path, &error.to_string()),
                 }
             }
         }
+        true
     }
 
-    fn push(&mut self, path: PathBuf) {
-        if self.found.len() < SHARED_FILES_MAX {
+    /// Takes a file, if there is room for it.
+    fn push(&mut self, path: PathBuf) -> bool {
+        let has_room = self.found.len() < SHARED_FILES_MAX;
+        if has_room {
             self.found.push(path);
         } else {
-            self.complain(&path, &format!("{SHARED_FILES_MAX} files are the most that a node shares"));
+            self.complain(
+                &path,
+                &format!("{SHARED_FILES_MAX} files are the most that a node shares; the search ends here"),
+            );
         }
+        has_room
     }
 
     fn leave_out(&self, path: &Path, why: &str) {

@@ -2,6 +2,7 @@
 
 use crate::fetching::{bytes, ids};
 use crate::harness::{Node, binary, eventually, finish, run, scratch};
+use cjp2p_node::content::SHARED_FILES_MAX;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -78,6 +79,30 @@ fn what_cannot_be_shared_is_named_and_the_rest_is_shared() {
     for wrong in [&["share"][..], &["share", "--list", "x"], &["share", "--list", "--remove", "x"]] {
         assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[test]
+fn beyond_the_most_that_a_node_shares_nothing_more_is_looked_at_and_one_sentence_says_so() {
+    let scratch = scratch();
+    let (data, many) = (scratch.path().join("data"), scratch.path().join("many"));
+    fs::create_dir(&many).unwrap();
+    for n in 0..SHARED_FILES_MAX + 3 {
+        fs::write(many.join(format!("{n:05}")), []).unwrap();
+    }
+    // Sharing so many takes long; that it is begun is enough.
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("store"), "no folder").unwrap();
+    let mut command = binary();
+    command.arg("share").args([&many, &scratch.path().join("missing")]).arg("--data-dir").arg(&data);
+    let said = finish(command.spawn().unwrap());
+    assert_eq!(said.status.code(), Some(1));
+    let (first, rest) = said.stderr.split_once('\n').unwrap();
+    let why = format!(
+        "cjp2p-node: cannot share {}: {SHARED_FILES_MAX} files are the most that a node shares; the search ends here",
+        many.join(SHARED_FILES_MAX.to_string()).display()
+    );
+    assert_eq!(first, why);
+    assert!(rest.starts_with("cjp2p-node: cannot write to the data directory") && rest.lines().count() == 1, "{rest}");
 }
 
 #[test]
