@@ -29,8 +29,9 @@ pub const SHOWN_DIGITS: usize = 16;
 /// there are two: a key that was made to begin like another can be in the way of it, but not take its place.
 pub const TYPED_DIGITS_MIN: usize = 8;
 
-/// What stands before a slash in ids and is nobody: of contents, and of streams; and the group that is always there.
-const RESERVED: [&str; 4] = ["blake3", "b3", "stream", crate::request::MAIN_GROUP];
+/// What stands before a slash in ids and is nobody: of contents, and of streams; the group that is always there; and
+/// who is meant where our own lines are shown.
+const RESERVED: [&str; 5] = ["blake3", "b3", "stream", crate::request::MAIN_GROUP, "me"];
 
 /// The digits of a whole key.
 const KEY_DIGITS: usize = 64;
@@ -222,7 +223,7 @@ fn check(name: &str) -> Result<(), String> {
         return Err(format!("'{shown}' is no name: a letter, then letters, digits, hyphens, dots and underscores"));
     }
     if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(format!("'{shown}' is no name: '{shown}/' stands before ids"));
+        return Err(format!("'{shown}' is no name: it stands for something else"));
     }
     if is_hex(name) && name.len() >= TYPED_DIGITS_MIN {
         return Err(format!("'{shown}' is no name: it looks like the beginning of a key"));
@@ -314,6 +315,8 @@ mod tests {
             "Blake3",
             "stream",
             "Main",
+            "me",
+            "ME",
             "DEADBEEF0",
             &whole,
             &long,
