@@ -15,9 +15,7 @@ use cjp2p_node::content::{
     Builder, ContentId, Ids, NewContent, NewTree, Note, SHARED_FILES_MAX, Stamp, StoreFolder, TreeFolder, WriteError,
     stamp, write_error,
 };
-use cjp2p_node::data_dir::{
-    DataDirError, Standing, create_folder, is_key, load_hashes, published_file, read_titles,
-};
+use cjp2p_node::data_dir::{DataDirError, Standing, create_folder, is_key, load_hashes, published_file, read_titles};
 use cjp2p_node::request::{content_id, counted};
 use cjp2p_node::sorted::in_order;
 use cjp2p_node::terminal::printable;

@@ -122,8 +122,8 @@ pub fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
     }
 }
 
-/// Whether a content with so many bytes and this SHA-256 is the key of the data directory at `folder`, or would be in its
-/// place: some editors and clipboards end a text in a way of their own.
+/// Whether a content with so many bytes and this SHA-256 is the key of the data directory at `folder`, or would be in
+/// its place: some editors and clipboards end a text in a way of their own.
 pub fn is_key(folder: &Path, size: u64, sha256: &[u8; 32]) -> bool {
     // Few contents are so short, and for those alone the file is read.
     let read = || read_bounded(&key_file(folder), FILE_MAX_BYTES);
