@@ -143,9 +143,9 @@ fn knowledge(world: &World) -> Vec<BTreeSet<usize>> {
 #[test]
 fn impostors_take_nobodys_home_and_keep_nobody_from_moving() {
     for seed in 81..85 {
-        // They hold all the places that a node wants to fill (`LINKS_LOW`), and answer from them. Whoever moves then may
-        // find nobody else to be a neighbour of, so how many know its new address is not said. But whoever stays is
-        // forgotten by nobody: the others are three for one who stays, four for one who moves.
+        // They hold all the places that a node wants to fill (`LINKS_LOW`), and answer from them. Whoever moves then
+        // may find nobody else to be a neighbour of, so how many know its new address is not said. But nobody forgets
+        // who stays: three others for one who stays, four for one who moves.
         let knowledge = knowledge(&impostors(seed, LINKS_LOW as u8, true));
         for (node, known) in knowledge.iter().enumerate() {
             let missing: Vec<usize> = (0..NODES / 2).filter(|other| *other != node && !known.contains(other)).collect();
@@ -165,7 +165,7 @@ fn impostors_with_half_of_the_places_of_neighbours_hide_nobody_who_moves() {
         world.run_for(60);
         let knowledge = knowledge(&world);
         let missing = NODES * (NODES - 1) - knowledge.iter().map(BTreeSet::len).sum::<usize>();
-        // Without impostors everybody knows everybody; with them one of 18 seeds ended with one that knew all but one.
+        // Without impostors everybody knows everybody; with them one pair was missing after one of 18 seeds.
         assert!(missing <= usize::from(hosts > 0), "{seed}, {hosts} hosts: {knowledge:?}");
     }
 }
