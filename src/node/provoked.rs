@@ -16,7 +16,7 @@
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
 //! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
 //! | [`Kind::Hint`] | who was asked for a stream named a peer that may have it | a question for the stream | 4, then 1 in 5 s | 16, then 4 in 1 s |
-//! | [`Kind::Claim`] | somebody proved elsewhere the key that lives there, or proved it worse than is known | a `WhereAreThey` with tokens | 4, then 1 in 1 s | 64, then 10 in 1 s |
+//! | [`Kind::Claim`] | somebody proved elsewhere the key that lives there, or proved it worse than is known | a `WhereAreThey` with tokens | 4, then 1 in 1 s | 64, then 50 in 1 s |
 //!
 //! Answers are not here: they go to whoever asked, within [`crate::budget`] unless it is verified. Neither is what our
 //! own timers do at their own pace, whatever arrives: probing neighbours, calling into the local network, and trying
@@ -31,9 +31,10 @@ use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Limits of single recipients; those that collide share one, which makes us more reserved. 32 KiB. At the full pace
-/// of all kinds some 200 of them are in use at a time.
-pub(super) const RECIPIENTS: usize = 4_096;
+/// Limits of single recipients, for each kind; those that collide share one, which makes us more reserved. 44 KiB. At the
+/// full pace of all kinds some 200 of them are in use at a time. Each kind has its own, because what one sends twice in
+/// two minutes would keep another, which sends once a second, waiting for as long.
+pub(super) const RECIPIENTS: usize = 512;
 
 /// First contacts: a look at many names at once, then ten a second, which is 1 KB a second.
 const CONTACT_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(100) };
@@ -169,7 +170,7 @@ pub(super) struct Provoked {
 impl Provoked {
     /// Nothing yet.
     pub(super) fn new(key: Key, contacts: Contacts) -> Provoked {
-        Provoked { key, all: Default::default(), recipients: vec![Limiter::default(); RECIPIENTS], contacts }
+        Provoked { key, all: Default::default(), recipients: vec![Limiter::default(); KINDS * RECIPIENTS], contacts }
     }
 
     /// How large the fixed tables are.
@@ -177,14 +178,15 @@ impl Provoked {
         let Provoked { key, all, recipients, contacts } = self;
         no_table(key);
         no_table(all);
-        let own = [Size::new("limits of recipients", recipients.len(), RECIPIENTS)];
+        let own = [Size::new("limits of recipients", recipients.len(), KINDS * RECIPIENTS)];
         own.into_iter().chain(contacts.sizes())
     }
 
     /// Whether something of this kind may be sent to a recipient now; if so, it is counted. A refused one counts
     /// nowhere, so that a crowd of attempts at one recipient uses up nothing of the others'.
     pub(super) fn may_provoke(&mut self, now: Time, kind: Kind, to: SocketAddr) -> bool {
-        let recipient = self.key.address(kind.domain(), to) as usize % RECIPIENTS;
+        let hash = self.key.address(kind.domain(), to) as usize;
+        let recipient = usize::from(kind.domain()) * RECIPIENTS + hash % RECIPIENTS;
         let is_within = match kind {
             Kind::Contact | Kind::Wish => self.contacts.may_contact(now, to),
             Kind::Knock => self.contacts.may_answer_knock(now, to),
@@ -225,6 +227,20 @@ mod tests {
             }
         }
         counts
+    }
+
+    #[test]
+    fn no_kind_uses_up_what_another_may_send() {
+        let mut rng = StdRng::from_seed([9; 32]);
+        let mut provoked = Provoked::new(Key::new(&mut rng), Contacts::new(Key::new(&mut rng)));
+        // Each second a peer is tried, which it is twice in two minutes at most, and another one is asked about a claim.
+        for second in 0..2_000_u64 {
+            let now = Time::from_micros(second * 1_000_000);
+            let [_, _, high, low] = (second as u32).to_be_bytes();
+            let [tried, asked] = [8, 9].map(|net| SocketAddr::from(([net, high, low, 8], 24_254)));
+            while provoked.may_provoke(now, Kind::Trial, tried) {}
+            assert!(provoked.may_provoke(now, Kind::Claim, asked), "after {second} s");
+        }
     }
 
     #[test]
