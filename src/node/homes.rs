@@ -8,6 +8,7 @@
 use super::Node;
 use super::envelopes::audience;
 use super::notes::Note;
+use super::provoked::{Kind as Provoking, TOKEN_ONE};
 use super::reply::Reply;
 use super::sender::Sender;
 use crate::content::Store;
@@ -72,6 +73,8 @@ struct Shown {
     looked: Time,
     /// How often the neighbour was written to for this.
     written: Limiter,
+    /// How often, because it seemed to have changed its token.
+    followed_up: Limiter,
     /// When it is to be shown again, and how often it was.
     again: Option<Time>,
     repeats: u32,
@@ -137,10 +140,19 @@ impl Showings {
         let before = self.shown.iter().position(|shown| shown.neighbour == neighbour);
         // Who never answers shall not be shown more for changing what it wants to see.
         let before = before.map(|place| self.shown.swap_remove(place));
-        let written = before.map_or_else(Limiter::default, |shown| shown.written);
+        let [written, followed_up] = before.map_or_else(Default::default, |shown| [shown.written, shown.followed_up]);
         let repeats = before.filter(|shown| shown.probe.is_some()).map_or(0, |shown| shown.repeats + 1);
         let again = (repeats < AGAIN_MAX).then(|| now + AGAIN_AFTER * if repeats < 2 { 1 } else { 2 });
-        self.shown.push(Shown { neighbour, what, probe: Some(probe), looked: now, written, again, repeats });
+        self.shown.push(Shown {
+            neighbour,
+            what,
+            probe: Some(probe),
+            looked: now,
+            written,
+            followed_up,
+            again,
+            repeats,
+        });
     }
 }
 
@@ -148,15 +160,36 @@ impl<S: Store> Node<S> {
     /// Shows our key to a neighbour that has just written, unless it has seen it. The other side may be the one that
     /// always writes first, and then no probe of ours would ever carry it.
     pub(super) fn show_key(&mut self, now: Time, neighbour: SocketAddr) {
-        // With a token that is about to be replaced it would prove nothing, and seem to have arrived.
-        let is_settled = self.peers.get(neighbour).is_some_and(|peer| peer.candidate.is_none());
-        if !is_settled || !self.links.holds(neighbour) || !self.showings.looks(now, neighbour) {
+        if !self.links.holds(neighbour) || !self.showings.looks(now, neighbour) {
             return;
         }
-        let owed = self.peers.get(neighbour).and_then(|peer| peer.owed.as_ref());
-        let is_due = owed.is_some_and(|owed| self.showings.is_due(neighbour, self.showing(neighbour, owed)));
-        if is_due && self.showings.may_show(now, neighbour) {
-            self.write_to(now, neighbour, Note { probes: true, ..Note::default() });
+        let Some(peer) = self.peers.get(neighbour) else { return };
+        // With a token that is about to be replaced it would prove nothing, and seem to have arrived. Whether it is
+        // replaced may still be open, because an answer was lost.
+        let is_open = peer.candidate.is_some();
+        let is_due = |owed| self.showings.is_due(neighbour, self.showing(neighbour, owed));
+        if (is_open || peer.owed.as_ref().is_some_and(is_due)) && self.showings.may_show(now, neighbour) {
+            self.show(now, neighbour);
+        }
+    }
+
+    /// Whether a peer that seems to have changed its token may be written to for that. A neighbour that was shown our
+    /// key has an account of its own: where we have moved, each is to hear of it, and not wait for another with which
+    /// it happens to share one.
+    pub(super) fn may_follow_up(&mut self, now: Time, address: SocketAddr) -> bool {
+        let shown = self.showings.shown.iter_mut().find(|shown| shown.neighbour == address);
+        match shown.filter(|_| self.links.holds(address)) {
+            Some(shown) => shown.followed_up.allow(now, TOKEN_ONE),
+            None => self.provoked.may_provoke(now, Provoking::Token, address),
+        }
+    }
+
+    /// Probes a peer, with the token that it may have changed to if there is one.
+    fn show(&mut self, now: Time, neighbour: SocketAddr) {
+        match self.peers.get(neighbour) {
+            Some(peer) if peer.candidate.is_some() => self.follow_up(now, neighbour),
+            Some(_) => self.write_to(now, neighbour, Note { probes: true, ..Note::default() }),
+            None => {}
         }
     }
 
@@ -182,14 +215,8 @@ impl<S: Store> Node<S> {
             let neighbour = shown.neighbour;
             // A trial has tries of its own; if the other side proves the path between two of them, this is next.
             shown.again = Some(now + AGAIN_AFTER).filter(|_| self.links.is_on_trial(neighbour));
-            if !self.links.holds(neighbour) || !self.showings.may_show(now, neighbour) {
-                continue;
-            }
-            // With the token that it may have changed to, as it was before.
-            match self.peers.get(neighbour) {
-                Some(peer) if peer.candidate.is_some() => self.follow_up(now, neighbour),
-                Some(_) => self.write_to(now, neighbour, Note { probes: true, ..Note::default() }),
-                None => {}
+            if self.links.holds(neighbour) && self.showings.may_show(now, neighbour) {
+                self.show(now, neighbour);
             }
         }
     }

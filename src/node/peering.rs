@@ -195,7 +195,7 @@ impl<S: Store> Node<S> {
             return;
         }
         if self.peers.get(address).is_some() {
-            if !is_answered && self.provoked.may_provoke(now, Kind::Token, address) {
+            if !is_answered && self.may_follow_up(now, address) {
                 self.follow_up(now, address);
             }
         } else if self.heard.contains(address) {

@@ -12,7 +12,7 @@
 //! | [`Kind::Follow`] | it was introduced, and we need nobody | a `Contact` or a `Trial` | as those | 8, then 1 in 2 s |
 //! | [`Kind::Trial`] | a peer was named | up to 3 probes | 2, then 1 in 60 s | 8, then 1 in 1 s |
 //! | [`Kind::Introduction`] | an asker was told of a peer | the asker's address | 8, then 1 in 10 s | 32, then 8 in 1 s |
-//! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s | 16, then 4 in 1 s |
+//! | [`Kind::Token`] | a peer, or one we try, seems to have changed its token | a probe with tokens, or a `Contact` | 1 in 5 s, a neighbour on an account of its own | 16, then 4 in 1 s |
 //! | [`Kind::Question`] | news made us look for peers again | a `PleaseSendPeers` | 8, then 1 in 5 s | 8, then 1 in 1 s |
 //! | [`Kind::Doubt`] | a newcomer found no room in our table | 3 probes | 1 in 5 minutes | 8, then 1 in 1 s; 1 in 5 s for the newcomers of one network |
 //! | [`Kind::Hint`] | who was asked for a stream named a peer that may have it | a question for the stream | 4, then 1 in 5 s | 16, then 4 in 1 s |
@@ -31,10 +31,10 @@ use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Limits of single recipients, for each kind; those that collide share one, which makes us more reserved. 44 KiB. At the
+/// Limits of single recipients, for each kind; those that collide share one, which makes us more reserved. 88 KiB. At the
 /// full pace of all kinds some 200 of them are in use at a time. Each kind has its own, because what one sends twice in
 /// two minutes would keep another, which sends once a second, waiting for as long.
-pub(super) const RECIPIENTS: usize = 512;
+pub(super) const RECIPIENTS: usize = 1_024;
 
 /// First contacts: a look at many names at once, then ten a second, which is 1 KB a second.
 const CONTACT_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(100) };
@@ -65,7 +65,7 @@ const TOKEN_ALL: Rate = Rate { burst: 16, interval: Duration::from_millis(250) }
 
 /// Who keeps changing its token is written to no more often than this, whether it is a peer, is tried, or knocks:
 /// anybody can do that in its name, before we have forgotten it and after.
-const TOKEN_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
+pub(super) const TOKEN_ONE: Rate = Rate { burst: 1, interval: Duration::from_secs(5) };
 
 /// A node looks for peers no more often than once a second.
 const QUESTION_ALL: Rate = Rate { burst: 8, interval: Duration::from_secs(1) };

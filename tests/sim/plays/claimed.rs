@@ -169,3 +169,12 @@ fn impostors_with_half_of_the_places_of_neighbours_hide_nobody_who_moves() {
         assert!(missing <= usize::from(hosts > 0), "{seed}, {hosts} hosts: {knowledge:?}");
     }
 }
+
+#[test]
+fn who_moves_is_found_by_every_neighbour_within_seconds_whichever_datagrams_are_lost() {
+    // In 10 of 200 swarms one neighbour was waited for by another with which it shared an account, or what it should
+    // have been shown once more was not.
+    for seed in 81..121 {
+        impostors(seed, 0, true);
+    }
+}
