@@ -15,7 +15,7 @@ pub use screen::Screen;
 
 use crate::identity::PublicKey;
 use crate::node::{Event, PRIVATE_PATIENCE, Undelivered};
-use crate::request::Topic;
+use crate::request::{Topic, decimal};
 use crate::terminal::printable;
 
 /// How much of a text is shown, in characters; what fits a datagram of the recommended size is shown whole.
@@ -64,7 +64,7 @@ pub fn describe(event: &Event, seconds: u64, show: ShowKey<'_>) -> Option<String
             Some(format!("{time} {}: {}", undelivered(&show(to), *why), printable(text, TEXT_SHOWN_CHARS)))
         }
         Event::RoundTrip { from, round_trip } => {
-            Some(format!("{time} {from} answered after {:.3} ms", round_trip.as_secs_f64() * 1e3))
+            Some(format!("{time} {from} answered after {} ms", decimal(round_trip.as_secs_f64() * 1e3, 3)))
         }
         _ => None,
     }

@@ -24,7 +24,7 @@ pub use answer::{
 pub use reply::{NodeStatus, PeerHeard, Reply};
 pub use specs::{LISTEN, help};
 pub use streams::{STREAM_BYTES_MAX, STREAM_READ_MAX_BYTES, StreamAnswer, StreamRequest, StreamState};
-pub use text::counted;
+pub use text::{counted, decimal};
 pub use titles::{TitleLine, TypedTitle, is_title, typed_title};
 pub use topic::{MAIN_GROUP, Topic, group_name};
 

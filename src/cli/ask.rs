@@ -8,7 +8,7 @@ use super::run::data_path;
 use super::{Failure, say};
 use cjp2p_node::control::{ANSWER_MAX_BYTES, parse_answer, request_line};
 use cjp2p_node::data_dir::{control_socket, said_pid};
-use cjp2p_node::request::{PeerHeard, Reply};
+use cjp2p_node::request::{PeerHeard, Reply, decimal};
 use serde_json::value::RawValue;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -78,7 +78,8 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
     let addresses = resolve(address)?;
     let wait = arguments.wait.unwrap_or(ADD_WAIT);
     if let Some(peer) = find_peer(arguments, &addresses)? {
-        return say(&format!("{} is a peer already, heard {:.0} s ago", peer.address, peer.heard_ago_s));
+        let heard_ago_s = peer.heard_ago_s.round() as u64;
+        return say(&format!("{} is a peer already, heard {heard_ago_s} s ago", peer.address));
     }
     let mut refused = None;
     let mut tried = Vec::new();
@@ -98,7 +99,7 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
         }
         if now() >= deadline {
             let names: Vec<String> = tried.iter().map(ToString::to_string).collect();
-            let (names, seconds) = (names.join(" and "), wait.as_secs_f64());
+            let (names, seconds) = (names.join(" and "), seconds(wait));
             return Err(Failure::Impossible(format!(
                 "no answer from {names} within {seconds} s; the node will try again now and then"
             )));
@@ -106,6 +107,12 @@ pub(super) fn add(arguments: &Arguments, address: &str) -> Result<(), Failure> {
         #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
         std::thread::sleep(ADD_PAUSE.min(deadline.saturating_duration_since(now())));
     }
+}
+
+/// A span in seconds, with as many digits behind the point as it needs, or without any.
+pub(super) fn seconds(span: Duration) -> String {
+    let seconds = decimal(span.as_secs_f64(), 9);
+    seconds.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The one of these addresses that is a verified peer of the running node.

@@ -1,6 +1,7 @@
 //! One line on a terminal that says how far long work is. In a pipe there is none.
 
 use super::probe::now;
+use cjp2p_node::request::decimal;
 use rustix::termios::tcgetwinsize;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -74,10 +75,10 @@ fn fitting(parts: &[String], columns: usize) -> String {
 
 /// How far, how much of how much, how fast, and for how long still.
 pub(super) fn parts(done: u64, total: Option<u64>, rate: u64) -> Vec<String> {
-    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
+    let megabytes = |bytes: u64| decimal(bytes as f64 / 1e6, 1);
     let speed = format!("{} MB/s", megabytes(rate));
     let Some(total) = total.filter(|total| *total > 0) else { return vec![format!("{} MB", megabytes(done)), speed] };
-    let percent = format!("{:3.0}%", (done as f64 / total as f64 * 100.0).floor().min(100.0));
+    let percent = format!("{:3}%", (done as f64 / total as f64 * 100.0).min(100.0) as u64);
     let mut parts = vec![percent, format!("{} of {} MB", megabytes(done), megabytes(total)), speed];
     if let Some(seconds) = total.saturating_sub(done).checked_div(rate) {
         parts.push(format!("{} left", time_left(seconds)));

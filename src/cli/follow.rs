@@ -35,7 +35,7 @@ pub(super) fn follow(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         )));
     }
     let live = Live::begin(arguments)?;
-    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil() as u64;
+    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs();
     // The node knows whom the user calls by which name, and says which stream that is.
     let began = live.ask(&StreamRequest::Follow(text.to_owned(), arguments.is_from_end, patience));
     let printed = began.and_then(|reply| {

@@ -15,7 +15,7 @@ use super::target::is_unchanged;
 use super::{Failure, KEPT, hint, say, tell};
 use cjp2p_node::content::ContentId;
 use cjp2p_node::data_dir::{DataDir, DataDirError};
-use cjp2p_node::request::{FetchLine, FetchState, GET_PATIENCE, KeptFile, NodeStatus, counted};
+use cjp2p_node::request::{FetchLine, FetchState, GET_PATIENCE, KeptFile, NodeStatus, counted, decimal};
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::worker::discard;
 use serde::Serialize;
@@ -143,7 +143,7 @@ pub(super) fn get(arguments: &Arguments, text: &str) -> Result<(), Failure> {
         Wanted::Content(_) => String::new(),
     };
     let path = printable(&path.to_string_lossy(), usize::MAX);
-    say(&format!("{path} ({} in {seconds:.1} s{version})", counted(kept.size, "byte")))
+    say(&format!("{path} ({} in {} s{version})", counted(kept.size, "byte"), decimal(seconds, 1)))
 }
 
 impl Helper<'_> {
@@ -290,7 +290,7 @@ impl Helper<'_> {
 
     /// Lets the content be fetched, and waits for it.
     fn fetch(&self, id: ContentId, is_interrupted: &AtomicBool) -> Result<KeptFile, Failure> {
-        let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
+        let patience = self.arguments.timeout.unwrap_or(GET_PATIENCE).as_secs();
         self.order(&format!("/get {id} {patience} {}", std::process::id()))?;
         let mut bar = Bar::new(self.arguments.verbosity);
         let start = now();

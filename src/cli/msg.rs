@@ -1,6 +1,6 @@
 //! `msg`: a private message through the running node, and what became of it.
 
-use super::ask::order;
+use super::ask::{order, seconds};
 use super::live::unexpected;
 use super::options::Arguments;
 use super::probe::now;
@@ -25,7 +25,7 @@ pub(super) fn msg(arguments: &Arguments, to: &str, text: &str) -> Result<(), Fai
     let deadline = arguments.wait.map(|wait| now() + wait);
     while matches!(line.state, MessageState::Waiting | MessageState::Searching) {
         if deadline.is_some_and(|deadline| now() >= deadline) {
-            let (who, seconds) = (line.shown, arguments.wait.unwrap_or_default().as_secs_f64());
+            let (who, seconds) = (line.shown, seconds(arguments.wait.unwrap_or_default()));
             return Err(Failure::Impossible(format!("not seen by {who} within {seconds} s; the node goes on trying")));
         }
         #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]

@@ -68,7 +68,7 @@ impl Wanted {
 
 /// Lets the node look for the newest version of a title, and waits for it.
 pub(super) fn seek(arguments: &Arguments, title: &TypedTitle, is_interrupted: &AtomicBool) -> Result<Found, Failure> {
-    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs_f64().ceil();
+    let patience = arguments.timeout.unwrap_or(GET_PATIENCE).as_secs();
     order(arguments, &format!("/seek {patience} {title}"))?;
     loop {
         if is_interrupted.load(Ordering::Relaxed) {

@@ -6,6 +6,7 @@
 use super::options::Arguments;
 use super::probe::{Probe, now, token};
 use super::{Failure, say};
+use cjp2p_node::request::decimal;
 use cjp2p_node::wire::{Message, decode};
 use rand::TryRng;
 #[expect(clippy::disallowed_types, reason = "a command that stands alone has nobody to seed it")]
@@ -117,11 +118,11 @@ impl Pinger<'_> {
         let Outstanding { sequence, sent, .. } = self.outstanding.remove(place);
         let ms = received.saturating_duration_since(sent).as_secs_f64() * 1e3;
         self.summary.add(ms);
-        let peer = self.probe.peer;
+        let (peer, ms) = (self.probe.peer, decimal(ms, 3));
         if self.arguments.json {
-            return say(&format!("{{\"from\":\"{peer}\",\"seq\":{sequence},\"ms\":{ms:.3}}}"));
+            return say(&format!("{{\"from\":\"{peer}\",\"seq\":{sequence},\"ms\":{ms}}}"));
         }
-        say(&format!("{peer}: seq={sequence} time={ms:.3} ms"))
+        say(&format!("{peer}: seq={sequence} time={ms} ms"))
     }
 }
 
@@ -180,29 +181,33 @@ impl Summary {
         if self.sent == 0 { 0.0 } else { 100.0 * (self.sent - self.received) as f64 / self.sent as f64 }
     }
 
+    /// The least, the average, the most, and the deviation.
+    fn round_trips(&self) -> [String; 4] {
+        [self.min_ms, self.average_ms(), self.max_ms, self.deviation_ms()].map(|ms| decimal(ms, 3))
+    }
+
     fn to_text(&self) -> String {
-        let counts = format!("{} sent, {} received, {:.0}% lost", self.sent, self.received, self.loss_percent());
+        let counts =
+            format!("{} sent, {} received, {}% lost", self.sent, self.received, self.loss_percent().round() as u64);
         if self.received == 0 {
             return counts;
         }
-        let (min, average, max, deviation) = (self.min_ms, self.average_ms(), self.max_ms, self.deviation_ms());
-        format!("{counts}\nmin/avg/max/mdev = {min:.3}/{average:.3}/{max:.3}/{deviation:.3} ms")
+        let [min, average, max, deviation] = self.round_trips();
+        format!("{counts}\nmin/avg/max/mdev = {min}/{average}/{max}/{deviation} ms")
     }
 
     fn to_json(&self) -> String {
         let counts = format!(
-            "\"sent\":{},\"received\":{},\"loss_percent\":{:.1}",
+            "\"sent\":{},\"received\":{},\"loss_percent\":{}",
             self.sent,
             self.received,
-            self.loss_percent()
+            decimal(self.loss_percent(), 1)
         );
         if self.received == 0 {
             return format!("{{{counts}}}");
         }
-        let (min, average, max, deviation) = (self.min_ms, self.average_ms(), self.max_ms, self.deviation_ms());
-        format!(
-            "{{{counts},\"min_ms\":{min:.3},\"avg_ms\":{average:.3},\"max_ms\":{max:.3},\"mdev_ms\":{deviation:.3}}}"
-        )
+        let [min, average, max, deviation] = self.round_trips();
+        format!("{{{counts},\"min_ms\":{min},\"avg_ms\":{average},\"max_ms\":{max},\"mdev_ms\":{deviation}}}")
     }
 }
 

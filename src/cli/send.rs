@@ -6,6 +6,7 @@
 use super::options::Arguments;
 use super::probe::{Probe, now, token};
 use super::{Failure, say};
+use cjp2p_node::request::decimal;
 use cjp2p_node::sorted::SortedMap;
 use cjp2p_node::terminal::{printable, printable_json};
 use cjp2p_node::wire::DATAGRAM_MAX_BYTES;
@@ -60,7 +61,7 @@ fn describe(from: SocketAddr, elapsed: Duration, datagram: &[u8], is_json: bool)
     let ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
     let text = String::from_utf8_lossy(datagram);
     if !is_json {
-        return format!("{from} ({ms:.3} ms): {}", printable(&text, DATAGRAM_MAX_BYTES));
+        return format!("{from} ({} ms): {}", decimal(ms, 3), printable(&text, DATAGRAM_MAX_BYTES));
     }
     let safe = printable_json(&text);
     let messages = serde_json::from_str::<&RawValue>(&safe).ok().filter(|raw| raw.get().starts_with('['));

@@ -20,6 +20,14 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A number that is not negative, with so many digits behind the point, at least one. What the standard library writes
+/// floating-point numbers with would add sixteen kilobytes to the program, so nothing is to print one without this.
+pub fn decimal(number: f64, digits: usize) -> String {
+    let scale = (0..digits).fold(1, |scale, _| scale * 10_u64);
+    let scaled = (number * scale as f64).round() as u64;
+    format!("{}.{:0digits$}", scaled / scale, scaled % scale)
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,10 +73,11 @@ impl fmt::Display for PeerLine {
         // An address ignores the width, its text does not.
         write!(f, "{:24} ", self.address.to_string())?;
         match self.round_trip_ms {
-            Some(ms) => write!(f, "{ms:9.3} ms")?,
+            Some(ms) => write!(f, "{:>9} ms", decimal(ms, 3))?,
             None => write!(f, "{:>9} ms", "-")?,
         }
-        write!(f, "   heard {:.0} s ago{}", self.heard_ago_s, if self.is_neighbour { "   neighbour" } else { "" })?;
+        let heard_ago_s = self.heard_ago_s.round() as u64;
+        write!(f, "   heard {heard_ago_s} s ago{}", if self.is_neighbour { "   neighbour" } else { "" })?;
         self.shown.as_ref().map_or(Ok(()), |shown| write!(f, "   {}", printable(shown, NAME_SHOWN_CHARS)))
     }
 }
@@ -200,6 +209,25 @@ mod tests {
     #[test]
     fn one_is_no_plural() {
         assert_eq!([0, 1, 2].map(|number| counted(number, "byte")), ["0 bytes", "1 byte", "2 bytes"]);
+    }
+
+    #[test]
+    fn a_number_has_as_many_digits_behind_the_point_as_are_wanted() {
+        for (number, digits, text) in [
+            (0.0, 1, "0.0"),
+            (0.04, 1, "0.0"),
+            (0.06, 1, "0.1"),
+            (1.996, 2, "2.00"),
+            (12.0346, 3, "12.035"),
+            (0.000_000_001, 9, "0.000000001"),
+            (86_400.0, 9, "86400.000000000"),
+            (1.5e13, 3, "15000000000000.000"),
+        ] {
+            assert_eq!(decimal(number, digits), text, "{number}");
+        }
+        for odd in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(!decimal(odd, 3).is_empty(), "{odd}");
+        }
     }
 
     #[test]
