@@ -31,9 +31,9 @@ use crate::time::Time;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Limits of single recipients, for each kind; those that collide share one, which makes us more reserved. 88 KiB. At the
-/// full pace of all kinds some 200 of them are in use at a time. Each kind has its own, because what one sends twice in
-/// two minutes would keep another, which sends once a second, waiting for as long.
+/// Limits of single recipients, for each kind; those that collide share one, which makes us more reserved. 88 KiB. At
+/// the full pace of all kinds some 200 of them are in use at a time. Each kind has its own, because what one sends
+/// twice in two minutes would keep another, which sends once a second, waiting for as long.
 pub(super) const RECIPIENTS: usize = 1_024;
 
 /// First contacts: a look at many names at once, then ten a second, which is 1 KB a second.
@@ -233,7 +233,8 @@ mod tests {
     fn no_kind_uses_up_what_another_may_send() {
         let mut rng = StdRng::from_seed([9; 32]);
         let mut provoked = Provoked::new(Key::new(&mut rng), Contacts::new(Key::new(&mut rng)));
-        // Each second a peer is tried, which it is twice in two minutes at most, and another one is asked about a claim.
+        // Each second a peer is tried, which it is twice in two minutes at most, and another one is asked about a
+        // claim.
         for second in 0..2_000_u64 {
             let now = Time::from_micros(second * 1_000_000);
             let [_, _, high, low] = (second as u32).to_be_bytes();

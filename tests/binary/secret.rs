@@ -107,7 +107,10 @@ fn a_copy_of_the_key_in_the_public_folder_or_the_store_is_not_served_and_the_log
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     for is_first in [true, false] {
         let node = Node::start(&data, &[]);
-        fs::write(data.join("public/late"), &key).unwrap();
+        if is_first {
+            // A file that is written again is another one, of which it is said again.
+            fs::write(data.join("public/late"), &key).unwrap();
+        }
         let marker = data.join(if is_first { "public/one" } else { "public/two" });
         fs::write(&marker, "x").unwrap();
         let count = if is_first { "1 shared" } else { "2 shared" };
