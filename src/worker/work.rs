@@ -102,12 +102,12 @@ impl<R: FnMut(Command) -> ControlFlow<()>> Work<R> {
         self.index.load();
         self.tasks.sweep(self.folder.store());
         while self.round().is_continue() {}
-        self.index.save();
         for saver in self.savers.all() {
             saver.expect_end();
         }
         // What was ordered before everybody left is still to be done.
         self.obey();
+        self.index.save();
         // Each is tried, whatever becomes of the others.
         let mut unsaved = Vec::new();
         for saver in self.savers.all() {

@@ -58,9 +58,13 @@ const AGAIN_MAX: Duration = Duration::from_secs(60);
 /// The longest that a block is waited for however often others were waited for in vain: satellites take a third of it.
 const LATE_MAX: Duration = Duration::from_secs(2);
 
-/// After so many questions in a row that were not answered in time the wait for a block doubles: where a tenth is lost,
-/// of a thousand times once for another cause than a longer way.
-const LATE_IN_A_ROW: u32 = 3;
+/// After so many questions in a row that were not answered in time the wait for a block doubles. It is for a way that
+/// has become longer, where none ever is; where a tenth is lost it hardly ever happens, and would cost what is lost
+/// then.
+const LATE_IN_A_ROW: u32 = 8;
+
+/// After so many it does while the round trip is a guess.
+const LATE_AFTER_GUESS: u32 = 3;
 
 /// The wait for a block doubles at most so often; then it is the longest, on the quickest path.
 const LATE_DOUBLED_MAX: u32 = 7;
@@ -311,7 +315,7 @@ impl Source {
             if is_late && ask.asked >= self.doubled.1 && ask.asked != self.late.1 {
                 self.late = (self.late.0 + 1, ask.asked);
             }
-            if self.late.0 >= LATE_IN_A_ROW {
+            if self.late.0 >= if self.is_guess { LATE_AFTER_GUESS } else { LATE_IN_A_ROW } {
                 self.doubled = ((self.doubled.0 + 1).min(LATE_DOUBLED_MAX), now);
                 self.late.0 = 0;
             }
